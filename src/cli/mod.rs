@@ -1,0 +1,7 @@
+//! (in the making)
+use std::process::ExitCode;
+/// Runs.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

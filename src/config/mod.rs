@@ -1,0 +1,90 @@
+//! The configuration: /etc/pop-before-smtp/config.toml and its drop-ins.
+//!
+//! Reads, merges and checks; an error names file, line, column and key and says what was
+//! expected. Never half takes a configuration: it is whole and right, or it is an error.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::postfix::map_type::MapType;
+
+/// The effective configuration: every key has a value, every value has been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `grace`: how long a client may relay after its last login or logout.
+    pub grace: Duration,
+    /// `max-session`: when a session whose logout never comes is taken to have ended.
+    pub max_session: Duration,
+    /// `servers`: the names of the definitions that are on.
+    pub servers: Vec<String>,
+    /// `never`: clients that are never listed (load balancers, NAT gateways).
+    pub never: Vec<IpNet>,
+    /// `permitted-networks`: clients that Postfix lets relay anyway, and that are never listed.
+    pub permitted_networks: PermittedNetworks,
+    /// `state-directory`: where the store and, by default, the access map are.
+    pub state_directory: PathBuf,
+    /// `[journal]`.
+    pub journal: JournalSettings,
+    /// `[map]`.
+    pub map: MapSettings,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[senders.SERVER]`: who else may write a server's entries, by the server's name.
+    pub senders: BTreeMap<String, Senders>,
+    /// Where own definitions are: `servers.d` beside the configuration file.
+    pub servers_directory: PathBuf,
+}
+
+/// `permitted-networks`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PermittedNetworks {
+    /// `"postfix"`: what Postfix's `mynetworks` says.
+    Postfix,
+    /// A list of networks.
+    List(Vec<IpNet>),
+}
+
+/// `[journal]`: which journal is read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct JournalSettings {
+    /// `directory`: the journal files in this directory, instead of this host's journal.
+    pub directory: Option<PathBuf>,
+    /// `namespace`: a journal namespace, systemd.exec(5) LogNamespace=.
+    pub namespace: Option<String>,
+}
+
+/// `[map]`: the access map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapSettings {
+    /// `path`: without the extension of its type.
+    pub path: PathBuf,
+    /// `type`: `None` is `"auto"`, what this Postfix supports best.
+    pub kind: Option<MapType>,
+    /// `value`: the right-hand side for a listed client, access(5).
+    pub value: String,
+    /// `debounce`: changes closer together than this are published together.
+    pub debounce: Duration,
+}
+
+/// `[limits]`: beyond them, clients are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `clients`: on the whitelist at once.
+    pub clients: usize,
+    /// `clients-per-user`: listed at once for one user.
+    pub clients_per_user: usize,
+    /// `sessions`: open at once; a login beyond it counts, but its session is not followed.
+    pub sessions: usize,
+}
+
+/// Who may write a server's entries, beside those that its definition names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Senders {
+    /// Names or numbers of users.
+    pub users: Vec<String>,
+    /// Units; `*` stands for any text.
+    pub units: Vec<String>,
+}

@@ -1,0 +1,41 @@
+//! pop-before-smtp: a client that has logged in over POP3 or IMAP may relay through Postfix for
+//! a while.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! journal ──entry──▶ servers ──event──▶ whitelist ──clients──▶ postfix
+//!                                           │
+//!                                         store
+//! ```
+//!
+//! | room | job |
+//! |---|---|
+//! | [`client`], [`event`] | the words that the other rooms share |
+//! | [`config`] | the configuration: read, merged, checked, errors explained |
+//! | [`journal`] | entries from the systemd journal |
+//! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
+//! | [`whitelist`] | the rules: grace, sessions, expiry, limits |
+//! | [`store`] | whitelist, sessions and cursor on disk (sled) |
+//! | [`networks`] | the networks that Postfix lets relay anyway |
+//! | [`postfix`] | postconf and the access map |
+//! | [`control`] | the control socket: protocol, server, client |
+//! | [`daemon`] | the service: wires the rooms together and owns the loop |
+//! | [`diagnostics`] | what we write to the journal |
+//! | [`cli`] | the command line, one file a subcommand |
+//!
+//! No room knows a room to its right, and only [`daemon`] and [`cli`] know them all.
+
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod diagnostics;
+pub mod event;
+pub mod journal;
+pub mod networks;
+pub mod postfix;
+pub mod servers;
+pub mod store;
+pub mod whitelist;

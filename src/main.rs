@@ -1,0 +1,7 @@
+//! The binary: parses the command line and calls one command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pop_before_smtp::cli::main()
+}
