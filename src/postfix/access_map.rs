@@ -530,8 +530,13 @@ pub fn validate_value(value: &str) -> Result<(), String> {
         };
     }
     let refusals = ["REJECT", "DEFER", "DISCARD", "HOLD"];
-    if refusals.iter().any(|r| word.to_ascii_uppercase().starts_with(r)) {
-        return refused(format!("{word:?} refuses mail: the map lists whom to let in"));
+    if refusals
+        .iter()
+        .any(|r| word.to_ascii_uppercase().starts_with(r))
+    {
+        return refused(format!(
+            "{word:?} refuses mail: the map lists whom to let in"
+        ));
     }
     refused(format!("{word:?} is no word that lets a client relay"))
 }
