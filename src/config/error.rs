@@ -28,7 +28,7 @@ pub struct Problem {
     /// The file or directory at fault, if it is one.
     pub file: Option<PathBuf>,
     /// Where in the file.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// The key, as a dotted path: `map.debounce`.
     pub key: Option<String>,
     /// What is wrong, and what was expected.

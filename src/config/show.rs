@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
@@ -158,7 +158,7 @@ pub(super) fn effective(settings: &Settings, origins: &BTreeMap<String, Origin>)
     let journal = &settings.journal;
     let directory = journal
         .directory
-        .as_ref()
+        .as_deref()
         .map_or(Value::Text(String::new()), path);
     put("journal", "directory", directory);
     put(
@@ -211,7 +211,7 @@ fn networks(networks: &[IpNet]) -> Value {
     Value::List(networks.iter().map(one).collect())
 }
 
-fn path(path: &PathBuf) -> Value {
+fn path(path: &Path) -> Value {
     Value::Text(path.to_string_lossy().into_owned())
 }
 
@@ -224,9 +224,9 @@ pub fn show(loaded: &Loaded) -> String {
     for key in &loaded.effective {
         if key.table != table {
             table = &key.table;
-            text.push_str(&format!("\n[{table}]\n"));
+            text += &format!("\n[{table}]\n");
         }
-        text.push_str(&format!("{} = {}  # {}\n", key.name, key.value, key.origin));
+        text += &format!("{} = {}  # {}\n", key.name, key.value, key.origin);
     }
     text
 }

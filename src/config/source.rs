@@ -140,7 +140,7 @@ fn not_utf8(path: &Path, valid_up_to: usize, bytes: &[u8]) -> Problem {
     // One byte that is not UTF-8 becomes one replacement character, which is what is marked.
     let text = String::from_utf8_lossy(bytes);
     let mut problem = problem(path, "is not UTF-8");
-    problem.place = Some(place(&text, &(valid_up_to..valid_up_to + 1)));
+    problem.place = Some(Box::new(place(&text, &(valid_up_to..valid_up_to + 1))));
     problem.hint = Some(format!(
         "the first byte that is not is {:#04x}",
         bytes[valid_up_to]

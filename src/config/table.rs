@@ -39,7 +39,7 @@ impl<T> Located<T> {
     pub(super) fn problem(&self, key: &str, message: String, hint: Option<String>) -> Problem {
         Problem {
             file: Some(self.source.path.clone()),
-            place: Some(self.source.place(&self.span)),
+            place: Some(Box::new(self.source.place(&self.span))),
             key: Some(key.to_owned()),
             message,
             hint,
@@ -166,7 +166,7 @@ impl Reader {
     pub(super) fn complain(&mut self, key: Option<&str>, wrong: Wrong) {
         let problem = Problem {
             file: Some(self.source.path.clone()),
-            place: Some(self.source.place(&wrong.span)),
+            place: Some(Box::new(self.source.place(&wrong.span))),
             key: key.map(str::to_owned),
             message: wrong.message,
             hint: wrong.hint,
