@@ -3,6 +3,7 @@
 //! The one way in. The service and `pop-before-smtp test` both read entries through here, so that
 //! what the test shows is what the service does.
 
+use crate::client::Client;
 use crate::event::{Event, EventKind};
 use crate::journal::{JournalError, Reader};
 use crate::servers::{Distrust, Recogniser, Sender};
@@ -30,6 +31,26 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// The client that it names, if any.
+    #[must_use]
+    pub fn client(&self) -> Option<Client> {
+        match &self.event.kind {
+            EventKind::Login { client, .. } => Some(*client),
+            EventKind::Logout { client, .. } => *client,
+            EventKind::Start => None,
+        }
+    }
+
+    /// What it would have been, for a sentence.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match &self.event.kind {
+            EventKind::Login { client, .. } => format!("a login of {client}"),
+            EventKind::Logout { .. } => "a logout".to_owned(),
+            EventKind::Start => "a start".to_owned(),
+        }
+    }
+
     /// The lines of configuration that would trust the sender, if it was legitimate.
     #[must_use]
     pub fn remedy(&self) -> String {

@@ -18,6 +18,7 @@ use sled::{Db, Transactional, Tree};
 use crate::client::Client;
 use crate::event::SessionKey;
 use crate::journal::Position;
+use crate::postfix::map_type::MapType;
 use crate::whitelist::{Delta, Listing, Session};
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
@@ -48,6 +49,22 @@ pub struct Kept {
     pub sessions: Vec<(SessionKey, Session)>,
     /// How far the journal had been read.
     pub position: Option<Position>,
+    /// The access map that was published last.
+    pub map: Option<MapRecord>,
+}
+
+/// An access map that was published: it must not list anybody for ever when another takes its
+/// place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MapRecord {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: MapType,
+    /// What it says of a listed client.
+    pub value: String,
 }
 
 /// A store that was opened.
@@ -196,6 +213,9 @@ impl Store {
             let PositionRecord { cursor, time } = from_json(&value)?;
             kept.position = Some(Position { cursor, time });
         }
+        if let Some(value) = self.meta.get("map")? {
+            kept.map = Some(from_json(&value)?);
+        }
         Ok(kept)
     }
 
@@ -251,14 +271,16 @@ impl Store {
         Ok(())
     }
 
-    /// Empties the store, for a whitelist that is to be written anew as a whole.
+    /// Remembers which access map is published.
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn clear(&self) -> Result<(), StoreError> {
-        for tree in [&self.clients, &self.sessions, &self.meta] {
-            tree.clear().map_err(|error| classify(&self.path, error))?;
-        }
+    pub fn set_map(&self, map: &MapRecord) -> Result<(), StoreError> {
+        self.meta
+            .insert("map", to_json(map))
+            .and_then(|_| self.meta.insert("format", FORMAT))
+            .and_then(|_| self.db.flush())
+            .map_err(|error| classify(&self.path, error))?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// The sender of an entry, from journald's trusted fields.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sender {
     /// `_UID`; always there for entries of this host's processes.
     pub uid: Option<u32>,
