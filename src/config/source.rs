@@ -52,7 +52,11 @@ impl Source {
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self {
                 path: path.to_owned(),
-                text,
+                // A byte order mark is no column.
+                text: text
+                    .strip_prefix('\u{feff}')
+                    .map(str::to_owned)
+                    .unwrap_or(text),
             }),
             Err(error) => Err(not_utf8(
                 path,

@@ -141,18 +141,17 @@ impl Reader {
         self.known.push(path.clone());
         let entries = match entry {
             None => DeTable::new(),
-            Some((key, value)) => {
+            Some((_, value)) => {
                 let span = value.span();
                 match value.into_inner() {
                     DeValue::Table(entries) => entries,
                     other => {
                         let other = Spanned::new(span, other);
                         let mut wrong = wrong_type(&other, &format!("a table [{path}]"));
-                        wrong.span = if wrong.span.is_empty() {
-                            key
-                        } else {
-                            wrong.span
-                        };
+                        if matches!(other.get_ref(), DeValue::Array(_)) {
+                            wrong =
+                                wrong.hint(format!("there is only one: [{path}], not [[{path}]]"));
+                        }
                         self.complain(Some(&path), wrong);
                         DeTable::new()
                     }
