@@ -13,6 +13,10 @@ use super::table::Located;
 use super::value::quoted;
 use super::{JournalSettings, Limits, MapSettings, Origin, PermittedNetworks, Senders, Settings};
 
+/// `grace`, unless a file says otherwise.
+const GRACE: Duration = Duration::from_secs(30 * 60);
+/// `max-session`, unless a file says otherwise.
+const MAX_SESSION: Duration = Duration::from_secs(24 * 60 * 60);
 /// `state-directory`, when systemd names none.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
 
@@ -49,12 +53,8 @@ pub(super) fn check(
     }
     let map_path = state_directory.join(MAP);
     let settings = Settings {
-        grace: origins.take("grace", fragment.grace, Duration::from_secs(30 * 60)),
-        max_session: origins.take(
-            "max-session",
-            fragment.max_session,
-            Duration::from_secs(24 * 60 * 60),
-        ),
+        grace: origins.take("grace", fragment.grace, GRACE),
+        max_session: origins.take("max-session", fragment.max_session, MAX_SESSION),
         servers: origins.take("servers", fragment.servers, default_servers()),
         never: origins.take("never", fragment.never, Vec::new()),
         permitted_networks: origins.take(
@@ -205,13 +205,19 @@ fn default_state_directory(variable: Option<&OsStr>) -> Result<(PathBuf, Origin)
 /// What is odd, but taken.
 fn warnings(fragment: &Fragment) -> Vec<Problem> {
     let mut warnings = Vec::new();
-    if let (Some(session), grace) = (&fragment.max_session, &fragment.grace)
-        && grace
+    let (grace, session) = (&fragment.grace, &fragment.max_session);
+    if value_or(session, MAX_SESSION) < value_or(grace, GRACE) {
+        let message = "with a `max-session` shorter than `grace`, \
+                       whether a session is open makes no difference";
+        let problem = session
             .as_ref()
-            .is_some_and(|grace| session.value < grace.value)
-    {
-        let message = "is shorter than `grace`: whether a session is open makes no difference";
-        warnings.push(session.problem("max-session", message.to_owned(), None));
+            .map(|s| s.problem("max-session", message.to_owned(), None));
+        let or_grace = || {
+            grace
+                .as_ref()
+                .map(|g| g.problem("grace", message.to_owned(), None))
+        };
+        warnings.extend(problem.or_else(or_grace));
     }
     let servers = fragment.servers.as_ref();
     let servers = servers.map_or_else(default_servers, |servers| servers.value.clone());
@@ -239,6 +245,10 @@ fn warnings(fragment: &Fragment) -> Vec<Problem> {
         }
     }
     warnings
+}
+
+fn value_or<T: Copy>(located: &Option<Located<T>>, default: T) -> T {
+    located.as_ref().map_or(default, |located| located.value)
 }
 
 /// A problem that no one place has.
