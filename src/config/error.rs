@@ -9,9 +9,6 @@ use std::path::PathBuf;
 /// How many characters of a source line are shown.
 const EXCERPT: usize = 100;
 
-/// How many problems are shown: of a file that is no configuration at all, thousands could be.
-const SHOWN: usize = 50;
-
 /// A place in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -160,15 +157,12 @@ impl From<Problem> for ConfigError {
 impl fmt::Display for ConfigError {
     /// The problems, an empty line between them; no newline at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().take(SHOWN).enumerate() {
+        for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n\n")?;
             }
             problem.fmt(f)?;
         }
-        match self.problems.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n\n… and {more} more"),
-        }
+        Ok(())
     }
 }

@@ -152,7 +152,7 @@ fn take_senders(reader: &mut Reader, mut senders: Table<'_>) -> BTreeMap<String,
         if !name::is_server_name(&server) {
             let message = format!("expected [senders.SERVER] with {}", name::SERVER_NAME);
             reader.complain(
-                Some("senders"),
+                "senders",
                 Wrong {
                     span,
                     message,

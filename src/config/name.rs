@@ -1,5 +1,7 @@
 //! Names: of servers, and of a journal namespace.
 
+use std::collections::BTreeSet;
+
 use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type};
 
 /// Whether this can be the name of a server's definition.
@@ -34,21 +36,18 @@ pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
             .hint("to let nobody in, stop the service: systemctl disable --now pop-before-smtp"),
         ]);
     }
-    let mut names: Vec<String> = Vec::with_capacity(servers.len());
-    let mut twice = Vec::new();
-    for (name, span) in servers {
-        if names.contains(&name) {
-            let message = format!("\"{name}\" is here for the second time");
-            twice.push(Wrong {
-                span,
-                message,
-                hint: None,
-            });
-        }
-        names.push(name);
-    }
+    let mut names = BTreeSet::new();
+    let twice: Vec<Wrong> = servers
+        .iter()
+        .filter(|(name, _)| !names.insert(name))
+        .map(|(name, span)| Wrong {
+            span: span.clone(),
+            message: format!("\"{name}\" is here for the second time"),
+            hint: None,
+        })
+        .collect();
     if twice.is_empty() {
-        Ok(names)
+        Ok(servers.into_iter().map(|(name, _)| name).collect())
     } else {
         Err(twice)
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use pop_before_smtp::config::{self, Problem};
 
@@ -353,6 +354,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
         ("grace", "1:6", &["syntax", "="]),
         ("[map\n", "1:5", &["syntax", "]"]),
         ("grace = '1h\n", "1:12", &["syntax"]),
+        ("grace = '''1h\n", "1:14", &["syntax"]),
         ("\u{feff}grace = 1", "1:9 grace", &["the number 1"]),
         (
             "grace = '1h'\r\nmax-session = 1\r\n",
@@ -441,9 +443,34 @@ DIR/config.d/20.toml:1:9: grace: expected a duration from 1s to 30d, such as "30
 
 #[test]
 fn a_file_full_of_nonsense_gives_a_bounded_error() {
-    let error = load_text("=\n".repeat(1000)).unwrap_err();
-    assert_eq!(error.problems().len(), 1000);
-    assert!(error.to_string().ends_with("… and 950 more"), "{error}");
+    for text in [
+        "=\n",
+        "[[",
+        "x=1\ny",
+        "never=[1",
+        "never = [[[",
+        "'",
+        "a.b.c={",
+    ] {
+        let started = Instant::now();
+        let error = load_text(text.repeat((1 << 18) / text.len())).unwrap_err();
+        assert!(error.problems().len() <= 51);
+        assert!(error.to_string().len() < 51 * 1000, "{error}");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{text}: {:?}",
+            started.elapsed()
+        );
+    }
+    let text: String = (0..1000).map(|n| format!("x{n} = 1\n")).collect();
+    let error = load_text(text).unwrap_err();
+    assert_eq!(error.problems().len(), 51);
+    assert!(
+        error
+            .to_string()
+            .ends_with("x.toml: 950 more mistakes follow"),
+        "{error}"
+    );
 }
 
 #[test]
