@@ -7,12 +7,23 @@ use std::time::Duration;
 
 use super::error::{Problem, harmless};
 use super::fragment::{Fragment, SendersFragment};
+use super::path::unfit_for_main_cf;
+use super::sender::matches_user_units;
 use super::table::Located;
-use super::value::{matches_user_units, unfit_for_main_cf};
+use super::value::quoted;
 use super::{JournalSettings, Limits, MapSettings, Origin, PermittedNetworks, Senders, Settings};
 
+/// `grace`, unless a file says otherwise.
+const GRACE: Duration = Duration::from_secs(30 * 60);
+/// `max-session`, unless a file says otherwise.
+const MAX_SESSION: Duration = Duration::from_secs(24 * 60 * 60);
 /// `state-directory`, when systemd names none.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
+
+/// The store's directory in the state directory.
+const STORE: &str = "store";
+/// The access map in the state directory, unless `map.path` says otherwise.
+const MAP: &str = "clients";
 
 /// The settings, where each key that is no default came from, and what is odd.
 pub(super) struct Checked {
@@ -28,7 +39,7 @@ pub(super) fn check(
     servers_directory: PathBuf,
 ) -> Result<Checked, Problem> {
     exclusive(&fragment)?;
-    let mut warnings = warnings(&fragment);
+    let warnings = warnings(&fragment);
     let mut origins = Origins::default();
     let (default_state, default_origin) = default_state_directory(state_directory)?;
     if fragment.state_directory.is_none() {
@@ -37,15 +48,14 @@ pub(super) fn check(
             .insert("state-directory".to_owned(), default_origin);
     }
     let state_directory = origins.take("state-directory", fragment.state_directory, default_state);
-    let map_path = state_directory.join("clients");
+    if let Some(path) = &fragment.map_path {
+        apart(path, &state_directory)?;
+    }
+    let map_path = state_directory.join(MAP);
     let settings = Settings {
-        grace: origins.take("grace", fragment.grace, Duration::from_secs(30 * 60)),
-        max_session: origins.take(
-            "max-session",
-            fragment.max_session,
-            Duration::from_secs(24 * 60 * 60),
-        ),
-        servers: origins.take("servers", fragment.servers, vec!["dovecot".to_owned()]),
+        grace: origins.take("grace", fragment.grace, GRACE),
+        max_session: origins.take("max-session", fragment.max_session, MAX_SESSION),
+        servers: origins.take("servers", fragment.servers, default_servers()),
         never: origins.take("never", fragment.never, Vec::new()),
         permitted_networks: origins.take(
             "permitted-networks",
@@ -79,20 +89,16 @@ pub(super) fn check(
         state_directory,
         servers_directory,
     };
-    for server in settings
-        .senders
-        .keys()
-        .filter(|server| !settings.servers.contains(server))
-    {
-        warnings.push(general(&format!(
-            "[senders.{server}] has no effect: `servers` does not name \"{server}\""
-        )));
-    }
     Ok(Checked {
         settings,
         origins: origins.0,
         warnings,
     })
+}
+
+/// `servers`, unless a file names some.
+fn default_servers() -> Vec<String> {
+    vec!["dovecot".to_owned()]
 }
 
 /// Notes where values came from, while they are taken.
@@ -164,6 +170,20 @@ fn exclusive(fragment: &Fragment) -> Result<(), Problem> {
     Err(namespace.problem("journal.namespace", message, Some(hint.to_owned())))
 }
 
+/// The map must not be where the service keeps other things.
+fn apart(map: &Located<PathBuf>, state_directory: &Path) -> Result<(), Problem> {
+    let message = if map.value.starts_with(state_directory.join(STORE)) {
+        "is where the service keeps its store"
+    } else if state_directory.starts_with(&map.value) {
+        "is a directory: the state directory, or one above it"
+    } else {
+        return Ok(());
+    };
+    let example = state_directory.join(MAP);
+    let hint = format!("for example: {}", quoted(&example.to_string_lossy()));
+    Err(map.problem("map.path", message.to_owned(), Some(hint)))
+}
+
 /// `$STATE_DIRECTORY` of systemd.exec(5): the first of the directories that it names.
 fn default_state_directory(variable: Option<&OsStr>) -> Result<(PathBuf, Origin), Problem> {
     let Some(variable) = variable.filter(|value| !value.is_empty()) else {
@@ -185,25 +205,50 @@ fn default_state_directory(variable: Option<&OsStr>) -> Result<(PathBuf, Origin)
 /// What is odd, but taken.
 fn warnings(fragment: &Fragment) -> Vec<Problem> {
     let mut warnings = Vec::new();
-    if let (Some(session), grace) = (&fragment.max_session, &fragment.grace)
-        && grace
+    let (grace, session) = (&fragment.grace, &fragment.max_session);
+    if value_or(session, MAX_SESSION) < value_or(grace, GRACE) {
+        let message = "with a `max-session` shorter than `grace`, \
+                       whether a session is open makes no difference";
+        let problem = session
             .as_ref()
-            .is_some_and(|grace| session.value < grace.value)
-    {
-        let message = "is shorter than `grace`: whether a session is open makes no difference";
-        warnings.push(session.problem("max-session", message.to_owned(), None));
+            .map(|s| s.problem("max-session", message.to_owned(), None));
+        let or_grace = || {
+            grace
+                .as_ref()
+                .map(|g| g.problem("grace", message.to_owned(), None))
+        };
+        warnings.extend(problem.or_else(or_grace));
     }
+    let servers = fragment.servers.as_ref();
+    let servers = servers.map_or_else(default_servers, |servers| servers.value.clone());
     for (server, senders) in &fragment.senders {
+        let key = |name: &str| format!("senders.{server}.{name}");
+        if !servers.contains(server) {
+            let message = format!("has no effect: `servers` does not name \"{server}\"");
+            let users = senders
+                .users
+                .as_ref()
+                .map(|users| users.problem(&key("users"), message.clone(), None));
+            let units = senders
+                .units
+                .as_ref()
+                .map(|units| units.problem(&key("units"), message, None));
+            warnings.extend(users.or(units));
+        }
         if let Some(units) = &senders.units {
             for unit in units.value.iter().filter(|unit| matches_user_units(unit)) {
                 let message = format!(
                     "\"{unit}\" lets in units in which the programs of ordinary users run: they can forge logins"
                 );
-                warnings.push(units.problem(&format!("senders.{server}.units"), message, None));
+                warnings.push(units.problem(&key("units"), message, None));
             }
         }
     }
     warnings
+}
+
+fn value_or<T: Copy>(located: &Option<Located<T>>, default: T) -> T {
+    located.as_ref().map_or(default, |located| located.value)
 }
 
 /// A problem that no one place has.

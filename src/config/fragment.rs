@@ -14,7 +14,8 @@ use super::PermittedNetworks;
 use super::error::Problem;
 use super::source::Source;
 use super::table::{Located, Reader, Table};
-use super::value::{self, SERVER_NAME, Wrong, is_server_name};
+use super::value::{Wrong, count, duration};
+use super::{map, name, network, path, sender};
 use crate::postfix::map_type::MapType;
 
 /// The most that `grace` and `max-session` can be.
@@ -70,41 +71,41 @@ impl Fragment {
     fn take(reader: &mut Reader, source: &Source) -> Self {
         let mut root = reader.document(source);
         let mut journal = reader.table(&mut root, "journal");
-        let mut map = reader.table(&mut root, "map");
+        let mut map_table = reader.table(&mut root, "map");
         let mut limits = reader.table(&mut root, "limits");
         let senders = reader.table(&mut root, "senders");
         let r = reader;
         let fragment = Self {
-            grace: r.take(&mut root, "grace", value::duration(SHORTEST..=LONGEST)),
-            max_session: r.take(
+            grace: r.take(&mut root, "grace", duration(SHORTEST..=LONGEST)),
+            max_session: r.take(&mut root, "max-session", duration(SHORTEST..=LONGEST)),
+            servers: r.take(&mut root, "servers", name::servers),
+            never: r.take(&mut root, "never", network::networks),
+            permitted_networks: r.take(
                 &mut root,
-                "max-session",
-                value::duration(SHORTEST..=LONGEST),
+                "permitted-networks",
+                network::permitted_networks,
             ),
-            servers: r.take(&mut root, "servers", value::servers),
-            never: r.take(&mut root, "never", value::networks),
-            permitted_networks: r.take(&mut root, "permitted-networks", value::permitted_networks),
-            state_directory: r.take(&mut root, "state-directory", value::state_directory),
-            journal_directory: r.take(&mut journal, "directory", value::journal_directory),
-            journal_namespace: r.take(&mut journal, "namespace", value::journal_namespace),
-            map_path: r.take(&mut map, "path", value::map_path),
-            map_type: r.take(&mut map, "type", value::map_type),
-            map_value: r.take(&mut map, "value", value::map_value),
+            state_directory: r.take(&mut root, "state-directory", path::state_directory),
+            journal_directory: r.take(&mut journal, "directory", path::journal_directory),
+            journal_namespace: r.take(&mut journal, "namespace", name::journal_namespace),
+            map_path: r.take(&mut map_table, "path", path::map_path),
+            map_type: r.take(&mut map_table, "type", map::map_type),
+            map_value: r.take(&mut map_table, "value", map::map_value),
             map_debounce: r.take(
-                &mut map,
+                &mut map_table,
                 "debounce",
-                value::duration(Duration::ZERO..=LONGEST_DEBOUNCE),
+                duration(Duration::ZERO..=LONGEST_DEBOUNCE),
             ),
-            limits_clients: r.take(&mut limits, "clients", value::count(1..=LARGEST_LIMIT)),
+            limits_clients: r.take(&mut limits, "clients", count(1..=LARGEST_LIMIT)),
             limits_clients_per_user: r.take(
                 &mut limits,
                 "clients-per-user",
-                value::count(1..=LARGEST_LIMIT),
+                count(1..=LARGEST_LIMIT),
             ),
-            limits_sessions: r.take(&mut limits, "sessions", value::count(1..=LARGEST_LIMIT)),
+            limits_sessions: r.take(&mut limits, "sessions", count(1..=LARGEST_LIMIT)),
             senders: take_senders(r, senders),
         };
-        for table in [root, journal, map, limits] {
+        for table in [root, journal, map_table, limits] {
             r.finish(table);
         }
         fragment
@@ -148,10 +149,10 @@ fn take_senders(reader: &mut Reader, mut senders: Table<'_>) -> BTreeMap<String,
     let mut taken = BTreeMap::new();
     for (server, span) in senders.keys() {
         let mut table = reader.table(&mut senders, &server);
-        if !is_server_name(&server) {
-            let message = format!("expected [senders.SERVER] with {SERVER_NAME}");
+        if !name::is_server_name(&server) {
+            let message = format!("expected [senders.SERVER] with {}", name::SERVER_NAME);
             reader.complain(
-                Some("senders"),
+                "senders",
                 Wrong {
                     span,
                     message,
@@ -160,11 +161,77 @@ fn take_senders(reader: &mut Reader, mut senders: Table<'_>) -> BTreeMap<String,
             );
         }
         let fragment = SendersFragment {
-            users: reader.take(&mut table, "users", value::users),
-            units: reader.take(&mut table, "units", value::units),
+            users: reader.take(&mut table, "users", sender::users),
+            units: reader.take(&mut table, "units", sender::units),
         };
         reader.finish(table);
         taken.insert(server, fragment);
     }
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::check::check;
+    use crate::config::show::effective;
+
+    /// All keys that a file can have, if it has senders for one server, `dovecot`.
+    fn known_keys() -> BTreeSet<String> {
+        let source = Arc::new(Source {
+            path: PathBuf::from("known.toml"),
+            text: "[senders.dovecot]\nusers = [0]".to_owned(),
+        });
+        let mut reader = Reader::new(Arc::clone(&source));
+        Fragment::take(&mut reader, &source);
+        let (known, problems) = reader.into_results();
+        assert_eq!(problems, []);
+        let is_table = |path: &String| known.iter().any(|key| key.starts_with(&format!("{path}.")));
+        known
+            .iter()
+            .filter(|path| !is_table(path))
+            .cloned()
+            .collect()
+    }
+
+    /// The keys in the shipped file: lines `#key = value`, below their `[table]` or `#[table]`.
+    fn shipped_keys() -> Vec<String> {
+        let mut table = String::new();
+        let mut keys = Vec::new();
+        for line in include_str!("../../packaging/config.toml").lines() {
+            let line = line.strip_prefix('#').unwrap_or(line);
+            if let Some(header) = line.strip_prefix('[') {
+                table = header.trim_end_matches(']').to_owned() + ".";
+            } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with(' '))
+            {
+                keys.push(table.clone() + key);
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn the_shipped_file_has_every_key_once_and_no_other() {
+        let shipped = shipped_keys();
+        let set: BTreeSet<String> = shipped.iter().cloned().collect();
+        assert_eq!(set, known_keys());
+        assert_eq!(set.len(), shipped.len());
+    }
+
+    #[test]
+    fn every_key_is_shown_in_the_order_of_the_shipped_file() {
+        let source = Arc::new(Source {
+            path: PathBuf::from("senders.toml"),
+            text: "[senders.dovecot]\nusers = [0]".to_owned(),
+        });
+        let fragment = Fragment::read(&source).unwrap();
+        let checked = check(fragment, None, PathBuf::from("/servers.d")).unwrap();
+        let shown = effective(&checked.settings, &checked.origins);
+        assert_eq!(
+            shown.iter().map(|key| key.key()).collect::<Vec<_>>(),
+            shipped_keys()
+        );
+    }
 }

@@ -3,15 +3,21 @@
 //! Reads, merges and checks; an error names file, line, column and key and says what was
 //! expected. Never half takes a configuration: it is whole and right, or it is an error.
 //!
-//! A file is read (`source`) and taken apart key by key (`table`, `value`) into a `fragment`; the
-//! fragments are merged, checked as a whole (`check`), and are [`Settings`].
+//! A file is read (`source`) and taken apart key by key (`table`), each value checked by itself
+//! (`value` and the rooms of its kinds), into a `fragment`; the fragments are merged, checked as a
+//! whole (`check`), and are [`Settings`].
 
 mod check;
 pub mod duration;
 mod error;
 mod fragment;
 mod load;
+mod map;
+mod name;
 mod nearest;
+mod network;
+mod path;
+mod sender;
 mod show;
 mod source;
 mod table;

@@ -52,7 +52,11 @@ impl Source {
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self {
                 path: path.to_owned(),
-                text,
+                // A byte order mark is no column.
+                text: text
+                    .strip_prefix('\u{feff}')
+                    .map(str::to_owned)
+                    .unwrap_or(text),
             }),
             Err(error) => Err(not_utf8(
                 path,
@@ -157,24 +161,59 @@ fn place(text: &str, span: &Range<usize>) -> Place {
     while !text.is_char_boundary(start) {
         start -= 1;
     }
-    let mut end = span.end.clamp(start, text.len());
+    let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[line_start..].split('\n').next().unwrap_or_default();
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line_end = line_start + line.len();
+    start = start.min(line_end);
+    let mut end = span.end.clamp(start, line_end);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let before = &text[..start];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line_end = text[start..]
-        .find('\n')
-        .map_or(text.len(), |newline| start + newline);
-    let line = text[line_start..line_end].trim_end_matches('\r');
     Place {
-        line: before.matches('\n').count() + 1,
-        column: text[line_start..start]
-            .chars()
-            .count()
-            .min(line.chars().count())
-            + 1,
-        width: text[start..end.min(line_end)].chars().count().max(1),
+        line: text[..line_start].matches('\n').count() + 1,
+        column: text[line_start..start].chars().count() + 1,
+        width: text[start..end].chars().count().max(1),
         text: line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn places_lie_in_the_lines_of_the_file() {
+        for (text, span, line, column, width, shown) in [
+            ("", 0..0, 1, 1, 1, ""),
+            ("ab", 2..2, 1, 3, 1, "ab"),
+            ("ab\n", 3..3, 1, 3, 1, "ab"),
+            ("ab\r\n", 3..3, 1, 3, 1, "ab"),
+            ("ab\r\ncd", 4..6, 2, 1, 2, "cd"),
+            ("ab\ncd\n", 1..5, 1, 2, 1, "ab"),
+            ("äb\ncd", 2..3, 1, 2, 1, "äb"),
+            ("äb", 1..1, 1, 1, 1, "äb"),
+            ("ab", 7..9, 1, 3, 1, "ab"),
+        ] {
+            let expected = Place {
+                line,
+                column,
+                width,
+                text: shown.to_owned(),
+            };
+            assert_eq!(place(text, &span), expected, "{text:?} {span:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_is_outside(text in "[aä\r\n]{0,12}", start in 0..30_usize, end in 0..30_usize) {
+            let place = place(&text, &(start..end));
+            let lines: Vec<&str> = text.lines().collect();
+            prop_assert!(place.line <= lines.len().max(1));
+            prop_assert!(place.column <= place.text.chars().count() + 1);
+            prop_assert!(place.width <= place.text.chars().count().max(1) + 1);
+        }
     }
 }

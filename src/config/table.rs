@@ -47,12 +47,36 @@ impl<T> Located<T> {
     }
 }
 
+/// How many mistakes are told in one file.
+const TOLD: usize = 50;
+
+/// What is wrong with a key, if it is known which.
+type WrongAt = (Option<String>, Wrong);
+
+/// A key that nobody asked for: its table, its name, its place.
+type Unknown = (String, String, Range<usize>);
+
+/// Something to be told; made into a [`Problem`] only when it is.
+enum Mistake {
+    Wrong(WrongAt),
+    Unknown(Unknown),
+}
+
+impl Mistake {
+    fn start(&self) -> usize {
+        match self {
+            Self::Wrong((_, wrong)) => wrong.span.start,
+            Self::Unknown((.., span)) => span.start,
+        }
+    }
+}
+
 /// What reading one file has found out so far.
 pub(super) struct Reader {
     source: Arc<Source>,
-    problems: Vec<(usize, Problem)>,
     known: Vec<String>,
-    unknown: Vec<(String, String, Range<usize>)>,
+    wrongs: Vec<WrongAt>,
+    unknown: Vec<Unknown>,
 }
 
 /// A table of the document, from which keys are taken.
@@ -65,8 +89,8 @@ impl Reader {
     pub(super) fn new(source: Arc<Source>) -> Self {
         Self {
             source,
-            problems: Vec::new(),
             known: Vec::new(),
+            wrongs: Vec::new(),
             unknown: Vec::new(),
         }
     }
@@ -76,28 +100,29 @@ impl Reader {
     pub(super) fn document<'d>(&mut self, source: &'d Source) -> Table<'d> {
         let (document, errors) = DeTable::parse_recoverable(&source.text);
         let syntax = errors.is_empty();
-        let mut last_line = 0;
+        let mut last = 0..0;
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            let line = source.line(span.start);
             // Recovery from one mistake tends to find several on its line.
-            if line != last_line {
-                let message = match self.source.text.get(span.clone()) {
+            let between = last.start.min(span.start)..last.start.max(span.start);
+            let same_line = last.end > 0 && !source.text[between].contains('\n');
+            last = span.start..span.end.max(1);
+            if !same_line {
+                let message = match source.text.get(span.clone()) {
                     Some(key) if error.message() == "duplicate key" => {
                         format!("the key `{}` is here for the second time", harmless(key))
                     }
                     _ => format!("TOML syntax: {}", harmless(error.message())),
                 };
-                self.complain(
+                self.wrongs.push((
                     None,
                     Wrong {
                         span,
                         message,
                         hint: None,
                     },
-                );
+                ));
             }
-            last_line = line;
         }
         let document = if syntax {
             document.into_inner()
@@ -126,9 +151,8 @@ impl Reader {
                 span: value.span(),
             }),
             Err(wrongs) => {
-                for wrong in wrongs {
-                    self.complain(Some(&path), wrong);
-                }
+                let complaints = wrongs.into_iter().map(|wrong| (Some(path.clone()), wrong));
+                self.wrongs.extend(complaints);
                 None
             }
         }
@@ -141,19 +165,18 @@ impl Reader {
         self.known.push(path.clone());
         let entries = match entry {
             None => DeTable::new(),
-            Some((key, value)) => {
+            Some((_, value)) => {
                 let span = value.span();
                 match value.into_inner() {
                     DeValue::Table(entries) => entries,
                     other => {
                         let other = Spanned::new(span, other);
                         let mut wrong = wrong_type(&other, &format!("a table [{path}]"));
-                        wrong.span = if wrong.span.is_empty() {
-                            key
-                        } else {
-                            wrong.span
-                        };
-                        self.complain(Some(&path), wrong);
+                        if matches!(other.get_ref(), DeValue::Array(_)) {
+                            wrong =
+                                wrong.hint(format!("there is only one: [{path}], not [[{path}]]"));
+                        }
+                        self.wrongs.push((Some(path.clone()), wrong));
                         DeTable::new()
                     }
                 }
@@ -163,15 +186,8 @@ impl Reader {
     }
 
     /// Something is wrong with a key's name or value.
-    pub(super) fn complain(&mut self, key: Option<&str>, wrong: Wrong) {
-        let problem = Problem {
-            file: Some(self.source.path.clone()),
-            place: Some(Box::new(self.source.place(&wrong.span))),
-            key: key.map(str::to_owned),
-            message: wrong.message,
-            hint: wrong.hint,
-        };
-        self.problems.push((wrong.span.start, problem));
+    pub(super) fn complain(&mut self, key: &str, wrong: Wrong) {
+        self.wrongs.push((Some(key.to_owned()), wrong));
     }
 
     /// Everything known has been taken from this table.
@@ -181,32 +197,57 @@ impl Reader {
         }
     }
 
-    /// The paths of all known keys and tables, and what was wrong, in the order of the file.
+    /// The paths of all known keys and tables, and what was wrong, in the order of the file; of a
+    /// file that is no configuration at all, the first mistakes and how many more there are.
     pub(super) fn into_results(mut self) -> (Vec<String>, Vec<Problem>) {
-        for (table, key, span) in std::mem::take(&mut self.unknown) {
-            let hint = match nearest(&table, &key, self.known.iter().map(String::as_str)) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known here: {}", self.known_in(&table)),
-            };
-            let message = "there is no such key".to_owned();
-            let path = dotted(&table, &key);
-            self.complain(
-                Some(&path),
-                Wrong {
-                    span,
-                    message,
-                    hint: Some(hint),
-                },
-            );
+        let mut mistakes: Vec<Mistake> = Vec::new();
+        mistakes.extend(self.unknown.drain(..).map(Mistake::Unknown));
+        mistakes.extend(self.wrongs.drain(..).map(Mistake::Wrong));
+        mistakes.sort_by_key(Mistake::start);
+        let more = mistakes.len().saturating_sub(TOLD);
+        mistakes.truncate(TOLD);
+        let mut problems: Vec<Problem> = mistakes
+            .into_iter()
+            .map(|mistake| self.problem(mistake))
+            .collect();
+        if more > 0 {
+            problems.push(Problem {
+                file: Some(self.source.path.clone()),
+                place: None,
+                key: None,
+                message: format!("{more} more mistakes follow"),
+                hint: None,
+            });
         }
-        self.problems.sort_by_key(|(start, _)| *start);
-        (
-            self.known,
-            self.problems
-                .into_iter()
-                .map(|(_, problem)| problem)
-                .collect(),
-        )
+        (self.known, problems)
+    }
+
+    fn problem(&self, mistake: Mistake) -> Problem {
+        let (key, wrong) = match mistake {
+            Mistake::Wrong(wrong) => wrong,
+            Mistake::Unknown((table, key, span)) => {
+                let hint = match nearest(&table, &key, self.known.iter().map(String::as_str)) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("known here: {}", self.known_in(&table)),
+                };
+                let message = "there is no such key".to_owned();
+                (
+                    Some(dotted(&table, &key)),
+                    Wrong {
+                        span,
+                        message,
+                        hint: Some(hint),
+                    },
+                )
+            }
+        };
+        Problem {
+            file: Some(self.source.path.clone()),
+            place: Some(Box::new(self.source.place(&wrong.span))),
+            key,
+            message: wrong.message,
+            hint: wrong.hint,
+        }
     }
 
     fn known_in(&self, table: &str) -> String {
