@@ -137,7 +137,7 @@ impl Store {
     /// When another process keeps it open, or the file system fails.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
         check_owner(path)?;
-        let error = match Self::open_whole(path) {
+        let error = match Self::open_whole(path, LOCK_PATIENCE) {
             Ok((store, kept)) => {
                 return Ok(Opened {
                     store,
@@ -157,7 +157,7 @@ impl Store {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(system(e)),
             _ => std::fs::rename(path, &aside).map_err(system)?,
         }
-        let (store, kept) = Self::open_whole(path)?;
+        let (store, kept) = Self::open_whole(path, LOCK_PATIENCE)?;
         Ok(Opened {
             store,
             kept,
@@ -165,12 +165,26 @@ impl Store {
         })
     }
 
-    fn open_whole(path: &Path) -> Result<(Self, Kept), StoreError> {
+    /// Opens the store at `path` as it is, or not at all: waits for nobody, sets nothing aside.
+    ///
+    /// # Errors
+    /// When another process has it open, it is damaged, or the file system fails.
+    pub fn open_now(path: &Path) -> Result<Opened, StoreError> {
+        check_owner(path)?;
+        let (store, kept) = Self::open_whole(path, Duration::ZERO)?;
+        Ok(Opened {
+            store,
+            kept,
+            set_aside: None,
+        })
+    }
+
+    fn open_whole(path: &Path, patience: Duration) -> Result<(Self, Kept), StoreError> {
         let damaged = |reason| StoreError::Damaged {
             path: path.to_owned(),
             reason,
         };
-        let db = open_patiently(path)?;
+        let db = open_patiently(path, patience)?;
         // sled panics on some kinds of damage.
         let read = catch_unwind(AssertUnwindSafe(|| {
             let store = Store {
@@ -310,7 +324,7 @@ fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn open_patiently(path: &Path) -> Result<Db, StoreError> {
+fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
     let started = Instant::now();
     loop {
         let opened = catch_unwind(|| {
@@ -334,7 +348,7 @@ fn open_patiently(path: &Path) -> Result<Db, StoreError> {
         if !is_lock_error(&error) {
             return Err(classify(path, error));
         }
-        if started.elapsed() > LOCK_PATIENCE {
+        if started.elapsed() >= patience {
             return Err(StoreError::Locked {
                 path: path.to_owned(),
             });

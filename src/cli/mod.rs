@@ -1,7 +1,150 @@
-//! (in the making)
+//! The command line: one file a subcommand.
+//!
+//! Asks, shows and starts; decides nothing itself.
+
+mod check_config;
+mod expire;
+mod list;
+mod run;
+mod show_config;
+mod status;
+mod test;
+mod when;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
-/// Runs.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::ConfigError;
+use crate::control;
+use crate::control::client::AskError;
+use crate::daemon::{PlanError, RunError};
+use crate::journal::JournalError;
+use crate::postfix::access_map::PublishError;
+use crate::store::StoreError;
+
+/// What a bad configuration ends with, EX_CONFIG of sysexits.h: a restart would not help.
+const EX_CONFIG: u8 = 78;
+
+/// Lets a mail client relay through Postfix for a while after it has logged in over POP3 or IMAP.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pop-before-smtp",
+    version,
+    max_term_width = 100,
+    after_help = "\
+The service is run by systemd (systemctl enable --now pop-before-smtp) and writes to the journal:
+  journalctl -u pop-before-smtp                           what it does
+  journalctl POP_BEFORE_SMTP_CLIENT=192.0.2.10            one client's story
+Postfix uses the access map that it publishes; 'pop-before-smtp status' shows which.
+
+Exit status: 0 all is well, 1 something failed, 2 wrong use, 78 the configuration is wrong."
+)]
+struct Cli {
+    /// Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and
+    /// config.d/*.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service in the foreground: what systemd does
+    Run(run::RunArgs),
+    /// Show the clients that may relay now
+    List(AskArgs),
+    /// Show how the service is, and what is wrong
+    Status(AskArgs),
+    /// Check the configuration and the definitions of servers
+    CheckConfig,
+    /// Show the effective configuration, and where each value came from
+    ShowConfig(show_config::ShowConfigArgs),
+    /// Show what would be recognised in a journal, without touching anything
+    Test(test::TestArgs),
+    /// Withdraw expired clients from the access map while the service is stopped
+    Expire(expire::ExpireArgs),
+}
+
+/// How the running service is asked.
+#[derive(Debug, Args)]
+struct AskArgs {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// The service's control socket
+    #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
+    socket: PathBuf,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("can't write: {0}")]
+    Output(#[from] io::Error),
+    #[error("can't set a timer: {0}")]
+    Timer(io::Error),
+}
+
+impl CommandError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => EX_CONFIG,
+            Self::Plan(error) | Self::Run(RunError::Plan(error)) if error.is_configuration() => {
+                EX_CONFIG
+            }
+            _ => 1,
+        }
+    }
+}
+
+/// Parses the command line and runs one command.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = match cli.command {
+        Command::Run(args) => run::run(config, &args),
+        Command::List(args) => list::run(&args, &mut out),
+        Command::Status(args) => status::run(&args, &mut out),
+        Command::CheckConfig => check_config::run(config, &mut out),
+        Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
+        Command::Test(args) => test::run(config, &args, &mut out),
+        Command::Expire(args) => expire::run(config, &args),
+    };
+    match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => code,
+        // Whoever reads has seen enough: 'pop-before-smtp list | head'.
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// To the journal, for the service; otherwise for eyes.
+fn complain(error: &CommandError) {
+    crate::diagnostics::install();
+    log::error!("{error}");
 }

@@ -3,14 +3,16 @@
 //! timerfd_create(2): CLOCK_REALTIME goes on while the machine is suspended, and
 //! TFD_TIMER_CANCEL_ON_SET wakes us when the clock jumps, so that deadlines are looked at again.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
+use tokio::net::unix::pipe::Receiver;
 
 /// Where there is no deadline, the timer is set for this long, for the sake of the clock.
 const FAR: i64 = 10 * 365 * 86_400;
@@ -74,37 +76,42 @@ impl DeadlineTimer {
         }
     }
 
-    /// What woke us; to be called when the descriptor is readable.
-    #[must_use]
-    pub fn woken(&self) -> Woken {
-        match rustix::io::read(&self.fd, &mut [0; 8]) {
-            Ok(_) => Woken::Deadline,
-            Err(Errno::CANCELED) => Woken::ClockSet,
-            Err(_) => Woken::Spurious,
-        }
+    /// The timer, for a loop: readable when it has something to say.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn watch(&self) -> std::io::Result<TimerWatch> {
+        // tokio's pipe is its safe way to wait for a descriptor of any kind.
+        let receiver = Receiver::from_owned_fd_unchecked(self.fd.try_clone()?)?;
+        Ok(TimerWatch { receiver })
     }
 
     /// Waits, without a loop, for the deadline or a set clock.
     pub fn wait(&self) {
-        let mut poll = [rustix::event::PollFd::new(
-            &self.fd,
-            rustix::event::PollFlags::IN,
-        )];
+        let mut poll = [PollFd::new(&self.fd, PollFlags::IN)];
         // An interruption is as good as a deadline: the caller looks at the clock.
         let _ = rustix::event::poll(&mut poll, None);
-        let _ = self.woken();
+        let _ = rustix::io::read(&self.fd, &mut [0; 8]);
     }
 }
 
-impl AsFd for DeadlineTimer {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
+/// A timer that a loop waits for.
+#[derive(Debug)]
+pub struct TimerWatch {
+    receiver: Receiver,
 }
 
-impl std::os::fd::AsRawFd for DeadlineTimer {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.fd.as_raw_fd()
+impl TimerWatch {
+    /// Waits, and says what for.
+    pub async fn woken(&self) -> Woken {
+        if self.receiver.readable().await.is_err() {
+            return Woken::Spurious;
+        }
+        match self.receiver.try_read(&mut [0; 8]) {
+            Ok(_) => Woken::Deadline,
+            Err(e) if e.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => Woken::ClockSet,
+            Err(_) => Woken::Spurious,
+        }
     }
 }
 
@@ -116,7 +123,6 @@ mod tests {
     fn a_deadline_that_has_passed_comes_at_once() {
         let timer = DeadlineTimer::new().unwrap();
         timer.set(None).unwrap();
-        assert_eq!(timer.woken(), Woken::Spurious);
         timer.set(Some(Timestamp::UNIX_EPOCH)).unwrap();
         timer.wait();
         timer

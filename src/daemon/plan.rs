@@ -87,13 +87,6 @@ impl Plan {
         } = config::load(file)?;
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         let recogniser = Arc::new(recogniser(&settings)?);
-        for name in settings
-            .senders
-            .keys()
-            .filter(|name| !settings.servers.contains(name))
-        {
-            warnings.push(format!("[senders.{name}]: the server {name} is not on"));
-        }
         let programs = Programs::installed();
         let map = access_map(&settings, programs.clone())?;
         let permitted = match &settings.permitted_networks {

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -155,9 +153,8 @@ impl Service {
             signal(SignalKind::terminate()).map_err(system("can't catch SIGTERM"))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(system("can't catch SIGINT"))?;
-        let timer = DeadlineTimer::new()
-            .and_then(|timer| AsyncFd::with_interest(timer, Interest::READABLE))
-            .map_err(system("can't make a timer"))?;
+        let timer = DeadlineTimer::new().map_err(system("can't make a timer"))?;
+        let watch = timer.watch().map_err(system("can't wait for a timer"))?;
         let (done_sender, mut done) = mpsc::unbounded_channel();
         let publisher = Publisher::start(done_sender).map_err(system("can't start a thread"))?;
         let (question_sender, mut questions) = mpsc::channel(16);
@@ -170,10 +167,7 @@ impl Service {
 
         loop {
             let deadline = service.next_deadline();
-            timer
-                .get_ref()
-                .set(deadline)
-                .map_err(system("can't set the timer"))?;
+            timer.set(deadline).map_err(system("can't set the timer"))?;
             let wake = service
                 .publish_if_due()
                 .into_iter()
@@ -190,12 +184,8 @@ impl Service {
                 _ = terminate.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
                 Some(finished) = done.recv() => service.publication_done(finished)?,
-                ready = timer.readable() => {
-                    if let Ok(mut guard) = ready {
-                        let woken = guard.get_inner().woken();
-                        guard.clear_ready();
-                        service.timer(woken);
-                    }
+                woken = watch.woken() => {
+                    service.timer(woken);
                     Next::GoOn
                 }
                 Some(question) = questions.recv() => {
@@ -219,7 +209,7 @@ impl Service {
                     }
                     Next::GoOn
                 }
-                message = journal.recv() => service.from_reader(message)?,
+                message = journal.recv() => service.hear(message)?,
                 () = wake_up => {
                     service.reopen_store();
                     Next::GoOn
@@ -341,7 +331,7 @@ impl Service {
 
     // ---- From the journal ----
 
-    fn from_reader(&mut self, message: Option<FromReader>) -> Result<Next, RunError> {
+    fn hear(&mut self, message: Option<FromReader>) -> Result<Next, RunError> {
         supervisor::alive();
         let now = Timestamp::now();
         match message {
@@ -441,6 +431,9 @@ impl Service {
     // ---- Time ----
 
     fn timer(&mut self, woken: Woken) {
+        if woken == Woken::Spurious {
+            return;
+        }
         let now = Timestamp::now();
         if woken == Woken::ClockSet {
             self.whitelist.clock_set(now);
@@ -634,15 +627,15 @@ impl Service {
     /// A map that the service published before and does not any more must list nobody for ever.
     fn withdraw_former_maps(&mut self, former: Option<MapRecord>) {
         let map = &self.plan.map;
-        if let Some(former) = former.filter(|former| *former != record(map)) {
-            if former.path != map.path || former.kind != map.kind {
-                let former = AccessMap {
-                    path: former.path,
-                    kind: former.kind,
-                    ..map.clone()
-                };
-                self.publisher.give(Job::Withdraw(former));
-            }
+        if let Some(former) = former
+            && (former.path != map.path || former.kind != map.kind)
+        {
+            let (path, kind) = (former.path, former.kind);
+            self.publisher.give(Job::Withdraw(AccessMap {
+                path,
+                kind,
+                ..map.clone()
+            }));
         }
         if let Some(store) = &self.store
             && let Err(error) = store.set_map(&record(&self.plan.map))

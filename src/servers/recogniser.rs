@@ -96,6 +96,12 @@ impl Recogniser {
         self.servers.iter().map(|s| &s.name)
     }
 
+    /// The names of the servers that write under `identifier`.
+    pub fn servers_of(&self, identifier: &str) -> impl Iterator<Item = &str> {
+        let servers = self.by_identifier.get(identifier).into_iter().flatten();
+        servers.map(|at| &*self.servers[*at].name)
+    }
+
     /// What `message` under `identifier` means. Where servers share an identifier, the first whose
     /// definition takes the message.
     #[must_use]

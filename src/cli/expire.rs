@@ -1,0 +1,158 @@
+//! `expire`: while the service is stopped, grace ends all the same.
+//!
+//! Reads the store and publishes the access map; writes nothing into the store, adds nobody, and
+//! steps back as soon as the service is there again, who then publishes what is right.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+
+use super::CommandError;
+use crate::client::Client;
+use crate::config::{self, Limits, Settings};
+use crate::daemon::{DeadlineTimer, store_path};
+use crate::diagnostics;
+use crate::networks::Networks;
+use crate::postfix::access_map::AccessMap;
+use crate::postfix::command::Programs;
+use crate::postfix::postconf;
+use crate::store::{Kept, MapRecord, Opened, Store, StoreError};
+use crate::whitelist::{Rules, Whitelist};
+
+/// Where the state is if the configuration can't say.
+const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
+/// How long a map that can't be published is left alone.
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long it goes on.
+#[derive(Debug, Args)]
+pub struct ExpireArgs {
+    /// Withdraw who has expired by now, and leave. Otherwise it waits for each client's time, and
+    /// leaves when nobody is left or the service is back
+    #[arg(long)]
+    now: bool,
+}
+
+/// Withdraws clients at their time.
+pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, CommandError> {
+    diagnostics::install();
+    // A configuration that is wrong is one reason why the service is stopped. Grace ends anyway.
+    let settings = match config::load(config) {
+        Ok(loaded) => Some(loaded.settings),
+        Err(error) => {
+            diagnostics::warning(&format!("{error}\ngoing on with what was in force before"));
+            None
+        }
+    };
+    let state_directory = settings.as_ref().map_or_else(
+        || std::env::var_os("STATE_DIRECTORY").map_or(STATE_DIRECTORY.into(), PathBuf::from),
+        |settings| settings.state_directory.clone(),
+    );
+    let path = store_path(&state_directory);
+    let timer = DeadlineTimer::new().map_err(CommandError::Timer)?;
+    let mut whitelist: Option<Whitelist> = None;
+    let mut published: Option<Vec<Client>> = None;
+    loop {
+        // Only who has the store may publish. If the service has it, all is in good hands.
+        let Some((_store, kept)) = take_store(&path)? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let now = Timestamp::now();
+        let map = map_in_force(settings.as_ref(), kept.map.as_ref(), &state_directory)?;
+        let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept, now));
+        whitelist.clock_set(now);
+        for (client, listing) in whitelist.expire(now) {
+            diagnostics::client_expired(client, &listing);
+        }
+        let clients: Vec<Client> = whitelist.clients().map(|(client, _)| client).collect();
+        let mut next = whitelist.next_deadline();
+        if published.as_ref() != Some(&clients) {
+            match map.publish(&clients) {
+                Ok(done) => {
+                    diagnostics::published(done.clients, done.took);
+                    published = Some(clients);
+                }
+                Err(error) if args.now => return Err(error.into()),
+                Err(error) => {
+                    let retry = std::time::Duration::from_secs(5);
+                    diagnostics::publication_failed(&error, retry, true);
+                    next = now.checked_add(RETRY).ok();
+                }
+            }
+        }
+        if args.now {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let Some(next) = next else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        drop(_store);
+        timer.set(Some(next)).map_err(CommandError::Timer)?;
+        timer.wait();
+    }
+}
+
+/// The store, unless the service has it. A damaged one says nothing: then nobody is listed until
+/// the service has rebuilt it.
+fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError> {
+    if !path.exists() {
+        return Ok(Some((None, Kept::default())));
+    }
+    match Store::open_now(path) {
+        Ok(Opened { store, kept, .. }) => Ok(Some((Some(store), kept))),
+        Err(StoreError::Locked { .. }) => Ok(None),
+        Err(error @ StoreError::Damaged { .. }) => {
+            diagnostics::warning(&format!("{error}: withdrawing everybody"));
+            Ok(Some((None, Kept::default())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The whitelist as the service left it. Nobody hears of logouts any more: sessions end now.
+fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist {
+    let seconds = |duration: std::time::Duration| {
+        SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+    };
+    let rules = Rules {
+        grace: settings.map_or(SignedDuration::from_mins(30), |s| seconds(s.grace)),
+        max_session: settings.map_or(SignedDuration::from_hours(24), |s| seconds(s.max_session)),
+        limits: Limits {
+            clients: usize::MAX,
+            clients_per_user: usize::MAX,
+            sessions: usize::MAX,
+        },
+        permitted: Networks::default(),
+        never: Networks::default(),
+    };
+    let mut whitelist = Whitelist::restore(rules, kept.clients, kept.sessions);
+    whitelist.end_sessions_before(now);
+    whitelist
+}
+
+/// The map that the configuration names; if it can't, the one that was published last.
+fn map_in_force(
+    settings: Option<&Settings>,
+    last: Option<&MapRecord>,
+    state_directory: &Path,
+) -> Result<AccessMap, CommandError> {
+    let programs = Programs::installed();
+    if let Some(last) = last
+        && settings.is_none_or(|s| s.map.path == last.path)
+    {
+        let map = AccessMap::new(&last.path, last.kind, &last.value);
+        return Ok(AccessMap { programs, ..map });
+    }
+    let kind = match settings.and_then(|s| s.map.kind) {
+        Some(kind) => kind,
+        None => postconf::default_type(&programs).map_err(crate::daemon::PlanError::from)?,
+    };
+    let path = settings.map_or_else(|| state_directory.join("clients"), |s| s.map.path.clone());
+    let value = settings.map_or_else(|| "OK".to_owned(), |s| s.map.value.clone());
+    Ok(AccessMap {
+        programs,
+        ..AccessMap::new(path, kind, value)
+    })
+}

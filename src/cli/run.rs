@@ -1,0 +1,33 @@
+//! `run`: the service in the foreground.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::CommandError;
+use crate::control;
+use crate::daemon;
+use crate::diagnostics;
+
+/// How the service is run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Read the journal up to now, publish the access map, and leave
+    #[arg(long)]
+    once: bool,
+    /// Where to make a control socket if systemd holds none
+    #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
+    socket: PathBuf,
+}
+
+/// Runs until told to stop.
+pub fn run(config: Option<&Path>, args: &RunArgs) -> Result<ExitCode, CommandError> {
+    diagnostics::install();
+    daemon::run(&daemon::Options {
+        config: config.map(Path::to_owned),
+        once: args.once,
+        socket: args.socket.clone(),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
