@@ -524,7 +524,7 @@ pub fn validate_value(value: &str) -> Result<(), String> {
     if value.bytes().all(|b| b.is_ascii_digit()) {
         let reply = value.len() == 3 && (value.starts_with('4') || value.starts_with('5'));
         return if reply {
-            refused(format!("{value} is a refusal"))
+            refused(format!("{value} looks like a refusal"))
         } else {
             Ok(())
         };
@@ -601,8 +601,8 @@ mod tests {
             ("REJECT", "refuses"),
             ("reject_unauth_destination", "refuses"),
             ("DEFER_IF_PERMIT", "refuses"),
-            ("450", "refusal"),
-            ("554", "refusal"),
+            ("450", "like a refusal"),
+            ("554", "like a refusal"),
             ("permit, reject", "no word"),
             ("permit reject", "one more restriction"),
             ("yes", "no word"),

@@ -1,6 +1,7 @@
 //! What we ask Postfix's configuration: the types of tables, and who may relay anyway.
 //!
-//! Asks `postconf` and never reads main.cf itself, nor writes it.
+//! Asks `postconf` and never reads main.cf itself, nor writes it. A main.cf that has just been
+//! edited makes each question take a second or two: postconf waits until it is at rest.
 
 use std::fs::File;
 use std::io::Read;
