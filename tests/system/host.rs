@@ -52,7 +52,6 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// A running host. It is stopped and removed when this is dropped.
 pub struct Host {
-    release: Release,
     supervisor: Child,
     run: PathBuf,
     /// The host's systemd, in our own numbering.
@@ -108,7 +107,6 @@ impl Host {
             .spawn()
             .unwrap();
         let mut host = Host {
-            release,
             supervisor,
             run,
             leader: 0,
@@ -140,10 +138,6 @@ impl Host {
         })
     }
 
-    pub fn release(&self) -> Release {
-        self.release
-    }
-
     /// Where the host's files are while it runs.
     pub fn directory(&self) -> &Path {
         &self.run
@@ -170,11 +164,6 @@ impl Host {
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
         self.run(&["bash", "-c", script])
-    }
-
-    /// Runs a shell script that may fail.
-    pub fn try_sh(&self, script: &str) -> Finished {
-        self.try_run(&["bash", "-c", script])
     }
 
     /// Runs a command where the clients are, with whatever comes of it.

@@ -9,5 +9,16 @@
 
 mod host;
 mod image;
-mod laboratory;
 mod mail;
+mod service;
+
+mod configuration;
+mod cost;
+mod journal;
+mod laboratory;
+mod logins;
+mod package;
+mod publication;
+mod restarts;
+mod story;
+mod trust;

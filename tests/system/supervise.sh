@@ -1,3 +1,4 @@
+#!/bin/bash
 # Boots one throwaway host and keeps it until standard input ends, then leaves nothing of it.
 #
 # The test holds the other end of standard input: however the test ends (done, panicked, killed), its
@@ -30,13 +31,17 @@ if [ "${1-}" = remove ]; then
     exit
 fi
 
-mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$RUN/upper,workdir=$RUN/work" "$RUN/root" &&
-    mkdir "$CGROUP" || { remove_host; exit 1; }
+layers=lowerdir=$LOWER,upperdir=$RUN/upper,workdir=$RUN/work
+if ! { mount -t overlay -o "$layers" overlay "$RUN/root" && mkdir "$CGROUP"; }; then
+    remove_host
+    exit 1
+fi
 
 # In a cgroup of its own, as two systemds in one would kill each other's services; on a terminal of
 # its own, as systemd-nspawn wants one; with cgroup v2 only, as journald needs it.
 export NAME RUN CGROUP
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+# shellcheck disable=SC2016 # it is the inner shell that expands these
 setsid script --quiet --flush --return --command '
     echo $$ >"$CGROUP/cgroup.procs" &&
     exec systemd-nspawn --quiet --directory="$RUN/root" --machine="$NAME" --boot \
