@@ -244,13 +244,18 @@ impl Host {
 
 /// Waits for what `look` finds, and fails the test when it is not there in time.
 #[track_caller]
-pub fn wait_until<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: &str, timeout: Duration, look: impl FnMut() -> Option<T>) -> T {
+    look_until(timeout, look).unwrap_or_else(|| panic!("not within {timeout:?}: {what}"))
+}
+
+/// Waits for what `look` finds; None when it is not there in time.
+pub fn look_until<T>(timeout: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || start.elapsed() >= timeout {
             return found;
         }
-        assert!(start.elapsed() < timeout, "not within {timeout:?}: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::host::{Finished, Host, wait_until};
+use crate::host::{Finished, Host, look_until};
 use crate::image::Release;
 
 /// The directory of the service's state, with the access map in it.
@@ -123,17 +123,14 @@ impl Host {
     pub fn await_clients_for(&self, clients: &[&str], timeout: Duration) {
         let mut expected: Vec<String> = clients.iter().map(ToString::to_string).collect();
         expected.sort();
-        let mut last = Vec::new();
-        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait_until("these clients are listed", timeout, || {
-                last = self.map_clients();
-                (last == expected && self.listed() == expected).then_some(())
-            });
-        }));
+        let found = look_until(timeout, || {
+            (self.map_clients() == expected && self.listed() == expected).then_some(())
+        });
         assert!(
-            found.is_ok(),
-            "expected {expected:?}, found {last:?} in the map and {:?} in the list",
-            self.listed()
+            found.is_some(),
+            "not within {timeout:?}: {expected:?}; in the list are {:?}, in the map {:?}",
+            self.listed(),
+            self.map_clients()
         );
     }
 
