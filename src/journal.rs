@@ -1,1 +1,330 @@
-//! (in the making)
+//! Entries from the systemd journal, through libsystemd: the only place that knows sd_journal(3).
+//!
+//! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
+//! by the journal's own index, so that the cost grows with the logins and not with the log.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use systemd::journal::{Journal, OpenDirectoryOptions, OpenFilesOptions, OpenOptions};
+
+use crate::servers::{LONGEST_MESSAGE, Sender};
+
+/// Which journal is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Source {
+    /// This host's journal, of all its boots and users.
+    #[default]
+    Host,
+    /// A journal namespace of this host (systemd.exec(5), LogNamespace=).
+    Namespace(String),
+    /// The journal files of a directory, also as they come and go.
+    Directory(PathBuf),
+    /// These files.
+    Files(Vec<PathBuf>),
+}
+
+/// A place in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The cursor of the last entry that was read.
+    pub cursor: String,
+    /// When the journal received that entry.
+    pub time: Timestamp,
+}
+
+/// How a [`Reader`] found its place again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resumed {
+    /// Right behind the cursor.
+    Exactly,
+    /// The cursor's entry is gone; at its time instead.
+    CursorGone,
+}
+
+/// The journal can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It can't be opened.
+    #[error("can't open {what}: {source}")]
+    Open {
+        /// Which journal.
+        what: String,
+        /// Why.
+        source: systemd::Error,
+    },
+    /// It is there, and this process may not read it. libsystemd would show an empty journal.
+    #[error(
+        "{} can't be read by this user: it needs the group systemd-journal \
+         (systemctl edit the unit, or run as root)",
+        path.display()
+    )]
+    Forbidden {
+        /// A journal file.
+        path: PathBuf,
+    },
+    /// There is nothing where a journal should be.
+    #[error("{}: {reason}", path.display())]
+    Missing {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Reading failed.
+    #[error("reading the journal: {0}")]
+    Read(#[from] systemd::Error),
+}
+
+/// Reads the entries of some identifiers, in order. Not to be sent to another thread.
+pub struct Reader {
+    journal: Journal,
+}
+
+impl Reader {
+    /// Opens the journal.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is there and may not be read.
+    pub fn open<'a>(
+        source: &Source,
+        identifiers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, JournalError> {
+        check_readable(source)?;
+        let opened = match source {
+            // No flag for "system": entries of unprivileged users are in files of their own.
+            Source::Host => OpenOptions::default().local_only(true).open(),
+            Source::Namespace(name) => OpenOptions::default()
+                .local_only(true)
+                .open_namespace(name.as_str()),
+            Source::Directory(path) => {
+                OpenDirectoryOptions::default().open_directory(path.as_os_str().as_encoded_bytes())
+            }
+            Source::Files(paths) => OpenFilesOptions::default()
+                .open_files(paths.iter().map(|path| path.as_os_str().as_encoded_bytes())),
+        };
+        let open_error = |error| JournalError::Open {
+            what: source.to_string(),
+            source: error,
+        };
+        let mut journal = opened.map_err(open_error)?;
+        // Longer messages come cut off at this length, and are seen to be too long.
+        journal.set_data_threshold("MESSAGE=".len() + LONGEST_MESSAGE + 1)?;
+        for identifier in identifiers {
+            journal.match_add("SYSLOG_IDENTIFIER", identifier)?;
+        }
+        // From now on, changes are noticed: what is written while we read is not missed.
+        journal.wait(Some(Duration::ZERO))?;
+        Ok(Reader { journal })
+    }
+
+    /// Goes to the first entry that is not older than `time`; [`Reader::next`] steps on it.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn seek_time(&mut self, time: Timestamp) -> Result<(), JournalError> {
+        let microseconds = u64::try_from(time.as_microsecond()).unwrap_or(0);
+        Ok(self.journal.seek_realtime_usec(microseconds)?)
+    }
+
+    /// Goes to the beginning.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn seek_head(&mut self) -> Result<(), JournalError> {
+        Ok(self.journal.seek_head()?)
+    }
+
+    /// Goes right behind `position`, or to its time where its cursor is gone: entries of that very
+    /// time are then seen again.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn resume(&mut self, position: &Position) -> Result<Resumed, JournalError> {
+        // An invalid cursor is an error here, a vanished one leads to an entry nearby.
+        let found = self.journal.seek_cursor(position.cursor.as_str()).is_ok()
+            && self.journal.next()? > 0
+            && self.journal.test_cursor(position.cursor.as_str())?;
+        if found {
+            return Ok(Resumed::Exactly);
+        }
+        self.seek_time(position.time)?;
+        Ok(Resumed::CursorGone)
+    }
+
+    /// Steps on the next entry; false at the end.
+    ///
+    /// # Errors
+    /// When libsystemd fails: a file that is damaged, or was removed while it was read.
+    #[allow(clippy::should_implement_trait)] // an entry is borrowed from the reader
+    pub fn next(&mut self) -> Result<bool, JournalError> {
+        Ok(self.journal.next()? > 0)
+    }
+
+    /// Waits until the journal has changed, for `limit` at most.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn wait(&mut self, limit: Duration) -> Result<(), JournalError> {
+        self.journal.wait(Some(limit))?;
+        Ok(())
+    }
+
+    /// When the journal received the entry. Senders can't choose it.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn time(&self) -> Result<Timestamp, JournalError> {
+        let microseconds = i64::try_from(self.journal.timestamp_usec()?).unwrap_or(i64::MAX);
+        Ok(Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::MAX))
+    }
+
+    /// The entry's place.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn position(&self) -> Result<Position, JournalError> {
+        Ok(Position {
+            cursor: self.journal.cursor()?,
+            time: self.time()?,
+        })
+    }
+
+    /// The entry's identifier, if it is text.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn identifier(&mut self) -> Result<Option<String>, JournalError> {
+        self.text("SYSLOG_IDENTIFIER")
+    }
+
+    /// The entry's message: any bytes, those of its first MESSAGE field. One that is longer than
+    /// [`LONGEST_MESSAGE`] is still longer than that here, but may be cut off.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn message(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
+        let field = self.journal.get_data("MESSAGE")?;
+        Ok(field.and_then(|field| field_value(field.data()).map(<[u8]>::to_vec)))
+    }
+
+    /// Who wrote the entry, from the fields that journald adds itself.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn sender(&mut self) -> Result<Sender, JournalError> {
+        Ok(Sender {
+            uid: self.text("_UID")?.and_then(|uid| uid.parse().ok()),
+            unit: self.text("_SYSTEMD_UNIT")?,
+        })
+    }
+
+    /// Whether the entry has one message and one identifier. A sender can write several, of which
+    /// a reader sees the one and another reader the other.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn is_unambiguous(&mut self) -> Result<bool, JournalError> {
+        let (mut messages, mut identifiers) = (0, 0);
+        self.journal.restart_data();
+        while let Some(field) = self.journal.enumerate_data()? {
+            match field.name() {
+                b"MESSAGE" => messages += 1,
+                b"SYSLOG_IDENTIFIER" => identifiers += 1,
+                _ => {}
+            }
+        }
+        Ok(messages == 1 && identifiers == 1)
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>, JournalError> {
+        let field = self.journal.get_data(name)?;
+        let value = field.as_ref().and_then(|field| field_value(field.data()));
+        Ok(value
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .map(str::to_owned))
+    }
+}
+
+/// The value of `NAME=value`.
+fn field_value(data: &[u8]) -> Option<&[u8]> {
+    let equals = data.iter().position(|byte| *byte == b'=')?;
+    Some(&data[equals + 1..])
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Host => f.write_str("the journal of this host"),
+            Source::Namespace(name) => write!(f, "the journal namespace {name}"),
+            Source::Directory(path) => write!(f, "the journal directory {}", path.display()),
+            Source::Files(paths) => {
+                f.write_str("the journal files")?;
+                paths
+                    .iter()
+                    .try_for_each(|path| write!(f, " {}", path.display()))
+            }
+        }
+    }
+}
+
+/// Finds out what libsystemd does not tell: without permission, it shows an empty journal.
+fn check_readable(source: &Source) -> Result<(), JournalError> {
+    match source {
+        Source::Host | Source::Namespace(_) => {
+            let suffix = match source {
+                Source::Namespace(name) => format!(".{name}"),
+                _ => String::new(),
+            };
+            let Ok(machine) = std::fs::read_to_string("/etc/machine-id") else {
+                return Ok(());
+            };
+            let directory = format!("{}{suffix}", machine.trim());
+            for root in ["/var/log/journal", "/run/log/journal"] {
+                check_file(&Path::new(root).join(&directory).join("system.journal"))?;
+            }
+            Ok(())
+        }
+        Source::Directory(path) => match std::fs::read_dir(path) {
+            Ok(entries) => entries
+                .flatten()
+                .map(|entry| entry.path())
+                .try_for_each(|file| {
+                    if file.extension().is_some_and(|e| e == "journal") {
+                        check_file(&file)
+                    } else {
+                        Ok(())
+                    }
+                }),
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(JournalError::Forbidden { path: path.clone() })
+            }
+            Err(_) => Err(JournalError::Missing {
+                path: path.clone(),
+                reason: "is not a directory with journal files",
+            }),
+        },
+        Source::Files(paths) => paths.iter().try_for_each(|path| {
+            if path.is_file() {
+                check_file(path)
+            } else {
+                Err(JournalError::Missing {
+                    path: path.clone(),
+                    reason: "is not a journal file",
+                })
+            }
+        }),
+    }
+}
+
+fn check_file(path: &Path) -> Result<(), JournalError> {
+    match std::fs::File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(JournalError::Forbidden {
+                path: path.to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
+}

@@ -15,6 +15,7 @@
 //! | [`config`] | the configuration: read, merged, checked, errors explained |
 //! | [`journal`] | entries from the systemd journal |
 //! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
+//! | [`intake`] | from an entry to an event: recognised, and its sender trusted |
 //! | [`whitelist`] | the rules: grace, sessions, expiry, limits |
 //! | [`store`] | whitelist, sessions and cursor on disk (sled) |
 //! | [`networks`] | the networks that Postfix lets relay anyway |
@@ -33,6 +34,7 @@ pub mod control;
 pub mod daemon;
 pub mod diagnostics;
 pub mod event;
+pub mod intake;
 pub mod journal;
 pub mod networks;
 pub mod postfix;

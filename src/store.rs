@@ -1,1 +1,409 @@
-//! (in the making)
+//! The store: whitelist, sessions and journal position on disk, in sled.
+//!
+//! A cache of the journal. Each batch is one transaction with its position, so that after a crash
+//! the whitelist and the position agree; what was not committed is read again. A damaged store is
+//! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+use sled::transaction::{ConflictableTransactionError, TransactionError};
+use sled::{Db, Transactional, Tree};
+
+use crate::client::Client;
+use crate::event::SessionKey;
+use crate::journal::Position;
+use crate::postfix::map_type::MapType;
+use crate::whitelist::{Delta, Listing, Session};
+
+/// The format of what is kept. Another one is not read but rebuilt from the journal.
+const FORMAT: &[u8] = b"1";
+/// sled's cache, in bytes. The whitelist is in our own memory already.
+const CACHE: u64 = 2 << 20;
+/// How long another process may take to leave the store: one that stops, or withdraws clients.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+/// Between two tries to get sled's lock, which has no time limit of its own.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
+
+/// The open store. Only one process can have it open.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    db: Db,
+    clients: Tree,
+    sessions: Tree,
+    meta: Tree,
+}
+
+/// What the store kept.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The clients that were listed.
+    pub clients: Vec<(Client, Listing)>,
+    /// The sessions.
+    pub sessions: Vec<(SessionKey, Session)>,
+    /// How far the journal had been read.
+    pub position: Option<Position>,
+    /// The access map that was published last.
+    pub map: Option<MapRecord>,
+}
+
+/// An access map that was published: it must not list anybody for ever when another takes its
+/// place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MapRecord {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: MapType,
+    /// What it says of a listed client.
+    pub value: String,
+}
+
+/// A store that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What it kept.
+    pub kept: Kept,
+    /// Where a damaged store was set aside, and what was wrong with it.
+    pub set_aside: Option<(PathBuf, String)>,
+}
+
+/// The store can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it.
+    #[error(
+        "{}: another pop-before-smtp has the store open; stop it first \
+         (systemctl stop pop-before-smtp)",
+        path.display()
+    )]
+    Locked {
+        /// The store.
+        path: PathBuf,
+    },
+    /// root would leave files that the service can't write.
+    #[error(
+        "{}: belongs to uid {owner}, and root would leave files in it that the service can't \
+         write; run it as that user (runuser -u pop-before-smtp -- pop-before-smtp …)",
+        path.display()
+    )]
+    NotOurs {
+        /// The state directory.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+    },
+    /// The file system failed: no permission, no room.
+    #[error("{}: {source}", path.display())]
+    System {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What it holds is not to be believed.
+    #[error("{}: damaged: {reason}", path.display())]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct PositionRecord {
+    cursor: String,
+    time: Timestamp,
+}
+
+impl Store {
+    /// Opens the store at `path`, or makes it. A damaged one is set aside as `path.damaged`, in
+    /// place of the one set aside before, and an empty one is made.
+    ///
+    /// Waits for a moment while another process has it open.
+    ///
+    /// # Errors
+    /// When another process keeps it open, or the file system fails.
+    pub fn open(path: &Path) -> Result<Opened, StoreError> {
+        check_owner(path)?;
+        let error = match Self::open_whole(path) {
+            Ok((store, kept)) => {
+                return Ok(Opened {
+                    store,
+                    kept,
+                    set_aside: None,
+                });
+            }
+            Err(StoreError::Damaged { reason, .. }) => reason,
+            Err(other) => return Err(other),
+        };
+        let aside = path.with_extension("damaged");
+        let system = |source| StoreError::System {
+            path: aside.clone(),
+            source,
+        };
+        match std::fs::remove_dir_all(&aside) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(system(e)),
+            _ => std::fs::rename(path, &aside).map_err(system)?,
+        }
+        let (store, kept) = Self::open_whole(path)?;
+        Ok(Opened {
+            store,
+            kept,
+            set_aside: Some((aside, error)),
+        })
+    }
+
+    fn open_whole(path: &Path) -> Result<(Self, Kept), StoreError> {
+        let damaged = |reason| StoreError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let db = open_patiently(path)?;
+        // sled panics on some kinds of damage.
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let store = Store {
+                path: path.to_owned(),
+                clients: db.open_tree("clients")?,
+                sessions: db.open_tree("sessions")?,
+                meta: db.open_tree("meta")?,
+                db: db.clone(),
+            };
+            let kept = store.read()?;
+            Ok::<_, ReadError>((store, kept))
+        }));
+        match read {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(ReadError::Sled(error))) => Err(classify(path, error)),
+            Ok(Err(ReadError::Record(reason))) => Err(damaged(reason)),
+            Err(_) => Err(damaged("sled panicked".to_owned())),
+        }
+    }
+
+    fn read(&self) -> Result<Kept, ReadError> {
+        match self.meta.get("format")? {
+            Some(format) if format == FORMAT => {}
+            Some(_) => return Err(ReadError::Record("it is of another format".to_owned())),
+            None if self.clients.is_empty() && self.sessions.is_empty() => {}
+            None => return Err(ReadError::Record("it names no format".to_owned())),
+        }
+        let mut kept = Kept::default();
+        for record in &self.clients {
+            let (key, value) = record?;
+            let client = client_of(&key).ok_or_else(|| wrong("the key of a client"))?;
+            kept.clients.push((client, from_json(&value)?));
+        }
+        for record in &self.sessions {
+            let (key, value) = record?;
+            let key = session_of(&key).ok_or_else(|| wrong("the key of a session"))?;
+            kept.sessions.push((key, from_json(&value)?));
+        }
+        if let Some(value) = self.meta.get("position")? {
+            let PositionRecord { cursor, time } = from_json(&value)?;
+            kept.position = Some(Position { cursor, time });
+        }
+        if let Some(value) = self.meta.get("map")? {
+            kept.map = Some(from_json(&value)?);
+        }
+        Ok(kept)
+    }
+
+    /// Commits what has changed, and how far the journal has been read, in one transaction. When
+    /// it returns, a killed process loses nothing of it.
+    ///
+    /// # Errors
+    /// When the file system fails. The store is then to be closed and opened again.
+    pub fn commit(&self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
+        // The transaction may run several times: everything is encoded before.
+        let clients: Vec<_> = delta
+            .clients
+            .iter()
+            .map(|(client, listing)| (key_of_client(*client), listing.as_ref().map(to_json)))
+            .collect();
+        let sessions: Vec<_> = delta
+            .sessions
+            .iter()
+            .map(|(key, session)| (key_of_session(key), session.as_ref().map(to_json)))
+            .collect();
+        let position = position.map(|p| {
+            to_json(&PositionRecord {
+                cursor: p.cursor.clone(),
+                time: p.time,
+            })
+        });
+        let transaction = (&self.clients, &self.sessions, &self.meta).transaction(|trees| {
+            let (client_tree, session_tree, meta) = trees;
+            for (tree, records) in [(client_tree, &clients), (session_tree, &sessions)] {
+                for (key, value) in records {
+                    match value {
+                        Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
+                        None => tree.remove(key.as_slice())?,
+                    };
+                }
+            }
+            if let Some(position) = &position {
+                meta.insert("position", position.as_slice())?;
+            }
+            meta.insert("format", FORMAT)?;
+            Ok::<(), ConflictableTransactionError<()>>(())
+        });
+        transaction.map_err(|error| match error {
+            TransactionError::Storage(error) => classify(&self.path, error),
+            TransactionError::Abort(()) => StoreError::Damaged {
+                path: self.path.clone(),
+                reason: "a transaction was aborted".to_owned(),
+            },
+        })?;
+        self.db
+            .flush()
+            .map_err(|error| classify(&self.path, error))?;
+        Ok(())
+    }
+
+    /// Remembers which access map is published.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn set_map(&self, map: &MapRecord) -> Result<(), StoreError> {
+        self.meta
+            .insert("map", to_json(map))
+            .and_then(|_| self.meta.insert("format", FORMAT))
+            .and_then(|_| self.db.flush())
+            .map_err(|error| classify(&self.path, error))?;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+enum ReadError {
+    Sled(sled::Error),
+    Record(String),
+}
+
+impl From<sled::Error> for ReadError {
+    fn from(error: sled::Error) -> Self {
+        ReadError::Sled(error)
+    }
+}
+
+fn wrong(what: &str) -> ReadError {
+    ReadError::Record(format!("{what} can't be read"))
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(bytes).map_err(|error| ReadError::Record(error.to_string()))
+}
+
+/// Records are of types that JSON can always express.
+fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn open_patiently(path: &Path) -> Result<Db, StoreError> {
+    let started = Instant::now();
+    loop {
+        let opened = catch_unwind(|| {
+            sled::Config::new()
+                .path(path)
+                .cache_capacity(CACHE)
+                .flush_every_ms(None) // each commit flushes; nothing to wake up for
+                .open()
+        });
+        let error = match opened {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let reason = "sled panicked".to_owned();
+                return Err(StoreError::Damaged {
+                    path: path.to_owned(),
+                    reason,
+                });
+            }
+        };
+        if !is_lock_error(&error) {
+            return Err(classify(path, error));
+        }
+        if started.elapsed() > LOCK_PATIENCE {
+            return Err(StoreError::Locked {
+                path: path.to_owned(),
+            });
+        }
+        std::thread::sleep(LOCK_RETRY);
+    }
+}
+
+/// sled has no error of its own for a lock that another process holds.
+fn is_lock_error(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
+}
+
+fn classify(path: &Path, error: sled::Error) -> StoreError {
+    let path = path.to_owned();
+    match error {
+        sled::Error::Io(source) => StoreError::System { path, source },
+        other => StoreError::Damaged {
+            path,
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// root may not write into the directory of another user.
+fn check_owner(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::MetadataExt;
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    let system = |source| StoreError::System {
+        path: directory.to_owned(),
+        source,
+    };
+    let owner = std::fs::metadata(directory).map_err(system)?.uid();
+    if geteuid().is_root() && owner != 0 {
+        return Err(StoreError::NotOurs {
+            path: directory.to_owned(),
+            owner,
+        });
+    }
+    Ok(())
+}
+
+fn key_of_client(client: Client) -> Vec<u8> {
+    match client.address() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn client_of(key: &[u8]) -> Option<Client> {
+    let address = match key.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(key).ok()?)),
+        16 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(key).ok()?)),
+        _ => return None,
+    };
+    Some(Client::from(address))
+}
+
+/// A server's name holds no NUL.
+fn key_of_session(key: &SessionKey) -> Vec<u8> {
+    [key.server.as_bytes(), b"\0", key.id.as_bytes()].concat()
+}
+
+fn session_of(key: &[u8]) -> Option<SessionKey> {
+    let (server, id) = std::str::from_utf8(key).ok()?.split_once('\0')?;
+    Some(SessionKey {
+        server: server.into(),
+        id: id.to_owned(),
+    })
+}

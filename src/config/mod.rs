@@ -2,6 +2,26 @@
 //!
 //! Reads, merges and checks; an error names file, line, column and key and says what was
 //! expected. Never half takes a configuration: it is whole and right, or it is an error.
+//!
+//! A file is read (`source`) and taken apart key by key (`table`), each value checked by itself
+//! (`value` and the rooms of its kinds), into a `fragment`; the fragments are merged, checked as a
+//! whole (`check`), and are [`Settings`].
+
+mod check;
+pub mod duration;
+mod error;
+mod fragment;
+mod load;
+mod map;
+mod name;
+mod nearest;
+mod network;
+mod path;
+mod sender;
+mod show;
+mod source;
+mod table;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +30,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::postfix::map_type::MapType;
+
+pub use error::{ConfigError, Place, Problem};
+pub use load::{DIRECTORY, Loaded, load, load_directory, load_file};
+pub use show::{Effective, Origin, Value, show, show_json};
 
 /// The effective configuration: every key has a value, every value has been checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,1 +1,640 @@
-//! (in the making)
+//! The access map: the table in which Postfix looks up whether a client may relay (access(5)).
+//!
+//! Built aside, proved, and renamed over the live one. Must never touch the live index in place
+//! (smtpd misses a change within one second, and a failure would leave half a map), never make a
+//! hard link to it (smtpd notices a change by the link count), and never hold a key that is not
+//! one whole address: `unknown` or `192.0.2` would open the relay to many.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
+
+use super::command::{CommandError, Programs, table};
+use super::map_type::MapType;
+use crate::client::Client;
+
+/// The key that proves a build. Nobody has this name (RFC 6761, section 6.4), and its value is
+/// never a permit.
+const SENTINEL: &str = "pop-before-smtp.invalid";
+/// How the value of the sentinel begins in a map that was withdrawn.
+const WITHDRAWN: &str = "DUNNO withdrawn";
+/// Readable by Postfix, whatever the umask of this process.
+const MODE: u32 = 0o644;
+/// Between two tries to get the lock. flock(2) has no time limit of its own.
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
+/// The map of one service: where it is, its type, and what it says of a listed client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessMap {
+    /// The source; the index is beside it, as [`MapType::index`] says. See [`validate_path`].
+    pub path: PathBuf,
+    /// The type of the index.
+    pub kind: MapType,
+    /// The right-hand side of each entry, `OK`. See [`validate_value`].
+    pub value: String,
+    /// Where postmap is, and how long it may take.
+    pub programs: Programs,
+}
+
+/// A publication that has succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// How many clients the map lists now.
+    pub clients: usize,
+    /// How long it took, waiting for another publisher included.
+    pub took: Duration,
+}
+
+/// Why a publication failed. The map is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A file could not be written, renamed or synchronised.
+    #[error("{}: {action}: {source}{}", path.display(), advice(source))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What we wanted to do with it: "can't write".
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another publisher holds the lock for longer than a publication can take.
+    #[error(
+        "{}: still locked after {} s: another pop-before-smtp is publishing, and seems to hang; \
+         look for it with 'fuser -v {}'",
+        path.display(), waited.as_secs_f64(), path.display()
+    )]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// How long we have waited.
+        waited: Duration,
+    },
+    /// postmap could not be run, took too long, or failed.
+    #[error(transparent)]
+    Postmap(#[from] CommandError),
+    /// postmap says that it has succeeded, but there is no index.
+    #[error(
+        "postmap {kind}:{source_file} succeeded but made no {}: does this Postfix still write the \
+         type {kind}? ('postconf -m', and 'postconf non_bdb_migration_level' of Postfix 3.11). \
+         Set another type in [map]",
+        path.display(), source_file = source_file.display()
+    )]
+    NoIndex {
+        /// The type asked for.
+        kind: MapType,
+        /// The source that postmap was given.
+        source_file: PathBuf,
+        /// The index that should be there.
+        path: PathBuf,
+    },
+    /// postmap says that it has succeeded, but the index is not that of the source.
+    #[error(
+        "{}: the index does not hold what was written, though postmap succeeded: looking up \
+         {SENTINEL} gave {found:?} instead of {expected:?}. Is the disk full?",
+        path.display()
+    )]
+    NotProved {
+        /// The index.
+        path: PathBuf,
+        /// The value of the sentinel in the source.
+        expected: String,
+        /// What postmap found in the index, and its complaint.
+        found: String,
+    },
+}
+
+/// What to do about an error of the system, where it is plain.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            " (make room; the map in place still holds)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            " (the directory must belong to the user that this runs as)"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            " (the directory must be writable: StateDirectory= or ReadWritePaths= of the unit)"
+        }
+        io::ErrorKind::NotFound => " (the directory must exist)",
+        _ => "",
+    }
+}
+
+impl AccessMap {
+    /// The map of the installed Postfix at `path`.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, kind: MapType, value: impl Into<String>) -> Self {
+        AccessMap {
+            path: path.into(),
+            kind,
+            value: value.into(),
+            programs: Programs::installed(),
+        }
+    }
+
+    /// The index that Postfix reads.
+    #[must_use]
+    pub fn index(&self) -> PathBuf {
+        self.kind.index(&self.path)
+    }
+
+    /// Whether there is an index. Without one, Postfix answers 451 to everybody.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.index().is_file()
+    }
+
+    /// The line of main.cf that makes Postfix use the map.
+    #[must_use]
+    pub fn main_cf_line(&self) -> String {
+        format!(
+            "smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, \
+             check_client_access {}:{}, reject_unauth_destination",
+            self.kind,
+            self.path.display()
+        )
+    }
+
+    /// Makes the map list exactly these clients. Postfix uses it from the next connection on.
+    ///
+    /// Takes as long as postmap, and as another publisher that is at it.
+    ///
+    /// # Errors
+    /// When any step fails; the map is then as it was before, and nothing is left beside it.
+    pub fn publish(&self, clients: &[Client]) -> Result<Published, PublishError> {
+        let started = Instant::now();
+        let _lock = self.lock()?;
+        let mut clients = clients.to_vec();
+        clients.sort_unstable();
+        clients.dedup();
+        let aside = Aside::new(&self.path, self.kind);
+        let proof = format!("DUNNO {}", nonce());
+        let built = self.build(&aside, &clients, &proof)?;
+        built.install(&self.path)?;
+        Ok(Published {
+            clients: clients.len(),
+            took: started.elapsed(),
+        })
+    }
+
+    /// Empties the maps of other types that are beside ours, left from before the type was
+    /// changed: a main.cf that still names one admits nobody, but does not fail either.
+    ///
+    /// Returns the types that were emptied now; those that already are empty stay untouched.
+    ///
+    /// # Errors
+    /// The first error; the other types have been tried all the same.
+    pub fn withdraw_other_types(&self) -> Result<Vec<MapType>, PublishError> {
+        let mut emptied = Vec::new();
+        let mut failed = None;
+        for kind in other_types(&self.path, self.kind) {
+            match self.withdraw(kind) {
+                Ok(true) => emptied.push(kind),
+                Ok(false) => {}
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(emptied), Err)
+    }
+
+    /// Empties the map of one other type; `false` if that was done before.
+    fn withdraw(&self, kind: MapType) -> Result<bool, PublishError> {
+        let _lock = self.lock()?;
+        if self
+            .look_up_sentinel(kind, &self.path)?
+            .starts_with(WITHDRAWN)
+        {
+            return Ok(false);
+        }
+        let aside = Aside::new(&self.path, kind);
+        let proof = format!("{WITHDRAWN} {}", nonce());
+        let built = self.build(&aside, &[], &proof)?;
+        built.install_index(&self.path)?;
+        Ok(true)
+    }
+
+    /// Writes source and index aside, proves the index, and forces both to the disk.
+    fn build<'a>(
+        &self,
+        aside: &'a Aside,
+        clients: &[Client],
+        proof: &str,
+    ) -> Result<Built<'a>, PublishError> {
+        aside.remove()?;
+        let source = aside.write_source(&self.source_text(clients, proof))?;
+        let kind = aside.kind;
+        self.programs
+            .run("postmap", &[table(kind, &aside.source)])?
+            .succeeded()?;
+        let index = aside.open_index()?;
+        let found = self.look_up_sentinel(kind, &aside.source)?;
+        if found != proof {
+            return Err(PublishError::NotProved {
+                path: aside.index.clone(),
+                expected: proof.to_owned(),
+                found,
+            });
+        }
+        for (file, path) in [(&source, &aside.source), (&index, &aside.index)] {
+            file.sync_all().map_err(file_error(path, "can't sync"))?;
+        }
+        Ok(Built { aside })
+    }
+
+    /// The source: the sentinel is last, so that it proves that postmap has come to the end.
+    fn source_text(&self, clients: &[Client], proof: &str) -> String {
+        let mut text = String::from(
+            "# Written by pop-before-smtp: clients that may relay now (access(5)).\n\
+             # Changes made here are lost.\n",
+        );
+        for client in clients {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{client}\t{}", self.value);
+        }
+        let _ = writeln!(text, "{SENTINEL}\t{proof}");
+        text
+    }
+
+    /// What an index says of the sentinel: its value, or why there is none.
+    fn look_up_sentinel(&self, kind: MapType, path: &Path) -> Result<String, PublishError> {
+        let arguments = ["-q".into(), SENTINEL.into(), table(kind, path)];
+        let output = self.programs.run("postmap", &arguments)?;
+        Ok(if output.status.success() {
+            output.text().trim_end_matches('\n').to_owned()
+        } else {
+            output.stderr.trim().to_owned()
+        })
+    }
+
+    /// Takes the lock of all publishers of this map; it is released when the result is dropped.
+    fn lock(&self) -> Result<OwnedFd, PublishError> {
+        let path = with_suffix(&self.path, ".lock");
+        // Opened for reading, so that a lock file made by root is no obstacle.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = rustix::fs::open(&path, flags, Mode::from_raw_mode(MODE))
+            .map_err(|errno| file_error(&path, "can't open the lock")(errno.into()))?;
+        let started = Instant::now();
+        // A publication runs postmap twice.
+        let limit = self.programs.limit.saturating_mul(2);
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(lock),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if started.elapsed() < limit => {
+                    thread::sleep(LOCK_RETRY);
+                }
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    return Err(PublishError::Locked {
+                        path,
+                        waited: limit,
+                    });
+                }
+                Err(errno) => return Err(file_error(&path, "can't lock")(errno.into())),
+            }
+        }
+    }
+}
+
+/// The files of a map in the making, beside the live ones; they are removed when this is dropped.
+struct Aside {
+    kind: MapType,
+    source: PathBuf,
+    index: PathBuf,
+}
+
+/// Files aside that are complete, proved, and on the disk.
+struct Built<'a> {
+    aside: &'a Aside,
+}
+
+impl Aside {
+    fn new(path: &Path, kind: MapType) -> Self {
+        let source = with_suffix(path, ".new");
+        let index = kind.index(&source);
+        Aside {
+            kind,
+            source,
+            index,
+        }
+    }
+
+    /// Removes all that a publication may leave behind, of whatever type.
+    fn remove(&self) -> Result<(), PublishError> {
+        let indices = MapType::ALL.map(|kind| kind.index(&self.source));
+        // postmap builds a cdb aside by itself, and leaves that file when it is killed.
+        let temporary = with_suffix(&MapType::Cdb.index(&self.source), ".tmp");
+        for path in indices.iter().chain([&temporary, &self.source]) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(file_error(path, "can't remove")(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn write_source(&self, text: &str) -> Result<File, PublishError> {
+        let failed = || file_error(&self.source, "can't write");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(&self.source)
+            .map_err(failed())?;
+        file.set_permissions(Permissions::from_mode(MODE))
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(failed())?;
+        Ok(file)
+    }
+
+    /// Opens the index that postmap has made, and makes it readable by Postfix.
+    fn open_index(&self) -> Result<File, PublishError> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&self.index);
+        let index = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(PublishError::NoIndex {
+                    kind: self.kind,
+                    source_file: self.source.clone(),
+                    path: self.index.clone(),
+                });
+            }
+            other => other.map_err(file_error(&self.index, "can't open"))?,
+        };
+        index
+            .set_permissions(Permissions::from_mode(MODE))
+            .map_err(file_error(&self.index, "can't set the mode"))?;
+        Ok(index)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // What can't be removed now is in the way of the next publication, which reports it.
+        let _ = self.remove();
+    }
+}
+
+impl Built<'_> {
+    /// Puts index and source into place. The index first: a source that is newer than its index
+    /// would make Postfix warn.
+    fn install(self, path: &Path) -> Result<(), PublishError> {
+        self.rename_index(path)?;
+        fs::rename(&self.aside.source, path).map_err(file_error(path, "can't put in place"))?;
+        sync_directory(path)
+    }
+
+    /// Puts the index alone into place.
+    fn install_index(self, path: &Path) -> Result<(), PublishError> {
+        self.rename_index(path)?;
+        sync_directory(path)
+    }
+
+    fn rename_index(&self, path: &Path) -> Result<(), PublishError> {
+        let live = self.aside.kind.index(path);
+        fs::rename(&self.aside.index, &live).map_err(file_error(&live, "can't put in place"))
+    }
+}
+
+/// Makes the renames last.
+fn sync_directory(path: &Path) -> Result<(), PublishError> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(file_error(directory, "can't sync"))
+}
+
+/// The types other than ours whose index is beside the map.
+fn other_types(path: &Path, ours: MapType) -> Vec<MapType> {
+    let ours = ours.index(path);
+    let mut types: Vec<MapType> = Vec::new();
+    for kind in [MapType::Lmdb, MapType::Cdb, MapType::Hash] {
+        let index = kind.index(path);
+        if index == ours || !index.is_file() {
+            continue;
+        }
+        let btree = kind == MapType::Hash && is_btree(&index);
+        types.push(if btree { MapType::Btree } else { kind });
+    }
+    types
+}
+
+/// Whether a Berkeley DB file is a btree: hash and btree share the extension. The magic number is
+/// in the bytes 12 to 15, in the order of the machine that wrote it (magic(5)).
+fn is_btree(index: &Path) -> bool {
+    const BTREE: u32 = 0x0005_3162;
+    let mut head = [0; 16];
+    let read = File::open(index).and_then(|mut file| file.read_exact(&mut head));
+    let magic = u32::from_ne_bytes([head[12], head[13], head[14], head[15]]);
+    read.is_ok() && (magic == BTREE || magic.swap_bytes() == BTREE)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn file_error<'a>(
+    path: &'a Path,
+    action: &'static str,
+) -> impl FnOnce(io::Error) -> PublishError + 'a {
+    move |source| PublishError::File {
+        path: path.to_owned(),
+        action,
+        source,
+    }
+}
+
+/// A text that no earlier build has used.
+fn nonce() -> String {
+    static BUILDS: AtomicU64 = AtomicU64::new(0);
+    let build = BUILDS.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{:x}-{:x}-{build:x}", now.as_nanos(), process::id())
+}
+
+/// Restrictions that permit without naming a table (postconf(5), smtpd_relay_restrictions).
+const PERMITTING: [&str; 7] = [
+    "permit_auth_destination",
+    "permit_inet_interfaces",
+    "permit_mynetworks",
+    "permit_sasl_authenticated",
+    "permit_tls_all_clientcerts",
+    "permit_tls_clientcerts",
+    "permit",
+];
+
+/// Checks the value of the map: what Postfix says of a listed client (access(5)).
+///
+/// # Errors
+/// Says what is wrong with it, and what to write.
+pub fn validate_value(value: &str) -> Result<(), String> {
+    const WRITE: &str = "write \"OK\" (the client may relay)";
+    let refused = |why: String| Err(format!("{why}; {WRITE}"));
+    if value.trim().is_empty() {
+        return refused("an empty value lists nobody".to_owned());
+    }
+    if value != value.trim() {
+        return refused(format!("{value:?} begins or ends with a space"));
+    }
+    if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+        return refused(format!("{value:?} holds a character other than plain text"));
+    }
+    if value.len() > 200 {
+        return refused("a value of more than 200 characters".to_owned());
+    }
+    if value.contains(':') {
+        return refused(format!(
+            "Postfix takes {value:?} for a lookup table because of the colon and answers 451"
+        ));
+    }
+    let (word, text) = value.split_once(' ').unwrap_or((value, ""));
+    let is = |what: &str| word.eq_ignore_ascii_case(what);
+    if ["OK", "RELAY", "DUNNO"].into_iter().any(is) {
+        return Ok(());
+    }
+    if PERMITTING.into_iter().any(is) {
+        return if text.is_empty() {
+            Ok(())
+        } else {
+            refused(format!(
+                "Postfix takes each word after {word:?} for one more restriction"
+            ))
+        };
+    }
+    if value.bytes().all(|b| b.is_ascii_digit()) {
+        let reply = value.len() == 3 && (value.starts_with('4') || value.starts_with('5'));
+        return if reply {
+            refused(format!("{value} is a refusal"))
+        } else {
+            Ok(())
+        };
+    }
+    let refusals = ["REJECT", "DEFER", "DISCARD", "HOLD"];
+    if refusals
+        .iter()
+        .any(|r| word.to_ascii_uppercase().starts_with(r))
+    {
+        return refused(format!(
+            "{word:?} refuses mail: the map lists whom to let in"
+        ));
+    }
+    refused(format!("{word:?} is no word that lets a client relay"))
+}
+
+/// Checks the path of the map: it has to stand in main.cf, between spaces and commas.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn validate_path(path: &Path) -> Result<(), String> {
+    let Some(text) = path.to_str() else {
+        return Err(format!("{path:?} is not UTF-8"));
+    };
+    if !path.is_absolute() {
+        return Err(format!("{text:?} is not absolute: it must begin with /"));
+    }
+    if path.file_name().is_none() || text.ends_with('/') {
+        return Err(format!("{text:?} is a directory: name a file in it"));
+    }
+    let special = |c: char| c.is_whitespace() || c.is_control() || ",:;$#{}()\"'\\".contains(c);
+    if let Some(character) = text.chars().find(|&c| special(c)) {
+        return Err(format!(
+            "{text:?} holds {character:?}, which has a meaning of its own in main.cf: use another \
+             name"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_let_a_client_relay_are_taken() {
+        for value in [
+            "OK",
+            "ok",
+            "Relay",
+            "permit",
+            "DUNNO",
+            "permit_auth_destination",
+            "permit_sasl_authenticated",
+            "1732440000",
+            "1",
+            "OK pop-before-smtp",
+        ] {
+            assert_eq!(validate_value(value), Ok(()), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_are_refused_with_the_one_to_write() {
+        for (value, culprit) in [
+            ("", "empty"),
+            ("  ", "empty"),
+            (" OK", "space"),
+            ("OK\n", "space"),
+            ("OK\n192 OK", "plain text"),
+            ("OK\tx", "plain text"),
+            ("ÖK", "plain text"),
+            ("OK see http://x", "colon"),
+            ("REJECT", "refuses"),
+            ("reject_unauth_destination", "refuses"),
+            ("DEFER_IF_PERMIT", "refuses"),
+            ("450", "refusal"),
+            ("554", "refusal"),
+            ("permit, reject", "no word"),
+            ("permit reject", "one more restriction"),
+            ("yes", "no word"),
+            ("O", "no word"),
+            ("550 no", "no word"),
+        ] {
+            let error = validate_value(value).unwrap_err();
+            assert!(error.contains(culprit), "{value:?}: {error}");
+            assert!(error.contains("write \"OK\""), "{value:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn paths_that_main_cf_can_hold() {
+        assert_eq!(
+            validate_path(Path::new("/var/lib/pop-before-smtp/clients")),
+            Ok(())
+        );
+        for path in [
+            "", "clients", "./x", "/", "/var/", "/a b", "/a,b", "/a:b", "/$x", "/{x}", "/x\n",
+        ] {
+            assert!(validate_path(Path::new(path)).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_line_of_main_cf() {
+        let map = AccessMap::new("/var/lib/pop-before-smtp/clients", MapType::Lmdb, "OK");
+        assert_eq!(
+            map.main_cf_line(),
+            "smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, \
+             check_client_access lmdb:/var/lib/pop-before-smtp/clients, reject_unauth_destination"
+        );
+    }
+}

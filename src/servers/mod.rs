@@ -1,1 +1,16 @@
-//! (in the making)
+//! POP/IMAP servers: what their logins look like, and who may write them.
+//!
+//! Servers are data: a definition is a TOML file, built in or in servers.d, with its own
+//! examples. This room recognises; it reads no journal, keeps no whitelist and decides on no
+//! relaying.
+
+mod definition;
+mod load;
+mod pattern;
+mod recogniser;
+mod sender;
+
+pub use definition::{Definition, Example};
+pub use load::{BUILT_IN, DefinitionError, load};
+pub use recogniser::{LONGEST_MESSAGE, Recogniser, Server, Verdict, check_examples};
+pub use sender::{Distrust, Sender, Trust};

@@ -1,1 +1,601 @@
-//! (in the making)
+//! The whitelist: the clients that may relay now, and the rules by which they come and go.
+//!
+//! A pure state machine: events and the time go in, outcomes come out. It reads no clock, no file
+//! and no journal. Applying an event twice changes nothing.
+
+mod record;
+mod rules;
+
+pub use record::{Listing, Session};
+pub use rules::{Refusal, Rules};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::client::Client;
+use crate::event::{Event, EventKind, SessionKey};
+
+/// How far ahead of the clock an entry may be: less than this is a clock being corrected.
+const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long the end of a session is remembered. A short session's end can be written before its
+/// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
+const END_REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
+
+/// What an event did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The client is listed now and was not before.
+    Added(Client),
+    /// The client was listed already, and stays so for longer.
+    Prolonged(Client),
+    /// The login lists nobody.
+    Refused(Client, Refusal),
+    /// A session of the client ended.
+    Ended(Client),
+    /// Sessions of the server ended with its start.
+    Restarted(usize),
+    /// Nothing.
+    Nothing,
+}
+
+/// What has changed since the last [`Whitelist::take_delta`]; `None` is gone.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Clients.
+    pub clients: Vec<(Client, Option<Listing>)>,
+    /// Sessions.
+    pub sessions: Vec<(SessionKey, Option<Session>)>,
+}
+
+impl Delta {
+    /// Whether nothing has changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.sessions.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Deadline {
+    /// The session is taken to have ended.
+    Session(SessionKey),
+    /// The client's grace has passed.
+    Client(Client),
+}
+
+/// The clients that may relay now, their sessions, and when each comes to an end.
+#[derive(Debug)]
+pub struct Whitelist {
+    rules: Rules,
+    clients: BTreeMap<Client, Listing>,
+    sessions: HashMap<SessionKey, Session>,
+    open_sessions: usize,
+    clients_of_user: HashMap<String, usize>,
+    deadlines: BTreeSet<(Timestamp, Deadline)>,
+    ended: VecDeque<(Timestamp, SessionKey)>,
+    generation: u64,
+    changed_clients: HashSet<Client>,
+    changed_sessions: HashSet<SessionKey>,
+}
+
+impl Whitelist {
+    /// An empty whitelist.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Whitelist {
+            rules,
+            clients: BTreeMap::new(),
+            sessions: HashMap::new(),
+            open_sessions: 0,
+            clients_of_user: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            ended: VecDeque::new(),
+            generation: 0,
+            changed_clients: HashSet::new(),
+            changed_sessions: HashSet::new(),
+        }
+    }
+
+    /// The whitelist that the store kept. What has expired since is still in it: call
+    /// [`Whitelist::set_rules`] and [`Whitelist::expire`] before anything is published.
+    pub fn restore(
+        rules: Rules,
+        clients: impl IntoIterator<Item = (Client, Listing)>,
+        sessions: impl IntoIterator<Item = (SessionKey, Session)>,
+    ) -> Self {
+        let mut whitelist = Whitelist::new(rules);
+        for (client, mut listing) in clients {
+            listing.open = 0;
+            whitelist.count_user(listing.user.as_deref(), 1);
+            whitelist.clients.insert(client, listing);
+        }
+        for (key, session) in sessions {
+            match (session.ended, session.client) {
+                (Some(ended), _) => whitelist.ended.push_back((ended, key.clone())),
+                (None, client) => {
+                    // An open session keeps its client listed; one without a client is nobody's.
+                    let Some(listing) = client.and_then(|c| whitelist.clients.get_mut(&c)) else {
+                        whitelist.changed_sessions.insert(key);
+                        continue;
+                    };
+                    listing.open += 1;
+                    whitelist.open_sessions += 1;
+                }
+            }
+            whitelist.sessions.insert(key, session);
+        }
+        whitelist.ended.make_contiguous().sort();
+        whitelist.schedule_all();
+        whitelist
+    }
+
+    /// Takes other rules: clients that they do not admit are removed, deadlines move.
+    pub fn set_rules(&mut self, rules: Rules) -> Vec<(Client, Refusal)> {
+        self.rules = rules;
+        let refused: Vec<_> = self
+            .clients
+            .keys()
+            .filter_map(|client| Some((*client, self.rules.admit(*client).err()?)))
+            .collect();
+        for (client, _) in &refused {
+            let keys: Vec<_> = self
+                .sessions
+                .iter()
+                .filter(|(_, s)| s.client == Some(*client) && s.ended.is_none())
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in keys {
+                self.sessions.remove(&key);
+                self.open_sessions -= 1;
+                self.changed_sessions.insert(key);
+            }
+            self.unlist(*client);
+        }
+        self.schedule_all();
+        refused
+    }
+
+    /// Applies an event; `now` is the clock's time.
+    pub fn apply(&mut self, event: &Event, now: Timestamp) -> Outcome {
+        self.forget_ends(now);
+        let time = event.time.min(now);
+        match &event.kind {
+            EventKind::Login {
+                client,
+                user,
+                session,
+            } => {
+                if event.time > later(now, FUTURE_TOLERANCE) {
+                    return Outcome::Refused(*client, Refusal::Future);
+                }
+                let key = session.as_ref().map(|id| SessionKey {
+                    server: event.server.clone(),
+                    id: id.clone(),
+                });
+                match self.login(*client, user.as_deref(), &event.server, key, time, now) {
+                    Ok(outcome) => outcome,
+                    Err(refusal) => Outcome::Refused(*client, refusal),
+                }
+            }
+            EventKind::Logout {
+                client, session, ..
+            } => {
+                let key = session.as_ref().map(|id| SessionKey {
+                    server: event.server.clone(),
+                    id: id.clone(),
+                });
+                self.logout(*client, key, time)
+            }
+            EventKind::Start => {
+                let ended = self.end_sessions(time, |key| key.server == event.server);
+                if ended == 0 {
+                    Outcome::Nothing
+                } else {
+                    Outcome::Restarted(ended)
+                }
+            }
+        }
+    }
+
+    fn login(
+        &mut self,
+        client: Client,
+        user: Option<&str>,
+        server: &Arc<str>,
+        key: Option<SessionKey>,
+        time: Timestamp,
+        now: Timestamp,
+    ) -> Result<Outcome, Refusal> {
+        self.rules.admit(client)?;
+        // What this login is good for: how long it counts, and whether it opens a session.
+        let known = key.as_ref().and_then(|key| self.sessions.get(key));
+        let (last, opens) = match known {
+            Some(Session {
+                ended: Some(ended), ..
+            }) => (time.max(*ended), false),
+            Some(Session { ended: None, .. }) => (time, false),
+            None => {
+                let ends = later(time, self.rules.max_session);
+                if key.is_none() || self.open_sessions >= self.rules.limits.sessions {
+                    (time, false)
+                } else if ends <= now {
+                    (ends, false)
+                } else {
+                    (time, true)
+                }
+            }
+        };
+        let is_new = !self.clients.contains_key(&client);
+        if is_new {
+            if !opens && later(last, self.rules.grace) <= now {
+                return Err(Refusal::Stale);
+            }
+            if self.clients.len() >= self.rules.limits.clients {
+                return Err(Refusal::TooManyClients);
+            }
+        }
+        let of_same_user = self
+            .clients
+            .get(&client)
+            .is_some_and(|l| l.user.as_deref() == user);
+        if let Some(user) = user
+            && !of_same_user
+            && self
+                .clients_of_user
+                .get(user)
+                .is_some_and(|n| *n >= self.rules.limits.clients_per_user)
+        {
+            return Err(Refusal::TooManyClientsOfUser);
+        }
+
+        self.deadline_of(client)
+            .map(|deadline| self.deadlines.remove(&deadline));
+        let listing = self.clients.entry(client).or_insert_with(|| Listing {
+            since: time,
+            last_login: time,
+            last,
+            user: None,
+            server: server.clone(),
+            open: 0,
+        });
+        let mut previous_user = None;
+        if is_new || time >= listing.last_login {
+            listing.last_login = time;
+            listing.server = server.clone();
+            previous_user = Some(std::mem::replace(
+                &mut listing.user,
+                user.map(str::to_owned),
+            ));
+        }
+        listing.last = listing.last.max(last);
+        if opens {
+            listing.open += 1;
+        }
+        if let Some(previous) = previous_user {
+            self.count_user(previous.as_deref(), -1);
+            self.count_user(user, 1);
+        }
+        if let Some(key) = key.filter(|_| opens) {
+            self.open_sessions += 1;
+            self.deadlines.insert((
+                later(time, self.rules.max_session),
+                Deadline::Session(key.clone()),
+            ));
+            self.changed_sessions.insert(key.clone());
+            self.sessions.insert(
+                key,
+                Session {
+                    client: Some(client),
+                    since: time,
+                    ended: None,
+                },
+            );
+        }
+        self.changed_clients.insert(client);
+        self.deadline_of(client)
+            .map(|deadline| self.deadlines.insert(deadline));
+        if is_new {
+            self.generation += 1;
+            Ok(Outcome::Added(client))
+        } else {
+            Ok(Outcome::Prolonged(client))
+        }
+    }
+
+    fn logout(
+        &mut self,
+        client: Option<Client>,
+        key: Option<SessionKey>,
+        time: Timestamp,
+    ) -> Outcome {
+        let Some(key) = key else {
+            return match client.filter(|client| self.touch(*client, time, 0)) {
+                Some(client) => Outcome::Ended(client),
+                None => Outcome::Nothing,
+            };
+        };
+        match self.sessions.get(&key) {
+            Some(Session {
+                ended: None,
+                client,
+                ..
+            }) => {
+                let client = *client;
+                self.end(&key, time);
+                client.map_or(Outcome::Nothing, Outcome::Ended)
+            }
+            Some(_) => Outcome::Nothing,
+            None => {
+                // Its login may still come.
+                self.remember_end(
+                    &key,
+                    Session {
+                        client: None,
+                        since: time,
+                        ended: Some(time),
+                    },
+                );
+                Outcome::Nothing
+            }
+        }
+    }
+
+    /// Ends an open session at `time`.
+    fn end(&mut self, key: &SessionKey, time: Timestamp) {
+        let Some(mut session) = self.sessions.remove(key) else {
+            return;
+        };
+        let scheduled = later(session.since, self.rules.max_session);
+        self.deadlines
+            .remove(&(scheduled, Deadline::Session(key.clone())));
+        self.open_sessions -= 1;
+        session.ended = Some(time);
+        if let Some(client) = session.client {
+            self.touch(client, time, 1);
+        }
+        self.remember_end(key, session);
+    }
+
+    fn remember_end(&mut self, key: &SessionKey, session: Session) {
+        self.ended
+            .push_back((session.ended.unwrap_or(session.since), key.clone()));
+        self.changed_sessions.insert(key.clone());
+        self.sessions.insert(key.clone(), session);
+    }
+
+    /// Grace of a listed client counts from `time`, and `ended` of its sessions are over.
+    fn touch(&mut self, client: Client, time: Timestamp, ended: u32) -> bool {
+        self.deadline_of(client)
+            .map(|deadline| self.deadlines.remove(&deadline));
+        let Some(listing) = self.clients.get_mut(&client) else {
+            return false;
+        };
+        listing.last = listing.last.max(time);
+        listing.open = listing.open.saturating_sub(ended);
+        self.changed_clients.insert(client);
+        self.deadline_of(client)
+            .map(|deadline| self.deadlines.insert(deadline));
+        true
+    }
+
+    /// Ends the open sessions that `which` names and that were opened before `time`.
+    fn end_sessions(&mut self, time: Timestamp, which: impl Fn(&SessionKey) -> bool) -> usize {
+        let keys: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(key, s)| s.ended.is_none() && s.since <= time && which(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &keys {
+            self.end(key, time);
+        }
+        keys.len()
+    }
+
+    /// The host has started at `boot`: no session is older than that. Returns how many ended.
+    pub fn end_sessions_before(&mut self, boot: Timestamp) -> usize {
+        self.end_sessions(boot, |_| true)
+    }
+
+    /// Does all that is due at `now`, and returns the clients that are no longer listed.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<(Client, Listing)> {
+        self.forget_ends(now);
+        let mut removed = Vec::new();
+        while let Some((time, deadline)) = self.deadlines.first().cloned()
+            && time <= now
+        {
+            self.deadlines.pop_first();
+            match deadline {
+                Deadline::Session(key) => self.end(&key, time),
+                Deadline::Client(client) => {
+                    if let Some(listing) = self.unlist(client) {
+                        removed.push((client, listing));
+                    }
+                }
+            }
+        }
+        removed
+    }
+
+    /// The clock was set: nothing may have happened later than `now`, or it would count for longer
+    /// than grace.
+    pub fn clock_set(&mut self, now: Timestamp) {
+        for (client, listing) in &mut self.clients {
+            if listing.last > now {
+                listing.last = now;
+                listing.last_login = listing.last_login.min(now);
+                listing.since = listing.since.min(now);
+                self.changed_clients.insert(*client);
+            }
+        }
+        for (key, session) in &mut self.sessions {
+            if session.since > now || session.ended.is_some_and(|ended| ended > now) {
+                session.since = session.since.min(now);
+                session.ended = session.ended.map(|ended| ended.min(now));
+                self.changed_sessions.insert(key.clone());
+            }
+        }
+        for (ended, _) in &mut self.ended {
+            *ended = (*ended).min(now);
+        }
+        self.schedule_all();
+    }
+
+    /// When [`Whitelist::expire`] has something to do next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(time, _)| *time)
+    }
+
+    /// Until when a client is listed if nothing more is heard of it.
+    #[must_use]
+    pub fn until(&self, listing: &Listing) -> Timestamp {
+        later(listing.last, self.rules.grace)
+    }
+
+    /// The listed clients, in order.
+    pub fn clients(&self) -> impl Iterator<Item = (Client, &Listing)> {
+        self.clients
+            .iter()
+            .map(|(client, listing)| (*client, listing))
+    }
+
+    /// The listed clients from the first that is greater than `after`, in order.
+    pub fn clients_after(&self, after: Option<Client>) -> impl Iterator<Item = (Client, &Listing)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let start = after.map_or(Unbounded, Excluded);
+        self.clients
+            .range((start, Unbounded))
+            .map(|(client, listing)| (*client, listing))
+    }
+
+    /// What is known of a listed client.
+    #[must_use]
+    pub fn get(&self, client: Client) -> Option<&Listing> {
+        self.clients.get(&client)
+    }
+
+    /// All sessions that are remembered, open or ended a moment ago.
+    pub fn sessions(&self) -> impl Iterator<Item = (&SessionKey, &Session)> {
+        self.sessions.iter()
+    }
+
+    /// How many clients are listed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether nobody is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// How many sessions are open.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        self.open_sessions
+    }
+
+    /// Grows whenever the set of listed clients changes.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What has changed since the last call, for the store.
+    pub fn take_delta(&mut self) -> Delta {
+        let clients = std::mem::take(&mut self.changed_clients);
+        let sessions = std::mem::take(&mut self.changed_sessions);
+        Delta {
+            clients: clients
+                .into_iter()
+                .map(|client| (client, self.clients.get(&client).cloned()))
+                .collect(),
+            sessions: sessions
+                .into_iter()
+                .map(|key| {
+                    let session = self.sessions.get(&key).cloned();
+                    (key, session)
+                })
+                .collect(),
+        }
+    }
+
+    /// The deadline of a client itself: none while a session of its is open.
+    fn deadline_of(&self, client: Client) -> Option<(Timestamp, Deadline)> {
+        let listing = self
+            .clients
+            .get(&client)
+            .filter(|listing| listing.open == 0)?;
+        Some((self.until(listing), Deadline::Client(client)))
+    }
+
+    fn schedule_all(&mut self) {
+        let clients = self
+            .clients
+            .keys()
+            .filter_map(|client| self.deadline_of(*client));
+        let sessions = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| s.ended.is_none())
+            .map(|(key, s)| {
+                (
+                    later(s.since, self.rules.max_session),
+                    Deadline::Session(key.clone()),
+                )
+            });
+        self.deadlines = clients.chain(sessions).collect();
+    }
+
+    fn unlist(&mut self, client: Client) -> Option<Listing> {
+        self.deadline_of(client)
+            .map(|deadline| self.deadlines.remove(&deadline));
+        let listing = self.clients.remove(&client)?;
+        self.count_user(listing.user.as_deref(), -1);
+        self.changed_clients.insert(client);
+        self.generation += 1;
+        Some(listing)
+    }
+
+    fn count_user(&mut self, user: Option<&str>, by: isize) {
+        let Some(user) = user else { return };
+        let count = self
+            .clients_of_user
+            .get(user)
+            .copied()
+            .unwrap_or(0)
+            .saturating_add_signed(by);
+        if count == 0 {
+            self.clients_of_user.remove(user);
+        } else {
+            self.clients_of_user.insert(user.to_owned(), count);
+        }
+    }
+
+    fn forget_ends(&mut self, now: Timestamp) {
+        while let Some((ended, _)) = self.ended.front()
+            && later(*ended, END_REMEMBERED) <= now
+        {
+            if let Some((_, key)) = self.ended.pop_front()
+                && self.sessions.get(&key).is_some_and(|s| s.ended.is_some())
+            {
+                self.sessions.remove(&key);
+                self.changed_sessions.insert(key);
+            }
+        }
+    }
+}
+
+/// `time` plus `duration`, or the end of time.
+fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Names: of servers, and of a journal namespace.
+
+use std::collections::BTreeSet;
+
+use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type};
+
+/// Whether this can be the name of a server's definition.
+pub(super) fn is_server_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// What [`is_server_name`] expects.
+pub(super) const SERVER_NAME: &str =
+    "the name of a server: small letters, digits and hyphens, such as \"dovecot\"";
+
+/// `servers`.
+pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
+    let servers = list(
+        value,
+        "a list of servers, such as [\"dovecot\"]",
+        |element| match text(element, SERVER_NAME)? {
+            name if is_server_name(name) => Ok((name.to_owned(), element.span())),
+            _ => Err(wrong_type(element, SERVER_NAME)),
+        },
+    )?;
+    if servers.is_empty() {
+        return Err(vec![
+            wrong(
+                value,
+                "names no server: no login would ever be recognised".to_owned(),
+            )
+            .hint("to let nobody in, stop the service: systemctl disable --now pop-before-smtp"),
+        ]);
+    }
+    let mut names = BTreeSet::new();
+    let twice: Vec<Wrong> = servers
+        .iter()
+        .filter(|(name, _)| !names.insert(name))
+        .map(|(name, span)| Wrong {
+            span: span.clone(),
+            message: format!("\"{name}\" is here for the second time"),
+            hint: None,
+        })
+        .collect();
+    if twice.is_empty() {
+        Ok(servers.into_iter().map(|(name, _)| name).collect())
+    } else {
+        Err(twice)
+    }
+}
+
+/// `journal.namespace`; empty is none. The rules are systemd's `log_namespace_name_valid`.
+pub(super) fn journal_namespace(value: &Value<'_>) -> Checked<Option<String>> {
+    const EXPECTED: &str = "the name of a journal namespace, as in LogNamespace=";
+    const LONGEST: usize = 222;
+    let name = text(value, EXPECTED).map_err(|wrong| vec![wrong])?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.' | b'@'));
+    if plain && name.len() <= LONGEST && !matches!(name, "." | "..") {
+        return Ok(Some(name.to_owned()));
+    }
+    let mut wrong = wrong_type(value, EXPECTED);
+    wrong = match name.strip_prefix('+') {
+        Some(bare) => wrong.hint(format!(
+            "one namespace is read, and nothing else: {}",
+            quoted(bare)
+        )),
+        None if name == "*" => wrong.hint("one namespace is read: write its name"),
+        None => wrong.hint(format!(
+            "letters, digits and :-_.@, at most {LONGEST} of them"
+        )),
+    };
+    Err(vec![wrong])
+}

@@ -1,0 +1,87 @@
+//! The known key that somebody may have meant.
+
+/// A key that is not known, and those that are.
+pub(super) fn nearest<'k>(
+    table: &str,
+    key: &str,
+    known: impl Iterator<Item = &'k str>,
+) -> Option<&'k str> {
+    let wanted = normal(key);
+    let tolerance = (wanted.chars().count() / 3).max(1);
+    known
+        .map(|candidate| {
+            let (its_table, its_key) = candidate.rsplit_once('.').unwrap_or(("", candidate));
+            let elsewhere = its_table != table;
+            (distance(&wanted, its_key), elsewhere, candidate)
+        })
+        .filter(|(distance, ..)| *distance <= tolerance)
+        .min()
+        .map(|(.., candidate)| candidate)
+}
+
+/// Kebab-case, as all our keys are.
+fn normal(key: &str) -> String {
+    key.chars()
+        .take(64)
+        .flat_map(char::to_lowercase)
+        .map(|c| if c == '_' { '-' } else { c })
+        .collect()
+}
+
+/// How many letters have to be inserted, removed, replaced or swapped with their neighbour
+/// (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
+    let b: Vec<char> = b.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before_last[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_that_was_meant_is_found() {
+        let known = [
+            "grace",
+            "max-session",
+            "limits",
+            "limits.clients",
+            "map",
+            "map.debounce",
+        ];
+        for (table, key, meant) in [
+            ("", "grcae", Some("grace")),
+            ("", "max_session", Some("max-session")),
+            ("", "MaxSession", Some("max-session")),
+            ("", "limit", Some("limits")),
+            ("", "debounce", Some("map.debounce")),
+            ("map", "debouncing", Some("map.debounce")),
+            ("map", "grace", Some("grace")),
+            ("limits", "client", Some("limits.clients")),
+            ("", "colour", None),
+            ("", "", None),
+            ("", "Größe", None),
+        ] {
+            assert_eq!(
+                nearest(table, key, known.into_iter()),
+                meant,
+                "{table} {key}"
+            );
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Who may write a server's entries: users and units.
+//!
+//! Must never take a pattern that lets everybody in.
+
+use toml::de::DeValue;
+
+use super::value::{Checked, Value, integer, list, quoted, text, wrong_type};
+
+/// `senders.SERVER.users`: names or numbers.
+pub(super) fn users(value: &Value<'_>) -> Checked<Vec<String>> {
+    const EXPECTED: &str = "the name or number of a user, such as \"vmail\" or 5000";
+    list(
+        value,
+        "a list of users, such as [\"vmail\", 5000]",
+        |element| {
+            let user = match element.get_ref() {
+                DeValue::Integer(_) => {
+                    integer(element).and_then(|n| uid(n).map(|uid| uid.to_string()))
+                }
+                DeValue::String(name) if name.bytes().all(|b| b.is_ascii_digit()) => name
+                    .parse()
+                    .ok()
+                    .and_then(|n| uid(n).map(|uid| uid.to_string())),
+                DeValue::String(name) if is_user_name(name) => Some(name.clone().into_owned()),
+                _ => None,
+            };
+            user.ok_or_else(|| wrong_type(element, EXPECTED))
+        },
+    )
+}
+
+/// A number that can be a user's: -1, in 16 bits or 32, never is.
+fn uid(number: i128) -> Option<u32> {
+    u32::try_from(number)
+        .ok()
+        .filter(|uid| *uid != u32::MAX && *uid != u32::from(u16::MAX))
+}
+
+/// What no system takes for a user's name is refused; the rest is the system's business.
+fn is_user_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 256
+        && !name.starts_with('-')
+        && !name
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || matches!(c, ':' | '/' | '*'))
+}
+
+/// `senders.SERVER.units`: names of units, systemd.unit(5), or patterns of them.
+pub(super) fn units(value: &Value<'_>) -> Checked<Vec<String>> {
+    const EXPECTED: &str =
+        "the name of a unit, such as \"dovecot.service\" or \"popa3d@*.service\"";
+    list(
+        value,
+        "a list of units, such as [\"dovecot.service\"]",
+        |element| {
+            let name = text(element, EXPECTED)?;
+            if is_unit_pattern(name) {
+                return Ok(name.to_owned());
+            }
+            let wrong = wrong_type(element, EXPECTED);
+            Err(
+                if name.contains('*') && name.bytes().all(|b| !b.is_ascii_alphanumeric()) {
+                    wrong.hint("this would believe every program on this machine")
+                } else if !name.contains('.') {
+                    wrong.hint(format!(
+                        "write the type of the unit, too: {}",
+                        quoted(&format!("{name}.service"))
+                    ))
+                } else {
+                    wrong
+                },
+            )
+        },
+    )
+}
+
+/// A unit that entries can come from. Before its type it must name something: `*.service` is
+/// everybody.
+fn is_unit_pattern(name: &str) -> bool {
+    const LONGEST: usize = 255;
+    let stem = [".service", ".scope", ".socket", ".mount", ".swap"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix));
+    stem.is_some_and(|stem| {
+        name.len() <= LONGEST
+            && stem.bytes().any(|b| b.is_ascii_alphanumeric())
+            && stem.bytes().all(|b| {
+                b.is_ascii_alphanumeric()
+                    || matches!(b, b':' | b'-' | b'_' | b'.' | b'\\' | b'@' | b'*')
+            })
+    })
+}
+
+/// Whether a pattern lets in units in which the programs of ordinary users run.
+pub(super) fn matches_user_units(pattern: &str) -> bool {
+    ["user@1000.service", "session-1.scope", "session-c1.scope"]
+        .iter()
+        .any(|unit| glob_matches(pattern, unit))
+}
+
+/// `*` stands for any text.
+fn glob_matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        // The first place where it fits leaves the most for what follows.
+        let Some(at) = text.find(part) else {
+            return false;
+        };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_and_patterns_that_name_something_are_taken() {
+        for unit in [
+            "dovecot.service",
+            "popa3d@*.service",
+            "dovecot*.service",
+            "*dovecot.service",
+            "session-1.scope",
+            "popa3d-s@0-2001:db8::1:1110-2001:db8::10:52655.service",
+            "a\\x2db.service",
+        ] {
+            assert!(is_unit_pattern(unit), "{unit}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_unit_or_everybody_is_refused() {
+        let long = format!("{}.service", "a".repeat(248));
+        for unit in [
+            "",
+            "*",
+            "**",
+            "*.service",
+            "*@*.service",
+            "-.service",
+            "dovecot",
+            "dovecot*",
+            ".service",
+            "dovecot.timer",
+            "dove cot.service",
+            "dovecot.service ",
+            "dovécot.service",
+            "a/b.service",
+            &long,
+        ] {
+            assert!(!is_unit_pattern(unit), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, matches) in [
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+            ("*", "", true),
+            ("a*", "a", true),
+            ("a*c", "abbc", true),
+            ("a*c", "ab", false),
+            ("a*a", "a", false),
+            ("*b*", "abc", true),
+            ("a*b*c*d", "axbxcxd", true),
+            ("a*b*c*d", "axcxbxd", false),
+            ("*aab", "aaab", true),
+            ("*ab*ab", "ab", false),
+            ("a**b", "ab", true),
+        ] {
+            assert_eq!(glob_matches(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn units_of_ordinary_users_are_known() {
+        for unit in [
+            "user@*.service",
+            "user@1000.service",
+            "session-*.scope",
+            "*1*.service",
+            "se*.scope",
+        ] {
+            assert!(matches_user_units(unit), "{unit}");
+        }
+        for unit in ["dovecot.service", "popa3d@*.service", "user-*.service"] {
+            assert!(!matches_user_units(unit), "{unit}");
+        }
+    }
+}

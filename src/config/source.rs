@@ -1,0 +1,219 @@
+//! A configuration file as it was read, and the places in it.
+//!
+//! Must never read what anybody on this machine may write: the configuration decides who may
+//! relay.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::error::{Place, Problem};
+
+/// A larger file is no configuration, but a mistake.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Writable for everybody.
+const WORLD_WRITABLE: u32 = 0o002;
+
+/// A configuration file's text.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+}
+
+impl Source {
+    /// Reads a file. What is odd about it goes to `warnings`.
+    pub(super) fn read(path: &Path, warnings: &mut Vec<Problem>) -> Result<Self, Problem> {
+        let file = open(path).map_err(|error| unreadable(path, &error))?;
+        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+        if metadata.is_dir() {
+            return Err(problem(path, "is a directory, not a file"));
+        }
+        if !metadata.is_file() {
+            return Err(problem(path, "is not a regular file"));
+        }
+        check_writers(path, &metadata)?;
+        warnings.extend(foreign_owner(path, &metadata));
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(path, &error))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(problem(
+                path,
+                "is larger than 1 MiB: this is not a configuration file",
+            ));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self {
+                path: path.to_owned(),
+                // A byte order mark is no column.
+                text: text
+                    .strip_prefix('\u{feff}')
+                    .map(str::to_owned)
+                    .unwrap_or(text),
+            }),
+            Err(error) => Err(not_utf8(
+                path,
+                error.utf8_error().valid_up_to(),
+                error.as_bytes(),
+            )),
+        }
+    }
+
+    /// The place of a span of bytes. Spans outside the text are moved into it.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        place(&self.text, span)
+    }
+
+    /// The line of a byte, from 1.
+    pub(super) fn line(&self, byte: usize) -> usize {
+        self.place(&(byte..byte)).line
+    }
+}
+
+/// Refuses a directory into which anybody may put configuration.
+pub(super) fn check_directory(path: &Path) -> Result<(), Problem> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => check_writers(path, &metadata),
+        Ok(_) => Err(problem(path, "is not a directory")),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// Opens without waiting for anybody, should it be a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), Problem> {
+    if metadata.mode() & WORLD_WRITABLE == 0 {
+        return Ok(());
+    }
+    let mut problem = problem(
+        path,
+        "may be written by everybody, and it decides who may relay",
+    );
+    problem.hint = Some(format!(
+        "check what is in it, then: chmod o-w '{}'",
+        path.display()
+    ));
+    Err(problem)
+}
+
+/// The owner decides who may relay; that should be root, or whoever runs this program.
+fn foreign_owner(path: &Path, metadata: &Metadata) -> Option<Problem> {
+    let owner = metadata.uid();
+    if owner == 0 || owner == rustix::process::geteuid().as_raw() {
+        return None;
+    }
+    let mut problem = problem(
+        path,
+        &format!("belongs to uid {owner}, who thereby decides who may relay"),
+    );
+    problem.hint = Some(format!(
+        "unless that is meant: chown root '{}'",
+        path.display()
+    ));
+    Some(problem)
+}
+
+/// A problem with a whole file.
+fn problem(path: &Path, message: &str) -> Problem {
+    Problem {
+        file: Some(path.to_owned()),
+        place: None,
+        key: None,
+        message: message.to_owned(),
+        hint: None,
+    }
+}
+
+/// A file or directory that can't be read.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    problem(path, &format!("can't be read: {error}"))
+}
+
+fn not_utf8(path: &Path, valid_up_to: usize, bytes: &[u8]) -> Problem {
+    // One byte that is not UTF-8 becomes one replacement character, which is what is marked.
+    let text = String::from_utf8_lossy(bytes);
+    let mut problem = problem(path, "is not UTF-8");
+    problem.place = Some(Box::new(place(&text, &(valid_up_to..valid_up_to + 1))));
+    problem.hint = Some(format!(
+        "the first byte that is not is {:#04x}",
+        bytes[valid_up_to]
+    ));
+    problem
+}
+
+fn place(text: &str, span: &Range<usize>) -> Place {
+    let mut start = span.start.min(text.len());
+    if start == text.len() && text.ends_with('\n') {
+        // The end of the file is shown at the end of its last line, not on a line after it.
+        start -= 1;
+    }
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[line_start..].split('\n').next().unwrap_or_default();
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line_end = line_start + line.len();
+    start = start.min(line_end);
+    let mut end = span.end.clamp(start, line_end);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Place {
+        line: text[..line_start].matches('\n').count() + 1,
+        column: text[line_start..start].chars().count() + 1,
+        width: text[start..end].chars().count().max(1),
+        text: line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn places_lie_in_the_lines_of_the_file() {
+        for (text, span, line, column, width, shown) in [
+            ("", 0..0, 1, 1, 1, ""),
+            ("ab", 2..2, 1, 3, 1, "ab"),
+            ("ab\n", 3..3, 1, 3, 1, "ab"),
+            ("ab\r\n", 3..3, 1, 3, 1, "ab"),
+            ("ab\r\ncd", 4..6, 2, 1, 2, "cd"),
+            ("ab\ncd\n", 1..5, 1, 2, 1, "ab"),
+            ("äb\ncd", 2..3, 1, 2, 1, "äb"),
+            ("äb", 1..1, 1, 1, 1, "äb"),
+            ("ab", 7..9, 1, 3, 1, "ab"),
+        ] {
+            let expected = Place {
+                line,
+                column,
+                width,
+                text: shown.to_owned(),
+            };
+            assert_eq!(place(text, &span), expected, "{text:?} {span:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_is_outside(text in "[aä\r\n]{0,12}", start in 0..30_usize, end in 0..30_usize) {
+            let place = place(&text, &(start..end));
+            let lines: Vec<&str> = text.lines().collect();
+            prop_assert!(place.line <= lines.len().max(1));
+            prop_assert!(place.column <= place.text.chars().count() + 1);
+            prop_assert!(place.width <= place.text.chars().count().max(1) + 1);
+        }
+    }
+}

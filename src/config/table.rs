@@ -1,0 +1,303 @@
+//! Takes the keys out of a TOML document one by one, and finds everything that is wrong with it in
+//! one go: wrong values, and what is left over, which are keys that nobody knows.
+//!
+//! What is known is what was asked for: there is no second list of keys to keep in step.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Problem, harmless};
+use super::nearest::nearest;
+use super::source::Source;
+use super::value::{Checked, Wrong, wrong_type};
+
+/// A value and where it was found.
+#[derive(Debug, Clone)]
+pub(super) struct Located<T> {
+    pub(super) value: T,
+    source: Arc<Source>,
+    key: Range<usize>,
+    span: Range<usize>,
+}
+
+impl<T> Located<T> {
+    /// The line of the key, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.source.line(self.key.start)
+    }
+
+    /// The file.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Something about this value.
+    pub(super) fn problem(&self, key: &str, message: String, hint: Option<String>) -> Problem {
+        Problem {
+            file: Some(self.source.path.clone()),
+            place: Some(Box::new(self.source.place(&self.span))),
+            key: Some(key.to_owned()),
+            message,
+            hint,
+        }
+    }
+}
+
+/// How many mistakes are told in one file.
+const TOLD: usize = 50;
+
+/// What is wrong with a key, if it is known which.
+type WrongAt = (Option<String>, Wrong);
+
+/// A key that nobody asked for: its table, its name, its place.
+type Unknown = (String, String, Range<usize>);
+
+/// Something to be told; made into a [`Problem`] only when it is.
+enum Mistake {
+    Wrong(WrongAt),
+    Unknown(Unknown),
+}
+
+impl Mistake {
+    fn start(&self) -> usize {
+        match self {
+            Self::Wrong((_, wrong)) => wrong.span.start,
+            Self::Unknown((.., span)) => span.start,
+        }
+    }
+}
+
+/// What reading one file has found out so far.
+pub(super) struct Reader {
+    source: Arc<Source>,
+    known: Vec<String>,
+    wrongs: Vec<WrongAt>,
+    unknown: Vec<Unknown>,
+}
+
+/// A table of the document, from which keys are taken.
+pub(super) struct Table<'d> {
+    path: String,
+    entries: BTreeMap<String, (Range<usize>, Spanned<DeValue<'d>>)>,
+}
+
+impl Reader {
+    pub(super) fn new(source: Arc<Source>) -> Self {
+        Self {
+            source,
+            known: Vec::new(),
+            wrongs: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// The document. If its syntax is wrong, it is taken for empty: half a document would only
+    /// give rise to more complaints.
+    pub(super) fn document<'d>(&mut self, source: &'d Source) -> Table<'d> {
+        let (document, errors) = DeTable::parse_recoverable(&source.text);
+        let syntax = errors.is_empty();
+        let mut last = 0..0;
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            // Recovery from one mistake tends to find several on its line.
+            let between = last.start.min(span.start)..last.start.max(span.start);
+            let same_line = last.end > 0 && !source.text[between].contains('\n');
+            last = span.start..span.end.max(1);
+            if !same_line {
+                let message = match source.text.get(span.clone()) {
+                    Some(key) if error.message() == "duplicate key" => {
+                        format!("the key `{}` is here for the second time", harmless(key))
+                    }
+                    _ => format!("TOML syntax: {}", harmless(error.message())),
+                };
+                self.wrongs.push((
+                    None,
+                    Wrong {
+                        span,
+                        message,
+                        hint: None,
+                    },
+                ));
+            }
+        }
+        let document = if syntax {
+            document.into_inner()
+        } else {
+            DeTable::new()
+        };
+        table(String::new(), document)
+    }
+
+    /// Takes the value of a key and checks it. `None`: not there, or wrong.
+    pub(super) fn take<T>(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &str,
+        check: impl FnOnce(&Spanned<DeValue<'_>>) -> Checked<T>,
+    ) -> Option<Located<T>> {
+        let path = table.path_of(key);
+        let entry = table.entries.remove(key);
+        self.known.push(path.clone());
+        let (key, value) = entry?;
+        match check(&value) {
+            Ok(checked) => Some(Located {
+                value: checked,
+                source: Arc::clone(&self.source),
+                key,
+                span: value.span(),
+            }),
+            Err(wrongs) => {
+                let complaints = wrongs.into_iter().map(|wrong| (Some(path.clone()), wrong));
+                self.wrongs.extend(complaints);
+                None
+            }
+        }
+    }
+
+    /// Takes a table; an empty one if it is not there.
+    pub(super) fn table<'d>(&mut self, parent: &mut Table<'d>, key: &str) -> Table<'d> {
+        let path = parent.path_of(key);
+        let entry = parent.entries.remove(key);
+        self.known.push(path.clone());
+        let entries = match entry {
+            None => DeTable::new(),
+            Some((_, value)) => {
+                let span = value.span();
+                match value.into_inner() {
+                    DeValue::Table(entries) => entries,
+                    other => {
+                        let other = Spanned::new(span, other);
+                        let mut wrong = wrong_type(&other, &format!("a table [{path}]"));
+                        if matches!(other.get_ref(), DeValue::Array(_)) {
+                            wrong =
+                                wrong.hint(format!("there is only one: [{path}], not [[{path}]]"));
+                        }
+                        self.wrongs.push((Some(path.clone()), wrong));
+                        DeTable::new()
+                    }
+                }
+            }
+        };
+        table(path, entries)
+    }
+
+    /// Something is wrong with a key's name or value.
+    pub(super) fn complain(&mut self, key: &str, wrong: Wrong) {
+        self.wrongs.push((Some(key.to_owned()), wrong));
+    }
+
+    /// Everything known has been taken from this table.
+    pub(super) fn finish(&mut self, table: Table<'_>) {
+        for (key, (span, _)) in table.entries {
+            self.unknown.push((table.path.clone(), key, span));
+        }
+    }
+
+    /// The paths of all known keys and tables, and what was wrong, in the order of the file; of a
+    /// file that is no configuration at all, the first mistakes and how many more there are.
+    pub(super) fn into_results(mut self) -> (Vec<String>, Vec<Problem>) {
+        let mut mistakes: Vec<Mistake> = Vec::new();
+        mistakes.extend(self.unknown.drain(..).map(Mistake::Unknown));
+        mistakes.extend(self.wrongs.drain(..).map(Mistake::Wrong));
+        mistakes.sort_by_key(Mistake::start);
+        let more = mistakes.len().saturating_sub(TOLD);
+        mistakes.truncate(TOLD);
+        let mut problems: Vec<Problem> = mistakes
+            .into_iter()
+            .map(|mistake| self.problem(mistake))
+            .collect();
+        if more > 0 {
+            problems.push(Problem {
+                file: Some(self.source.path.clone()),
+                place: None,
+                key: None,
+                message: format!("{more} more mistakes follow"),
+                hint: None,
+            });
+        }
+        (self.known, problems)
+    }
+
+    fn problem(&self, mistake: Mistake) -> Problem {
+        let (key, wrong) = match mistake {
+            Mistake::Wrong(wrong) => wrong,
+            Mistake::Unknown((table, key, span)) => {
+                let hint = match nearest(&table, &key, self.known.iter().map(String::as_str)) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("known here: {}", self.known_in(&table)),
+                };
+                let message = "there is no such key".to_owned();
+                (
+                    Some(dotted(&table, &key)),
+                    Wrong {
+                        span,
+                        message,
+                        hint: Some(hint),
+                    },
+                )
+            }
+        };
+        Problem {
+            file: Some(self.source.path.clone()),
+            place: Some(Box::new(self.source.place(&wrong.span))),
+            key,
+            message: wrong.message,
+            hint: wrong.hint,
+        }
+    }
+
+    fn known_in(&self, table: &str) -> String {
+        let here = self.known.iter().filter_map(|path| {
+            let (its_table, key) = path.rsplit_once('.').unwrap_or(("", path));
+            (its_table == table).then(|| format!("`{key}`"))
+        });
+        here.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Table<'_> {
+    /// The keys that are left, and where they are.
+    pub(super) fn keys(&self) -> Vec<(String, Range<usize>)> {
+        self.entries
+            .iter()
+            .map(|(key, (span, _))| (key.clone(), span.clone()))
+            .collect()
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        dotted(&self.path, key)
+    }
+}
+
+fn table(path: String, entries: DeTable<'_>) -> Table<'_> {
+    let entries = entries
+        .into_iter()
+        .map(|(key, value)| {
+            let span = key.span();
+            (key.into_inner().into_owned(), (span, value))
+        })
+        .collect();
+    Table { path, entries }
+}
+
+/// `table.key`, a key that is not bare in quotes, as in TOML.
+fn dotted(table: &str, key: &str) -> String {
+    let bare = !key.is_empty()
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let key = if bare {
+        key.to_owned()
+    } else {
+        format!("\"{}\"", harmless(key))
+    };
+    if table.is_empty() {
+        key
+    } else {
+        format!("{table}.{key}")
+    }
+}

@@ -1,0 +1,158 @@
+//! What a single value may be, in general: each function takes a TOML value and gives what it
+//! means, or says what was expected, with everything that is wrong in it.
+//!
+//! Must never put a wrong value right in silence: what is not exactly right is refused.
+
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::duration::{self, Humane, NotADuration};
+use super::error::harmless;
+
+/// What is wrong with a value, and which bytes of the file are meant.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// A value, or everything that is wrong with it.
+pub(super) type Checked<T> = Result<T, Vec<Wrong>>;
+
+/// A value in a file.
+pub(super) type Value<'d> = Spanned<DeValue<'d>>;
+
+/// A value of another type than was expected.
+pub(super) fn wrong_type(value: &Value<'_>, expected: &str) -> Wrong {
+    let found = match value.get_ref() {
+        DeValue::String(text) => format!("the text {}", quoted(text)),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {}", number.as_str()),
+        DeValue::Boolean(truth) => format!("{truth}"),
+        DeValue::Datetime(_) => "a date or time".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    };
+    wrong(value, format!("expected {expected}, found {found}"))
+}
+
+/// A value that is wrong in another way than by its type.
+pub(super) fn wrong(value: &Value<'_>, message: String) -> Wrong {
+    Wrong {
+        span: value.span(),
+        message,
+        hint: None,
+    }
+}
+
+impl Wrong {
+    /// Adds what to do about it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Foreign text, short and harmless, in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let cut = if text.chars().nth(SHOWN).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!(
+        "\"{}{cut}\"",
+        harmless(&text.chars().take(SHOWN).collect::<String>())
+    )
+}
+
+/// A duration within a range.
+pub(super) fn duration(
+    range: RangeInclusive<Duration>,
+) -> impl FnOnce(&Value<'_>) -> Checked<Duration> {
+    move |value| {
+        let (least, most) = (Humane(*range.start()), Humane(*range.end()));
+        let expected =
+            format!("a duration from {least} to {most}, such as \"30s\" or \"1h 30min\"");
+        let DeValue::String(text) = value.get_ref() else {
+            let mut wrong = wrong_type(value, &expected);
+            if let DeValue::Integer(number) = value.get_ref() {
+                wrong = wrong.hint(format!("write the unit: \"{number}s\" or \"{number}min\""));
+            }
+            return Err(vec![wrong]);
+        };
+        match duration::parse(text) {
+            Ok(duration) if range.contains(&duration) => Ok(duration),
+            Ok(_) => {
+                let message = format!("must be from {least} to {most}, but is {}", quoted(text));
+                Err(vec![wrong(value, message)])
+            }
+            Err(reason) => {
+                let mut wrong = wrong_type(value, &expected).hint(reason.to_string());
+                if reason == NotADuration::NoUnit {
+                    let number = text.trim();
+                    wrong = wrong.hint(format!("write the unit: \"{number}s\" or \"{number}min\""));
+                }
+                Err(vec![wrong])
+            }
+        }
+    }
+}
+
+/// An integer within a range.
+pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(&Value<'_>) -> Checked<usize> {
+    move |value| {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        integer(value)
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| vec![wrong_type(value, &expected)])
+    }
+}
+
+/// An integer of any notation.
+pub(super) fn integer(value: &Value<'_>) -> Option<i128> {
+    let number = value.get_ref().as_integer()?;
+    i128::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// A text.
+pub(super) fn text<'v>(value: &'v Value<'_>, expected: &str) -> Result<&'v str, Wrong> {
+    value
+        .get_ref()
+        .as_str()
+        .ok_or_else(|| wrong_type(value, expected))
+}
+
+/// A list, each element checked; all that is wrong is told.
+pub(super) fn list<T>(
+    value: &Value<'_>,
+    expected: &str,
+    check: impl Fn(&Value<'_>) -> Result<T, Wrong>,
+) -> Checked<Vec<T>> {
+    let DeValue::Array(elements) = value.get_ref() else {
+        let mut wrong = wrong_type(value, expected);
+        if let DeValue::String(text) = value.get_ref() {
+            wrong = wrong.hint(format!("a list stands in brackets: [{}]", quoted(text)));
+        }
+        return Err(vec![wrong]);
+    };
+    let mut right = Vec::with_capacity(elements.len());
+    let mut wrongs = Vec::new();
+    for element in elements {
+        match check(element) {
+            Ok(element) => right.push(element),
+            Err(wrong) => wrongs.push(wrong),
+        }
+    }
+    if wrongs.is_empty() {
+        Ok(right)
+    } else {
+        Err(wrongs)
+    }
+}

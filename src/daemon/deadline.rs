@@ -1,0 +1,131 @@
+//! A timer for a time of the wall clock, which also says when that clock was set.
+//!
+//! timerfd_create(2): CLOCK_REALTIME goes on while the machine is suspended, and
+//! TFD_TIMER_CANCEL_ON_SET wakes us when the clock jumps, so that deadlines are looked at again.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use jiff::Timestamp;
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+/// Where there is no deadline, the timer is set for this long, for the sake of the clock.
+const FAR: i64 = 10 * 365 * 86_400;
+
+/// What woke us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// The deadline has come.
+    Deadline,
+    /// The clock was set.
+    ClockSet,
+    /// Nothing has happened.
+    Spurious,
+}
+
+/// The timer.
+#[derive(Debug)]
+pub struct DeadlineTimer {
+    fd: OwnedFd,
+}
+
+impl DeadlineTimer {
+    /// A timer that is not set yet.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn new() -> std::io::Result<Self> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        Ok(DeadlineTimer {
+            fd: timerfd_create(TimerfdClockId::Realtime, flags)?,
+        })
+    }
+
+    /// Sets the timer for `deadline`; one that has passed comes at once.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn set(&self, deadline: Option<Timestamp>) -> std::io::Result<()> {
+        let deadline = deadline.unwrap_or_else(|| {
+            let far = jiff::SignedDuration::from_secs(FAR);
+            Timestamp::now().checked_add(far).unwrap_or(Timestamp::MAX)
+        });
+        // Rounded up to the microsecond that a deadline has; never zero, which would disarm.
+        let time = Timespec {
+            tv_sec: deadline.as_second().max(1),
+            tv_nsec: i64::from(deadline.subsec_nanosecond().max(0)),
+        };
+        let never = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        let value = Itimerspec {
+            it_interval: never,
+            it_value: time,
+        };
+        match timerfd_settime(&self.fd, flags, &value) {
+            // The clock was set since; the timer is armed all the same, and read() will tell.
+            Ok(_) | Err(Errno::CANCELED) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What woke us; to be called when the descriptor is readable.
+    #[must_use]
+    pub fn woken(&self) -> Woken {
+        match rustix::io::read(&self.fd, &mut [0; 8]) {
+            Ok(_) => Woken::Deadline,
+            Err(Errno::CANCELED) => Woken::ClockSet,
+            Err(_) => Woken::Spurious,
+        }
+    }
+
+    /// Waits, without a loop, for the deadline or a set clock.
+    pub fn wait(&self) {
+        let mut poll = [rustix::event::PollFd::new(
+            &self.fd,
+            rustix::event::PollFlags::IN,
+        )];
+        // An interruption is as good as a deadline: the caller looks at the clock.
+        let _ = rustix::event::poll(&mut poll, None);
+        let _ = self.woken();
+    }
+}
+
+impl AsFd for DeadlineTimer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl std::os::fd::AsRawFd for DeadlineTimer {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_has_passed_comes_at_once() {
+        let timer = DeadlineTimer::new().unwrap();
+        timer.set(None).unwrap();
+        assert_eq!(timer.woken(), Woken::Spurious);
+        timer.set(Some(Timestamp::UNIX_EPOCH)).unwrap();
+        timer.wait();
+        timer
+            .set(Some(
+                Timestamp::now() + jiff::SignedDuration::from_millis(50),
+            ))
+            .unwrap();
+        let before = Timestamp::now();
+        timer.wait();
+        assert!(Timestamp::now().duration_since(before).as_millis() >= 40);
+    }
+}

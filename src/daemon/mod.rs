@@ -1,0 +1,17 @@
+//! The service: wires the rooms together, and owns the loop.
+//!
+//! One thread owns whitelist, store, timers, signals and sockets; the reader waits for the
+//! journal and the publisher for postmap, each in a thread of its own. Nothing here recognises,
+//! decides on a login or builds a map: it only hands on.
+
+mod deadline;
+mod plan;
+mod publication;
+mod publisher;
+mod reader;
+mod service;
+mod supervisor;
+
+pub use deadline::DeadlineTimer;
+pub use plan::{Plan, PlanError, recogniser, source};
+pub use service::{Options, RunError, run, store_path};

@@ -1,0 +1,174 @@
+//! The plan: everything that a configuration decides, made ready to be put in force.
+//!
+//! Made as a whole or not at all, at the start and at each reload, and by `check-config`: what
+//! passes there is what the service takes. Changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::config::{self, ConfigError, Loaded, PermittedNetworks, Settings};
+use crate::journal::Source;
+use crate::networks::Networks;
+use crate::postfix::access_map::AccessMap;
+use crate::postfix::command::{CommandError, Programs};
+use crate::postfix::postconf::{self, PostconfError};
+use crate::servers::{self, DefinitionError, Recogniser, check_examples};
+use crate::whitelist::Rules;
+
+/// The variable that names a file with the value of mynetworks as computed outside the sandbox.
+const MYNETWORKS: &str = "POP_BEFORE_SMTP_MYNETWORKS";
+
+/// A configuration that can be put in force.
+#[derive(Debug)]
+pub struct Plan {
+    /// The settings.
+    pub settings: Settings,
+    /// The rules of the whitelist.
+    pub rules: Rules,
+    /// The definitions of the servers that are on.
+    pub recogniser: Arc<Recogniser>,
+    /// The journal that is read.
+    pub source: Source,
+    /// The access map that is published.
+    pub map: AccessMap,
+    /// What is odd, but taken.
+    pub warnings: Vec<String>,
+}
+
+/// A configuration can't be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A server's definition is wrong.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// A definition does not keep its own promises.
+    #[error("{0}")]
+    Example(String),
+    /// This Postfix has no such maps.
+    #[error(
+        "map.type: this Postfix does not support {wanted}, only {supported}; install \
+         postfix-{wanted}, or choose another type"
+    )]
+    MapType {
+        /// The type that was asked for.
+        wanted: String,
+        /// The types that there are.
+        supported: String,
+    },
+    /// Postfix can't be asked.
+    #[error(transparent)]
+    Postfix(#[from] CommandError),
+    /// Postfix has no map type that we can use.
+    #[error(transparent)]
+    NoMapType(#[from] PostconfError),
+}
+
+impl PlanError {
+    /// Whether an administrator has to change the configuration. The rest may pass by itself.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Postfix(_) | Self::NoMapType(_))
+    }
+}
+
+impl Plan {
+    /// Reads the configuration (`file`, or the usual files) and makes everything ready.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn make(file: Option<&Path>) -> Result<Self, PlanError> {
+        let Loaded {
+            settings, warnings, ..
+        } = config::load(file)?;
+        let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let recogniser = Arc::new(recogniser(&settings)?);
+        for name in settings
+            .senders
+            .keys()
+            .filter(|name| !settings.servers.contains(name))
+        {
+            warnings.push(format!("[senders.{name}]: the server {name} is not on"));
+        }
+        let programs = Programs::installed();
+        let map = access_map(&settings, programs.clone())?;
+        let permitted = match &settings.permitted_networks {
+            PermittedNetworks::List(networks) => Networks::from(networks.clone()),
+            PermittedNetworks::Postfix => {
+                let computed = std::env::var_os(MYNETWORKS).map(PathBuf::from);
+                let (networks, odd) = postconf::mynetworks(&programs, computed.as_deref())?;
+                warnings.extend(odd);
+                networks
+            }
+        };
+        Ok(Plan {
+            rules: Rules {
+                grace: signed(settings.grace),
+                max_session: signed(settings.max_session),
+                limits: settings.limits,
+                permitted,
+                never: Networks::from(settings.never.clone()),
+            },
+            source: source(&settings),
+            recogniser,
+            map,
+            settings,
+            warnings,
+        })
+    }
+}
+
+/// The definitions that are on, compiled.
+///
+/// # Errors
+/// The first definition that is wrong.
+pub fn recogniser(settings: &Settings) -> Result<Recogniser, PlanError> {
+    // Loaded twice, as the examples are run on a recogniser of their own.
+    for definition in servers::load(&settings.servers, &settings.servers_directory)? {
+        check_examples(definition).map_err(PlanError::Example)?;
+    }
+    let definitions = servers::load(&settings.servers, &settings.servers_directory)?;
+    Ok(Recogniser::new(definitions, &settings.senders, |user| {
+        uzers::get_user_by_name(user).map(|user| user.uid())
+    }))
+}
+
+/// The journal that is read.
+#[must_use]
+pub fn source(settings: &Settings) -> Source {
+    match (&settings.journal.directory, &settings.journal.namespace) {
+        (Some(directory), _) => Source::Directory(directory.clone()),
+        (None, Some(namespace)) => Source::Namespace(namespace.clone()),
+        (None, None) => Source::Host,
+    }
+}
+
+fn access_map(settings: &Settings, programs: Programs) -> Result<AccessMap, PlanError> {
+    let kind = match settings.map.kind {
+        None => postconf::default_type(&programs)?,
+        Some(kind) => {
+            let supported = postconf::supported_types(&programs)?;
+            if !supported.contains(&kind) {
+                let names: Vec<_> = supported.iter().map(|kind| kind.name()).collect();
+                return Err(PlanError::MapType {
+                    wanted: kind.to_string(),
+                    supported: names.join(", "),
+                });
+            }
+            kind
+        }
+    };
+    Ok(AccessMap {
+        programs,
+        ..AccessMap::new(&settings.map.path, kind, &settings.map.value)
+    })
+}
+
+/// Settings are checked to be far from overflowing.
+fn signed(duration: std::time::Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

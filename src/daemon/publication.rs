@@ -1,0 +1,162 @@
+//! When to publish: at once, or together with what comes within the debounce, or again after a
+//! failure.
+//!
+//! Pure: it is told the time and what happened, and says what is due.
+
+use std::time::{Duration, Instant};
+
+/// The pause after the first failure; it doubles with each.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest pause between two tries.
+const LONGEST_RETRY: Duration = Duration::from_secs(15);
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// To publish now.
+    Now,
+    /// To publish then.
+    At(Instant),
+}
+
+/// The schedule of publications. A generation stands for a set of clients.
+#[derive(Debug)]
+pub struct Schedule {
+    debounce: Duration,
+    published: Option<u64>,
+    under_way: Option<u64>,
+    last_start: Option<Instant>,
+    failures: u32,
+    retry_at: Option<Instant>,
+}
+
+impl Schedule {
+    /// Nothing is known to be published.
+    #[must_use]
+    pub fn new(debounce: Duration) -> Self {
+        Schedule {
+            debounce,
+            published: None,
+            under_way: None,
+            last_start: None,
+            failures: 0,
+            retry_at: None,
+        }
+    }
+
+    /// Another debounce; and, if `again`, what is published counts no more.
+    pub fn change(&mut self, debounce: Duration, again: bool) {
+        self.debounce = debounce;
+        if again {
+            self.published = None;
+            self.retry_at = None;
+        }
+    }
+
+    /// What is due, if `generation` is to be published.
+    #[must_use]
+    pub fn due(&self, generation: u64, now: Instant) -> Due {
+        if self.under_way.is_some() || self.published == Some(generation) {
+            return Due::Nothing;
+        }
+        let debounced = self.last_start.map(|start| start + self.debounce);
+        match debounced.max(self.retry_at) {
+            Some(time) if time > now => Due::At(time),
+            _ => Due::Now,
+        }
+    }
+
+    /// A publication of `generation` has begun.
+    pub fn started(&mut self, generation: u64, now: Instant) {
+        self.under_way = Some(generation);
+        self.last_start = Some(now);
+    }
+
+    /// The publication under way has succeeded.
+    pub fn succeeded(&mut self) {
+        self.published = self.under_way.take();
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// The publication under way has failed. Returns the pause until the next try.
+    pub fn failed(&mut self, now: Instant) -> Duration {
+        self.under_way = None;
+        let pause = FIRST_RETRY
+            .saturating_mul(1 << self.failures.min(10))
+            .min(LONGEST_RETRY);
+        self.failures += 1;
+        self.retry_at = Some(now + pause);
+        pause
+    }
+
+    /// What is published, as far as we know.
+    #[must_use]
+    pub fn published(&self) -> Option<u64> {
+        self.published
+    }
+
+    /// Whether a publication is under way.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEBOUNCE: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_first_change_goes_out_at_once_and_the_next_ones_together() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(DEBOUNCE);
+        assert_eq!(schedule.due(1, start), Due::Now);
+        schedule.started(1, start);
+        assert_eq!(schedule.due(2, start), Due::Nothing);
+        schedule.succeeded();
+        assert_eq!(schedule.due(1, start), Due::Nothing);
+        assert_eq!(schedule.due(2, start), Due::At(start + DEBOUNCE));
+        assert_eq!(schedule.due(3, start + DEBOUNCE), Due::Now);
+        schedule.started(3, start + DEBOUNCE);
+        schedule.succeeded();
+        let later = start + 10 * DEBOUNCE;
+        assert_eq!(schedule.due(3, later), Due::Nothing);
+        assert_eq!(schedule.due(4, later), Due::Now);
+    }
+
+    #[test]
+    fn failures_are_tried_again_after_growing_pauses() {
+        let mut now = Instant::now();
+        let mut schedule = Schedule::new(DEBOUNCE);
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            assert_eq!(schedule.due(1, now), Due::Now);
+            schedule.started(1, now);
+            let pause = schedule.failed(now);
+            assert_eq!(schedule.due(1, now), Due::At(now + pause.max(DEBOUNCE)));
+            pauses.push(pause.as_secs());
+            now += pause.max(DEBOUNCE);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 15, 15, 15]);
+        schedule.started(1, now);
+        schedule.succeeded();
+        schedule.started(2, now);
+        assert_eq!(schedule.failed(now), FIRST_RETRY);
+    }
+
+    #[test]
+    fn another_map_is_published_even_if_nobody_came_or_went() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(Duration::ZERO);
+        schedule.started(1, now);
+        schedule.succeeded();
+        assert_eq!(schedule.published(), Some(1));
+        schedule.change(Duration::ZERO, true);
+        assert_eq!(schedule.due(1, now), Due::Now);
+    }
+}

@@ -1,0 +1,75 @@
+//! The publisher: a thread that runs postmap, so that the loop never waits for a child.
+//!
+//! Does what it is told, one job after the other; decides nothing.
+
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::sync::mpsc as to_loop;
+
+use crate::client::Client;
+use crate::postfix::access_map::{AccessMap, PublishError, Published};
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Job {
+    /// Make the map list these clients.
+    Publish(AccessMap, Vec<Client>),
+    /// Make a map that is used no more list nobody, and the maps of other types beside `AccessMap`.
+    Withdraw(AccessMap),
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub enum Done {
+    /// Of [`Job::Publish`].
+    Published(Result<Published, PublishError>),
+    /// Of [`Job::Withdraw`], if it failed.
+    NotWithdrawn(PublishError),
+}
+
+/// The publisher's thread, from the loop's side.
+#[derive(Debug)]
+pub struct Publisher {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Publisher {
+    /// Starts the thread. It ends with the publisher, or when nobody listens any more.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(done: to_loop::UnboundedSender<Done>) -> std::io::Result<Self> {
+        let (jobs, receiver) = mpsc::channel::<Job>();
+        thread::Builder::new()
+            .name("publisher".to_owned())
+            .spawn(move || {
+                while let Ok(job) = receiver.recv() {
+                    let outcome = match job {
+                        Job::Publish(map, clients) => Done::Published(map.publish(&clients)),
+                        Job::Withdraw(map) => match withdraw(&map) {
+                            Ok(()) => continue,
+                            Err(error) => Done::NotWithdrawn(error),
+                        },
+                    };
+                    if done.send(outcome).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Publisher { jobs })
+    }
+
+    /// Hands over a job.
+    pub fn give(&self, job: Job) {
+        // The thread ends only with us.
+        let _ = self.jobs.send(job);
+    }
+}
+
+fn withdraw(map: &AccessMap) -> Result<(), PublishError> {
+    if map.exists() {
+        map.publish(&[])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What passes between the service and systemd: sockets, readiness, status, watchdog.
+//!
+//! Without systemd all of it does nothing, and the service runs the same.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::Duration;
+
+use listenfd::ListenFd;
+
+/// The name of the control socket (FileDescriptorName= of the socket unit).
+const CONTROL: &str = "control";
+
+/// Takes over the control socket that systemd holds.
+///
+/// The order of several sockets is not the same at each start, so they are told apart by name
+/// (sd_listen_fds_with_names(3)).
+#[must_use]
+pub fn control_socket() -> Option<UnixListener> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut sockets = ListenFd::from_env();
+    let index = names.split(':').position(|name| name == CONTROL)?;
+    let listener = sockets.take_unix_listener(index).ok()??;
+    listener.set_nonblocking(true).ok()?;
+    Some(listener)
+}
+
+/// Makes a control socket for a service that runs without systemd. One that is left over is
+/// replaced, one that somebody listens on is not.
+///
+/// # Errors
+/// When the socket can't be made, or somebody listens on it.
+pub fn own_control_socket(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(std::io::Error::other("somebody listens there already"));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) => {
+            std::fs::remove_file(path)?;
+        }
+        _ => {}
+    }
+    // Made under another name, so that nobody can connect before the mode is set.
+    let aside = path.with_extension(format!("{}", std::process::id()));
+    let listener = UnixListener::bind(&aside)?;
+    std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&aside, path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Tells systemd, if it listens (sd_notify(3)).
+fn notify(state: &[(&str, &str)]) {
+    // Whoever started us may have gone; that is no trouble of ours.
+    let _ = systemd::daemon::notify(state.iter());
+}
+
+/// The service is ready: the journal has been read and the map is right.
+pub fn ready(status: &str) {
+    notify(&[("READY", "1"), ("STATUS", status)]);
+}
+
+/// The service does another thing now.
+pub fn status(status: &str) {
+    notify(&[("STATUS", status)]);
+}
+
+/// The service reads its configuration.
+pub fn reloading() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+    notify(&[
+        ("RELOADING", "1"),
+        ("MONOTONIC_USEC", &microseconds.to_string()),
+    ]);
+}
+
+/// The service stops.
+pub fn stopping() {
+    notify(&[("STOPPING", "1")]);
+}
+
+/// The loop and the reader are alive.
+pub fn alive() {
+    notify(&[("WATCHDOG", "1")]);
+}
+
+/// The start takes longer than usual, and goes on.
+pub fn starting_takes_longer() {
+    let patience = Duration::from_secs(90).as_micros().to_string();
+    notify(&[("EXTEND_TIMEOUT_USEC", &patience)]);
+}
+
+/// How often the watchdog wants to hear of us.
+#[must_use]
+pub fn watchdog() -> Option<Duration> {
+    match systemd::daemon::watchdog_enabled() {
+        Ok(0) | Err(_) => None,
+        Ok(microseconds) => Some(Duration::from_micros(microseconds)),
+    }
+}

@@ -1,0 +1,350 @@
+//! What we say: each message one that a person can act on, with its own id and fields.
+//!
+//! The only place that words messages of the service. The fields are `POP_BEFORE_SMTP_CLIENT`,
+//! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS` and `_MILLISECONDS`. A user's name is chosen by
+//! strangers: it is never printed raw.
+
+pub mod message_id;
+mod refusals;
+mod sink;
+
+pub use refusals::Refusals;
+pub use sink::install;
+
+use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use log::{debug, error, info, warn};
+
+use crate::client::Client;
+use crate::intake::Refused;
+use crate::whitelist::{Listing, Refusal};
+use message_id as id;
+
+/// A text of a stranger's, with every control character made visible.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let visible = if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
+                c.escape_unicode().to_string()
+            } else {
+                c.to_string()
+            };
+            visible.chars().collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A user's name for a sentence.
+fn name_of(user: Option<&str>) -> String {
+    user.map_or_else(|| "an unnamed user".to_owned(), printable)
+}
+
+/// A time for a sentence: local, to the second.
+#[must_use]
+pub fn local_time(time: Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    time.to_zoned_datetime(zone)
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
+/// The service has started.
+pub fn started(servers: &str, networks: &str, main_cf: &str) {
+    let version = env!("CARGO_PKG_VERSION");
+    info!(
+        MESSAGE_ID = id::STARTED, POP_BEFORE_SMTP_SERVER = servers;
+        "pop-before-smtp {version} started: servers {servers}; permitted networks {networks}"
+    );
+    debug!(MESSAGE_ID = id::NOTICE; "main.cf needs: {main_cf}");
+}
+
+/// The journal has been read up to now, and the map is right.
+pub fn caught_up(clients: usize, sessions: usize) {
+    info!(
+        MESSAGE_ID = id::CAUGHT_UP, POP_BEFORE_SMTP_CLIENTS = clients;
+        "caught up with the journal: {} listed, {} open",
+        count(clients, "client"), count(sessions, "session")
+    );
+}
+
+/// The service stops.
+pub fn stopped(clients: usize) {
+    info!(
+        MESSAGE_ID = id::STOPPED, POP_BEFORE_SMTP_CLIENTS = clients;
+        "stopped with {} listed; grace ends for them all the same", count(clients, "client")
+    );
+}
+
+/// A client is listed that was not.
+pub fn client_added(client: Client, listing: &Listing, until: Timestamp) {
+    let user = name_of(listing.user.as_deref());
+    let session = if listing.open > 0 {
+        ", and while its session is open"
+    } else {
+        ""
+    };
+    info!(
+        MESSAGE_ID = id::CLIENT_ADDED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_USER = user.as_str(),
+        POP_BEFORE_SMTP_SERVER = &*listing.server,
+        POP_BEFORE_SMTP_UNTIL:% = until;
+        "added {client}: {user} has logged in to {}; it may relay until {}{session}",
+        listing.server, local_time(until)
+    );
+}
+
+/// A listed client has logged in again.
+pub fn login_prolonged(client: Client, listing: &Listing, until: Timestamp) {
+    let user = name_of(listing.user.as_deref());
+    debug!(
+        MESSAGE_ID = id::LOGIN_PROLONGED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_USER = user.as_str(),
+        POP_BEFORE_SMTP_SERVER = &*listing.server,
+        POP_BEFORE_SMTP_UNTIL:% = until;
+        "{client} stays listed: {user} has logged in to {}; until {}",
+        listing.server, local_time(until)
+    );
+}
+
+/// A session of a listed client has ended.
+pub fn session_ended(client: Client, listing: &Listing, until: Timestamp) {
+    debug!(
+        MESSAGE_ID = id::SESSION_ENDED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_SERVER = &*listing.server;
+        "a session of {client} has ended, {} still open; listed until {}",
+        listing.open, local_time(until)
+    );
+}
+
+/// A client is listed no more, as its grace has passed.
+pub fn client_expired(client: Client, listing: &Listing) {
+    let user = name_of(listing.user.as_deref());
+    info!(
+        MESSAGE_ID = id::CLIENT_REMOVED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_USER = user.as_str(),
+        POP_BEFORE_SMTP_SERVER = &*listing.server;
+        "removed {client}: its grace has passed (last heard of {} at {})",
+        user, local_time(listing.last)
+    );
+}
+
+/// A client is listed no more, as the new configuration does not admit it.
+pub fn client_refused_by_rules(client: Client, why: Refusal) {
+    info!(
+        MESSAGE_ID = id::CLIENT_REMOVED, POP_BEFORE_SMTP_CLIENT:% = client;
+        "removed {client}: {}", why.reason()
+    );
+}
+
+/// A server has started, and its sessions are over.
+pub fn server_restarted(server: &str, sessions: usize) {
+    info!(
+        MESSAGE_ID = id::SERVER_RESTARTED, POP_BEFORE_SMTP_SERVER = server;
+        "{server} has started: {} of before ended; grace counts from now",
+        count(sessions, "session")
+    );
+}
+
+/// A login lists nobody.
+pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refusal) {
+    let user = name_of(user);
+    let reason = why.reason();
+    if why.is_limit() {
+        warn!(
+            MESSAGE_ID = id::LIMIT_REACHED,
+            POP_BEFORE_SMTP_CLIENT:% = client,
+            POP_BEFORE_SMTP_USER = user.as_str(),
+            POP_BEFORE_SMTP_SERVER = server;
+            "refused {client}: {user} has logged in to {server}, but {reason}; raise it in the \
+             configuration if this is wanted, or look for stolen passwords"
+        );
+    } else {
+        debug!(
+            MESSAGE_ID = id::LOGIN_IGNORED,
+            POP_BEFORE_SMTP_CLIENT:% = client,
+            POP_BEFORE_SMTP_USER = user.as_str(),
+            POP_BEFORE_SMTP_SERVER = server;
+            "{client} is not listed: {user} has logged in to {server}, but {reason}"
+        );
+    }
+}
+
+/// Logins over a limit that were not reported one by one.
+pub fn more_refused_by_limits(more: u64) {
+    warn!(
+        MESSAGE_ID = id::LIMIT_REACHED;
+        "refused {} more within a minute, as a limit is reached",
+        count(usize::try_from(more).unwrap_or(usize::MAX), "login")
+    );
+}
+
+/// An entry looks like a server's, and is not by one of its senders.
+pub fn entry_refused(refused: &Refused) {
+    let server = &*refused.event.server;
+    let client = refused.client().map(|c| c.to_string()).unwrap_or_default();
+    let what = refused.what();
+    warn!(
+        MESSAGE_ID = id::ENTRY_REFUSED,
+        POP_BEFORE_SMTP_CLIENT = client.as_str(),
+        POP_BEFORE_SMTP_SERVER = server;
+        "refused {what} that looks like {server}'s, written by {}: {}. If it is really {server}, \
+         put into /etc/pop-before-smtp/config.toml: {}",
+        refused.sender, refused.why, refused.remedy()
+    );
+}
+
+/// Refused entries of one sender that were not reported one by one.
+pub fn more_entries_refused(more: u64, refused: &Refused) {
+    warn!(
+        MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.event.server;
+        "refused {} more that look like {}'s, written by {}",
+        count(usize::try_from(more).unwrap_or(usize::MAX), "entry"),
+        refused.event.server, refused.sender
+    );
+}
+
+/// The access map has been published.
+pub fn published(clients: usize, took: Duration) {
+    let milliseconds = took.as_millis();
+    info!(
+        MESSAGE_ID = id::PUBLISHED,
+        POP_BEFORE_SMTP_CLIENTS = clients,
+        POP_BEFORE_SMTP_MILLISECONDS:% = milliseconds;
+        "published {} in {milliseconds} ms", count(clients, "client")
+    );
+}
+
+/// The access map could not be published.
+pub fn publication_failed(error: &dyn Display, retry: Duration, removal_pending: bool) {
+    let seconds = retry.as_secs();
+    if removal_pending {
+        error!(
+            MESSAGE_ID = id::REMOVAL_NOT_PUBLISHED;
+            "a client whose grace has passed is still in the access map, which can't be \
+             published: {error}; next try in {seconds} s"
+        );
+    } else {
+        warn!(
+            MESSAGE_ID = id::PUBLICATION_FAILED;
+            "the access map can't be published, the old one stays: {error}; next try in \
+             {seconds} s"
+        );
+    }
+}
+
+/// The place in the journal is gone: vacuumed, or of another journal.
+pub fn cursor_gone(from: Timestamp) {
+    warn!(
+        MESSAGE_ID = id::CURSOR_GONE;
+        "the journal does not have the entry any more that was read last (vacuumed?); reading \
+         from {}", local_time(from)
+    );
+}
+
+/// The place in the journal is in the future: the clock was wrong, then or now.
+pub fn cursor_in_the_future(position: Timestamp, from: Timestamp) {
+    warn!(
+        MESSAGE_ID = id::CURSOR_GONE;
+        "the journal was read up to {}, which is in the future: is the clock right? Reading from \
+         {}", local_time(position), local_time(from)
+    );
+}
+
+/// The journal can't be read for now.
+pub fn journal_trouble(error: &str) {
+    warn!(MESSAGE_ID = id::JOURNAL_TROUBLE; "{error}; trying again");
+}
+
+/// The journal can be read again.
+pub fn journal_recovered() {
+    info!(MESSAGE_ID = id::JOURNAL_RECOVERED; "the journal can be read again");
+}
+
+/// A damaged store has been set aside.
+pub fn store_set_aside(aside: &Path, reason: &str, from: Timestamp) {
+    error!(
+        MESSAGE_ID = id::STORE_SET_ASIDE;
+        "the store was damaged ({reason}) and is now {}; rebuilding it from the journal since {}",
+        aside.display(), local_time(from)
+    );
+}
+
+/// The store can't be written for now.
+pub fn store_trouble(error: &dyn Display) {
+    error!(
+        MESSAGE_ID = id::STORE_TROUBLE;
+        "{error}: the whitelist goes on in memory, and the journal is read again after a restart"
+    );
+}
+
+/// The store can be written again.
+pub fn store_recovered() {
+    info!(MESSAGE_ID = id::STORE_RECOVERED; "the store can be written again");
+}
+
+/// The configuration has been taken anew.
+pub fn reloaded(servers: &str, networks: &str) {
+    info!(
+        MESSAGE_ID = id::RELOADED, POP_BEFORE_SMTP_SERVER = servers;
+        "reloaded: servers {servers}; permitted networks {networks}"
+    );
+}
+
+/// The configuration is wrong, and the one in force is kept.
+pub fn reload_refused(error: &dyn Display) {
+    error!(
+        MESSAGE_ID = id::RELOAD_REFUSED;
+        "not reloaded, the configuration in force stays: {error}"
+    );
+}
+
+/// The clock was set.
+pub fn clock_set(removed: usize) {
+    info!(
+        MESSAGE_ID = id::CLOCK_SET;
+        "the clock was set: looked at all deadlines again, {} removed", count(removed, "client")
+    );
+}
+
+/// Something is odd, and said once.
+pub fn warning(text: &str) {
+    warn!(MESSAGE_ID = id::NOTICE; "{text}");
+}
+
+/// `1 client`, `2 clients`, `0 entries`.
+#[must_use]
+pub fn count(n: usize, noun: &str) -> String {
+    match (n, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{n} {stem}ies"),
+        (_, None) => format!("{n} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_texts_are_made_visible() {
+        assert_eq!(
+            printable("a\nb\u{1b}[31m\u{85}é"),
+            "a\\u{a}b\\u{1b}[31m\\u{85}é"
+        );
+    }
+
+    #[test]
+    fn counts_read_as_english() {
+        assert_eq!(count(0, "client"), "0 clients");
+        assert_eq!(count(1, "entry"), "1 entry");
+        assert_eq!(count(2, "entry"), "2 entries");
+    }
+}

@@ -1,0 +1,159 @@
+//! Sums up what is refused, so that nobody can flood the journal through us, and nothing is
+//! silent.
+//!
+//! Pure: it is told the time, and says what is to be said.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{entry_refused, login_ignored, more_entries_refused, more_refused_by_limits};
+use crate::client::Client;
+use crate::intake::Refused;
+use crate::servers::Sender;
+use crate::whitelist::Refusal;
+
+/// How long the like of a report is only counted.
+const QUIET: SignedDuration = SignedDuration::from_secs(60);
+/// How many senders are told apart; the rest are taken together.
+const SENDERS: usize = 64;
+
+/// Reports refusals: the first of a kind at once, its like once a minute as a number.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    senders: HashMap<(String, Sender), Counted>,
+    limits: Option<(Timestamp, u64)>,
+    total: u64,
+}
+
+#[derive(Debug)]
+struct Counted {
+    since: Timestamp,
+    more: u64,
+    last: Refused,
+}
+
+impl Refusals {
+    /// Reports an entry by an untrusted sender.
+    pub fn entry(&mut self, refused: &Refused, now: Timestamp) {
+        self.total += 1;
+        let mut key = (refused.event.server.to_string(), refused.sender.clone());
+        if !self.senders.contains_key(&key) && self.senders.len() >= SENDERS {
+            key.1 = Sender::default();
+        }
+        match self.senders.get_mut(&key) {
+            Some(counted) => {
+                counted.more += 1;
+                counted.last = refused.clone();
+            }
+            None => {
+                entry_refused(refused);
+                self.senders.insert(
+                    key,
+                    Counted {
+                        since: now,
+                        more: 0,
+                        last: refused.clone(),
+                    },
+                );
+            }
+        }
+    }
+
+    /// Reports a login that a limit refuses.
+    pub fn limit(
+        &mut self,
+        client: Client,
+        user: Option<&str>,
+        server: &str,
+        why: Refusal,
+        now: Timestamp,
+    ) {
+        self.total += 1;
+        match &mut self.limits {
+            Some((_, more)) => *more += 1,
+            None => {
+                login_ignored(client, user, server, why);
+                self.limits = Some((now, 0));
+            }
+        }
+    }
+
+    /// When [`Refusals::sum_up`] has something to do; never while nothing is refused.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let senders = self.senders.values().map(|counted| counted.since);
+        let since = senders.chain(self.limits.map(|(since, _)| since)).min()?;
+        Some(since.checked_add(QUIET).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Says how many were refused in the minutes that are over.
+    pub fn sum_up(&mut self, now: Timestamp) {
+        let over = |since: Timestamp| now.duration_since(since).abs() >= QUIET;
+        self.senders.retain(|_, counted| {
+            if !over(counted.since) {
+                return true;
+            }
+            if counted.more > 0 {
+                more_entries_refused(counted.more, &counted.last);
+            }
+            false
+        });
+        if let Some((_, more)) = self.limits.take_if(|(since, _)| over(*since))
+            && more > 0
+        {
+            more_refused_by_limits(more);
+        }
+    }
+
+    /// How many were refused since the start.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, EventKind};
+    use crate::servers::Distrust;
+
+    fn refused(uid: u32) -> Refused {
+        Refused {
+            event: Event {
+                time: Timestamp::UNIX_EPOCH,
+                server: "dovecot".into(),
+                kind: EventKind::Login {
+                    client: "203.0.113.9".parse().unwrap(),
+                    user: None,
+                    session: None,
+                },
+            },
+            sender: Sender {
+                uid: Some(uid),
+                unit: None,
+            },
+            why: Distrust::User,
+        }
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_forgotten_after_its_minute() {
+        let mut refusals = Refusals::default();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        assert_eq!(refusals.next_deadline(), None);
+        for uid in 0..1000 {
+            for _ in 0..3 {
+                refusals.entry(&refused(uid), now);
+            }
+        }
+        assert_eq!(refusals.total(), 3000);
+        assert!(refusals.senders.len() <= SENDERS + 1);
+        assert_eq!(refusals.next_deadline(), Some(now + QUIET));
+        refusals.sum_up(now);
+        assert!(!refusals.senders.is_empty());
+        refusals.sum_up(now + QUIET);
+        assert_eq!(refusals.next_deadline(), None);
+    }
+}

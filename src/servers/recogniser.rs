@@ -1,0 +1,389 @@
+//! The recogniser: what a message under an identifier means.
+//!
+//! Pure: it knows neither the journal nor the whitelist. It recognises first and asks who wrote
+//! it second, so that the fields of unrelated entries need never be read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::definition::{Definition, Example, ExampleEvent};
+use super::pattern::{Found, Pattern};
+use super::sender::Trust;
+use crate::config::Senders;
+use crate::event::EventKind;
+
+/// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
+/// is longer than this is not what it seems.
+pub const LONGEST_MESSAGE: usize = 4096;
+
+/// A server that is on.
+#[derive(Debug)]
+pub struct Server {
+    /// The name of its definition.
+    pub name: Arc<str>,
+    /// Who may write its entries.
+    pub trust: Trust,
+    login: Vec<Pattern>,
+    logout: Vec<Pattern>,
+    start: Vec<Pattern>,
+}
+
+/// What a message means, if its sender is to be believed.
+#[derive(Debug)]
+pub struct Verdict<'a> {
+    /// The server whose definition took it.
+    pub server: &'a Server,
+    /// What it means.
+    pub kind: EventKind,
+}
+
+/// Compiled definitions of all servers that are on.
+#[derive(Debug)]
+pub struct Recogniser {
+    servers: Vec<Server>,
+    by_identifier: HashMap<String, Vec<usize>>,
+}
+
+impl Recogniser {
+    /// Compiles. `senders` adds to who may write, by the server's name; `uid_of` looks up a user's
+    /// name, and a name that it does not know is nobody.
+    pub fn new(
+        definitions: Vec<Definition>,
+        senders: &BTreeMap<String, Senders>,
+        uid_of: impl Fn(&str) -> Option<u32>,
+    ) -> Self {
+        let number = |user: &str| user.parse().ok().or_else(|| uid_of(user));
+        let mut servers = Vec::new();
+        let mut by_identifier: HashMap<String, Vec<usize>> = HashMap::new();
+        for definition in definitions {
+            let users: Option<BTreeSet<u32>> = if definition.users.iter().any(|u| u == "*") {
+                None
+            } else {
+                Some(definition.users.iter().filter_map(|u| number(u)).collect())
+            };
+            let mut trust = Trust::new(users, definition.units);
+            if let Some(more) = senders.get(&definition.name) {
+                let users = more.users.iter().filter_map(|u| number(u));
+                trust.extend(users, more.units.iter().cloned());
+            }
+            for identifier in definition.identifiers {
+                by_identifier
+                    .entry(identifier)
+                    .or_default()
+                    .push(servers.len());
+            }
+            servers.push(Server {
+                name: definition.name.into(),
+                trust,
+                login: definition.login,
+                logout: definition.logout,
+                start: definition.start,
+            });
+        }
+        Recogniser {
+            servers,
+            by_identifier,
+        }
+    }
+
+    /// The identifiers whose entries are worth reading.
+    pub fn identifiers(&self) -> impl Iterator<Item = &str> {
+        self.by_identifier.keys().map(String::as_str)
+    }
+
+    /// The names of the servers that are on, in the order of the configuration.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.servers.iter().map(|s| &s.name)
+    }
+
+    /// What `message` under `identifier` means. Where servers share an identifier, the first whose
+    /// definition takes the message.
+    #[must_use]
+    pub fn recognise(&self, identifier: &str, message: &[u8]) -> Option<Verdict<'_>> {
+        if message.len() > LONGEST_MESSAGE {
+            return None;
+        }
+        self.by_identifier
+            .get(identifier)?
+            .iter()
+            .map(|at| &self.servers[*at])
+            .find_map(|server| {
+                Some(Verdict {
+                    server,
+                    kind: server.recognise(message)?,
+                })
+            })
+    }
+}
+
+impl Server {
+    fn recognise(&self, message: &[u8]) -> Option<EventKind> {
+        let first = |patterns: &[Pattern]| patterns.iter().find_map(|p| p.find(message));
+        if is_plain_text(message)
+            && let Some(Found {
+                client: Some(client),
+                user,
+                session,
+            }) = first(&self.login)
+        {
+            return Some(EventKind::Login {
+                client,
+                user,
+                session,
+            });
+        }
+        // A server's own prefix of a session's last line may hold the user's name unfiltered. It
+        // ends a session that the server itself has named, so any bytes will do.
+        if let Some(Found {
+            client,
+            user,
+            session,
+        }) = first(&self.logout)
+        {
+            return Some(EventKind::Logout {
+                client,
+                user,
+                session,
+            });
+        }
+        first(&self.start).map(|_| EventKind::Start)
+    }
+}
+
+/// Whether a message can be a login at all: UTF-8, one line, no control character.
+fn is_plain_text(message: &[u8]) -> bool {
+    std::str::from_utf8(message).is_ok_and(|text| !text.chars().any(char::is_control))
+}
+
+/// Runs the examples of a definition.
+///
+/// # Errors
+/// The first message that does not yield what its example says.
+pub fn check_examples(definition: Definition) -> Result<usize, String> {
+    let examples = definition.examples.clone();
+    let name = definition.name.clone();
+    let Some(identifier) = definition.identifiers.first().cloned() else {
+        return Err(format!("{name}: no identifier"));
+    };
+    let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
+    for example in &examples {
+        let kind = recogniser
+            .recognise(&identifier, example.message.as_bytes())
+            .map(|v| v.kind);
+        if !example.is_met_by(kind.as_ref()) {
+            let yields = kind.map_or_else(|| "nothing".to_owned(), |k| format!("{k:?}"));
+            return Err(format!(
+                "{name}: an example does not hold: the message\n    {}\nyields {yields}",
+                example.message
+            ));
+        }
+    }
+    Ok(examples.len())
+}
+
+impl Example {
+    fn is_met_by(&self, kind: Option<&EventKind>) -> bool {
+        match (&self.login, &self.logout, self.start, kind) {
+            (
+                Some(expected),
+                None,
+                false,
+                Some(EventKind::Login {
+                    client,
+                    user,
+                    session,
+                }),
+            ) => expected.is(Some(client.to_string()), user, session),
+            (
+                None,
+                Some(expected),
+                false,
+                Some(EventKind::Logout {
+                    client,
+                    user,
+                    session,
+                }),
+            ) => expected.is(client.map(|c| c.to_string()), user, session),
+            (None, None, true, Some(EventKind::Start)) => true,
+            (None, None, false, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl ExampleEvent {
+    fn is(&self, client: Option<String>, user: &Option<String>, session: &Option<String>) -> bool {
+        self.client == client && self.user == *user && self.session == *session
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::BUILT_IN;
+    use super::*;
+    use crate::servers::Sender;
+    use proptest::prelude::*;
+
+    fn dovecot() -> Recogniser {
+        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        Recogniser::new(vec![definition], &BTreeMap::new(), |u| {
+            (u == "root").then_some(0)
+        })
+    }
+
+    #[test]
+    fn every_example_of_every_built_in_definition_holds() {
+        for (name, text) in BUILT_IN {
+            let definition = Definition::parse(text).unwrap();
+            assert_eq!(definition.name, *name);
+            assert!(
+                check_examples(definition).unwrap() > 0,
+                "{name} has no examples"
+            );
+        }
+    }
+
+    #[test]
+    fn an_example_that_does_not_hold_is_an_error() {
+        let text =
+            BUILT_IN[0]
+                .1
+                .replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
+        let error = check_examples(Definition::parse(&text).unwrap()).unwrap_err();
+        assert!(
+            error.contains("mpyWQQNhtdPAAAIK") && error.contains("yields Login"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_plain_text_is_no_login_but_may_be_a_logout() {
+        let recogniser = dovecot();
+        let login = |name: &[u8]| {
+            [
+                b"imap-login: Login: user=<",
+                name,
+                b">, rip=192.0.2.10, session=<a>",
+            ]
+            .concat()
+        };
+        let is_login = |message: &[u8]| recogniser.recognise("dovecot", message).is_some();
+        assert!(is_login(&login("ünï".as_bytes())));
+        for name in [
+            &b"a\nb"[..],
+            b"a\rb",
+            b"a\x1b[31mb",
+            b"a\x00b",
+            b"\xff\xfe",
+            b"a\xc2\x85b",
+        ] {
+            assert!(!is_login(&login(name)), "{name:?}");
+        }
+        assert!(!is_login(&login(&[b'a'; LONGEST_MESSAGE])));
+        let logout = b"imap(bad\xff\xfe\rutf)<308><FZBzVQNhG7bAAAIK>: Disconnected: Logged out";
+        assert!(matches!(
+            recogniser.recognise("dovecot", logout).unwrap().kind,
+            EventKind::Logout { session: Some(s), .. } if s == "FZBzVQNhG7bAAAIK"
+        ));
+        assert!(recogniser.recognise("postfix", &login(b"alice")).is_none());
+    }
+
+    #[test]
+    fn configured_senders_are_trusted_beside_the_definitions() {
+        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let more = Senders {
+            users: vec!["vmail".into(), "7".into()],
+            units: vec!["m.service".into()],
+        };
+        let senders = [("dovecot".to_owned(), more)].into();
+        let recogniser = Recogniser::new(vec![definition], &senders, |u| match u {
+            "root" => Some(0),
+            "vmail" => Some(5000),
+            _ => None,
+        });
+        let trust = &recogniser.servers[0].trust;
+        for (uid, unit, expected) in [
+            (0, "m.service", true),
+            (5000, "dovecot.service", true),
+            (7, "m.service", true),
+            (8, "m.service", false),
+            (0, "n.service", false),
+        ] {
+            let sender = Sender {
+                uid: Some(uid),
+                unit: Some(unit.into()),
+            };
+            assert_eq!(trust.check(&sender).is_ok(), expected, "{uid} {unit}");
+        }
+    }
+
+    /// Names that Dovecot would print: it replaces control characters.
+    fn name() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "[a-z@.<>(), =:]{0,12}",
+            Just(">, method=PLAIN, rip=203.0.113.9, lip=192.0.2.1".to_owned()),
+            Just(">, rip=203.0.113.9, session=<x".to_owned()),
+            Just(">, session=<x>, rip=203.0.113.9".to_owned()),
+            Just("rip=203.0.113.9, user=<".to_owned()),
+            Just("): Started proxying to x: user=<".to_owned()),
+            Just(">, rip=203.0.113.9".to_owned()),
+            Just("\u{e9}".to_owned()),
+        ];
+        prop::collection::vec(piece, 0..5).prop_map(|p| p.concat())
+    }
+
+    fn client_of(message: &str) -> Option<String> {
+        match dovecot_shared()
+            .recognise("dovecot", message.as_bytes())?
+            .kind
+        {
+            EventKind::Login { client, .. } => Some(client.to_string()),
+            _ => None,
+        }
+    }
+
+    fn dovecot_shared() -> &'static Recogniser {
+        static RECOGNISER: std::sync::OnceLock<Recogniser> = std::sync::OnceLock::new();
+        RECOGNISER.get_or_init(dovecot)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn whatever_the_name_the_client_is_the_connections_address(
+            name in name(), verb in "Login|Logged in", order in 0..7,
+        ) {
+            let message = match order {
+                0 => format!("imap-login: {verb}: user=<{name}>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, mpid=1, TLS, session=<S>"),
+                1 => format!("pop3-login: {verb}: user=<{name}>, rip=192.0.2.10"),
+                2 => format!("imap-login: {verb}: rip=192.0.2.10, user=<{name}>, TLS, session=<S>"),
+                3 => format!("imap-login: {verb}: session=<S>, method=PLAIN, rip=192.0.2.10, user=<{name}>"),
+                4 => format!("imap-login: {verb}: user=<{name}>, session=<S>, rip=192.0.2.10, TLS"),
+                5 => format!("imap-login: proxy(u,127.0.0.1:143): Started proxying to remote host (0.1 secs): user=<{name}>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, session=<S>"),
+                _ => format!("imap-login: proxy({name},127.0.0.1:143): Started proxying to <127.0.0.1> (0.1 secs): user=<u>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, session=<S>"),
+            };
+            let client = client_of(&message);
+            prop_assert!(
+                client.as_deref() == Some("192.0.2.10"),
+                "{client:?} from {message}"
+            );
+        }
+
+        #[test]
+        fn without_a_success_text_there_is_no_login(name in name(), what in
+            "Disconnected: Aborted login|Login aborted: Logged out|Login failed|Aborted login|Logged|login|LOGIN"
+        ) {
+            let message = format!("imap-login: {what} (auth failed, 1 attempts in 4 secs): user=<{name}>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, session=<S>");
+            prop_assert_eq!(client_of(&message), None);
+            let message = format!("auth: passwd-file({name},192.0.2.10,<S>): unknown user");
+            prop_assert_eq!(client_of(&message), None);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(message: Vec<u8>) {
+            let _ = dovecot_shared().recognise("dovecot", &message);
+            let _ = dovecot_shared().recognise("dovecot", &[b"imap-login: Login: ", &message[..]].concat());
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Who wrote an entry, and whether a definition trusts them.
+//!
+//! Anyone on the host can write any message under any identifier. Only the fields that journald
+//! adds itself, those with a leading underscore (systemd.journal-fields(7)), say who it was. Of
+//! these `_COMM` and `_EXE` prove nothing: they can be stale, absent, or chosen by the writer.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The sender of an entry, from journald's trusted fields.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Sender {
+    /// `_UID`; always there for entries of this host's processes.
+    pub uid: Option<u32>,
+    /// `_SYSTEMD_UNIT`; absent where the process had gone before journald looked.
+    pub unit: Option<String>,
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.uid {
+            Some(uid) => write!(f, "uid {uid}")?,
+            None => write!(f, "no uid")?,
+        }
+        match &self.unit {
+            Some(unit) => write!(f, ", unit {unit}"),
+            None => write!(f, ", no unit"),
+        }
+    }
+}
+
+/// Who may write a server's entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// `None`: any user. The server writes as the mailbox's user, and the unit must prove it.
+    users: Option<BTreeSet<u32>>,
+    units: Vec<String>,
+}
+
+/// Why a sender is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// Not one of the server's users.
+    #[error("the sender's user is not one of the server's")]
+    User,
+    /// Not one of the server's units.
+    #[error("the sender's unit is not one of the server's")]
+    Unit,
+    /// Neither.
+    #[error("neither the sender's user nor its unit is one of the server's")]
+    UserAndUnit,
+    /// A server that writes as any user must be proved by its unit, and there is none.
+    #[error("the sender's unit is unknown, and its user proves nothing for this server")]
+    NoUnit,
+}
+
+impl Trust {
+    /// Trusts `users` (`None`: any) in `units`; in a unit's name `*` stands for any text.
+    #[must_use]
+    pub fn new(users: Option<BTreeSet<u32>>, units: Vec<String>) -> Self {
+        Trust { users, units }
+    }
+
+    /// Trusts these too.
+    pub fn extend(
+        &mut self,
+        users: impl IntoIterator<Item = u32>,
+        units: impl IntoIterator<Item = String>,
+    ) {
+        if let Some(known) = &mut self.users {
+            known.extend(users);
+        }
+        self.units.extend(units);
+    }
+
+    /// Decides on a sender.
+    ///
+    /// # Errors
+    /// Says which part of the sender is not trusted.
+    pub fn check(&self, sender: &Sender) -> Result<(), Distrust> {
+        let unit = sender
+            .unit
+            .as_ref()
+            .map(|unit| self.units.iter().any(|glob| matches_glob(glob, unit)));
+        let user = match &self.users {
+            Some(users) => sender.uid.is_some_and(|uid| users.contains(&uid)),
+            None if unit.is_none() => return Err(Distrust::NoUnit),
+            None => sender.uid.is_some(),
+        };
+        match (user, unit) {
+            (true, Some(true) | None) => Ok(()),
+            (false, Some(false)) => Err(Distrust::UserAndUnit),
+            (false, _) => Err(Distrust::User),
+            (true, Some(false)) => Err(Distrust::Unit),
+        }
+    }
+}
+
+/// Whether `text` is `glob`, whose `*` stand for any text.
+fn matches_glob(glob: &str, text: &str) -> bool {
+    let mut pieces = glob.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(uid: Option<u32>, unit: Option<&str>) -> Sender {
+        Sender {
+            uid,
+            unit: unit.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_server_with_users_of_its_own() {
+        let trust = Trust::new(Some([0].into()), vec!["dovecot.service".into()]);
+        for (uid, unit, expected) in [
+            (Some(0), Some("dovecot.service"), Ok(())),
+            (Some(0), None, Ok(())),
+            (Some(0), Some("run-u7.service"), Err(Distrust::Unit)),
+            (Some(1000), Some("dovecot.service"), Err(Distrust::User)),
+            (
+                Some(1000),
+                Some("user@1000.service"),
+                Err(Distrust::UserAndUnit),
+            ),
+            (Some(1000), None, Err(Distrust::User)),
+            (None, Some("dovecot.service"), Err(Distrust::User)),
+            (None, None, Err(Distrust::User)),
+        ] {
+            assert_eq!(
+                trust.check(&sender(uid, unit)),
+                expected,
+                "{uid:?} {unit:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_that_writes_as_the_mailbox_user_needs_its_unit() {
+        let trust = Trust::new(
+            None,
+            vec!["popa3d.service".into(), "popa3d@*.service".into()],
+        );
+        for (uid, unit, expected) in [
+            (Some(1000), Some("popa3d.service"), Ok(())),
+            (
+                Some(1000),
+                Some("popa3d@1-192.0.2.1:110-192.0.2.10:5.service"),
+                Ok(()),
+            ),
+            (Some(1000), None, Err(Distrust::NoUnit)),
+            (Some(0), None, Err(Distrust::NoUnit)),
+            (Some(1000), Some("session-3.scope"), Err(Distrust::Unit)),
+            (None, Some("popa3d.service"), Err(Distrust::User)),
+        ] {
+            assert_eq!(
+                trust.check(&sender(uid, unit)),
+                expected,
+                "{uid:?} {unit:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (glob, text, expected) in [
+            ("dovecot.service", "dovecot.service", true),
+            ("dovecot.service", "dovecot.service2", false),
+            ("dovecot.service", "xdovecot.service", false),
+            ("a@*.service", "a@.service", true),
+            ("a@*.service", "a@1.service", true),
+            ("a@*.service", "a@1.socket", false),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches_glob(glob, text), expected, "{glob} {text}");
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The rules one by one, and then all of them against a model that knows no deadlines.
+
+use super::*;
+use crate::config::Limits;
+use crate::networks::Networks;
+use proptest::prelude::*;
+
+const GRACE: i64 = 1800;
+const MAX_SESSION: i64 = 86_400;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn client(n: u8) -> Client {
+    format!("192.0.2.{n}").parse().unwrap()
+}
+
+fn rules() -> Rules {
+    Rules {
+        grace: SignedDuration::from_secs(GRACE),
+        max_session: SignedDuration::from_secs(MAX_SESSION),
+        limits: Limits {
+            clients: 1000,
+            clients_per_user: 1000,
+            sessions: 1000,
+        },
+        permitted: Networks::from(vec!["192.0.2.200/29".parse().unwrap()]),
+        never: Networks::from(vec!["192.0.2.100/32".parse().unwrap()]),
+    }
+}
+
+fn event(second: i64, kind: EventKind) -> Event {
+    Event {
+        time: at(second),
+        server: "dovecot".into(),
+        kind,
+    }
+}
+
+fn login(second: i64, n: u8, session: Option<&str>) -> Event {
+    let (user, session) = (Some("alice".to_owned()), session.map(str::to_owned));
+    event(
+        second,
+        EventKind::Login {
+            client: client(n),
+            user,
+            session,
+        },
+    )
+}
+
+fn logout(second: i64, session: &str) -> Event {
+    let session = Some(session.to_owned());
+    event(
+        second,
+        EventKind::Logout {
+            client: None,
+            user: None,
+            session,
+        },
+    )
+}
+
+fn apply(whitelist: &mut Whitelist, event: &Event) -> Outcome {
+    whitelist.apply(event, event.time)
+}
+
+fn listed(whitelist: &Whitelist) -> Vec<String> {
+    whitelist
+        .clients()
+        .map(|(client, _)| client.to_string())
+        .collect()
+}
+
+#[test]
+fn a_login_lists_until_grace_has_passed_and_not_a_second_longer() {
+    let mut whitelist = Whitelist::new(rules());
+    assert_eq!(
+        apply(&mut whitelist, &login(0, 10, None)),
+        Outcome::Added(client(10))
+    );
+    assert_eq!(whitelist.next_deadline(), Some(at(GRACE)));
+    assert_eq!(
+        apply(&mut whitelist, &login(100, 10, None)),
+        Outcome::Prolonged(client(10))
+    );
+    assert_eq!(whitelist.next_deadline(), Some(at(100 + GRACE)));
+    assert!(whitelist.expire(at(99 + GRACE)).is_empty());
+    let removed = whitelist.expire(at(100 + GRACE));
+    assert_eq!(removed[0].0, client(10));
+    assert!(whitelist.is_empty());
+    assert_eq!(whitelist.next_deadline(), None);
+}
+
+#[test]
+fn only_a_change_of_the_set_is_a_new_generation() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    let generation = whitelist.generation();
+    apply(&mut whitelist, &login(1, 10, Some("b")));
+    apply(&mut whitelist, &logout(2, "a"));
+    apply(&mut whitelist, &logout(3, "b"));
+    assert_eq!(whitelist.generation(), generation);
+    whitelist.expire(at(3 + GRACE));
+    assert!(whitelist.generation() > generation);
+}
+
+#[test]
+fn an_open_session_keeps_its_client_and_grace_counts_from_its_end() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    apply(&mut whitelist, &login(10, 10, Some("b")));
+    assert_eq!(whitelist.open_sessions(), 2);
+    assert!(whitelist.expire(at(2 * GRACE)).is_empty());
+    assert_eq!(
+        apply(&mut whitelist, &logout(2 * GRACE, "a")),
+        Outcome::Ended(client(10))
+    );
+    assert!(whitelist.expire(at(4 * GRACE)).is_empty());
+    apply(&mut whitelist, &logout(4 * GRACE, "b"));
+    assert_eq!(whitelist.next_deadline(), Some(at(5 * GRACE)));
+    assert_eq!(whitelist.expire(at(5 * GRACE)).len(), 1);
+}
+
+#[test]
+fn a_session_whose_logout_never_comes_ends_after_max_session() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    assert!(whitelist.expire(at(MAX_SESSION)).is_empty());
+    assert_eq!(whitelist.open_sessions(), 0);
+    assert!(whitelist.expire(at(MAX_SESSION + GRACE - 1)).is_empty());
+    assert_eq!(whitelist.expire(at(MAX_SESSION + GRACE)).len(), 1);
+}
+
+#[test]
+fn a_start_ends_the_sessions_of_its_server_only() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    let other = Event {
+        server: "courier".into(),
+        ..login(0, 11, Some("a"))
+    };
+    apply(&mut whitelist, &other);
+    assert_eq!(
+        apply(&mut whitelist, &event(50, EventKind::Start)),
+        Outcome::Restarted(1)
+    );
+    assert_eq!(
+        apply(&mut whitelist, &event(51, EventKind::Start)),
+        Outcome::Nothing
+    );
+    assert_eq!(whitelist.next_deadline(), Some(at(50 + GRACE)));
+    whitelist.expire(at(50 + GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.11"]);
+    assert_eq!(whitelist.end_sessions_before(at(3000)), 1);
+    whitelist.expire(at(3000 + GRACE));
+    assert!(whitelist.is_empty());
+}
+
+#[test]
+fn the_end_of_a_session_may_be_written_before_its_login() {
+    let mut whitelist = Whitelist::new(rules());
+    assert_eq!(apply(&mut whitelist, &logout(0, "a")), Outcome::Nothing);
+    assert_eq!(
+        apply(&mut whitelist, &login(1, 10, Some("a"))),
+        Outcome::Added(client(10))
+    );
+    assert_eq!(whitelist.open_sessions(), 0);
+    assert_eq!(whitelist.next_deadline(), Some(at(1 + GRACE)));
+}
+
+#[test]
+fn applying_twice_changes_nothing() {
+    let events = [
+        login(0, 10, Some("a")),
+        login(5, 11, None),
+        logout(9, "a"),
+        login(9, 10, None),
+    ];
+    let mut once = Whitelist::new(rules());
+    let mut twice = Whitelist::new(rules());
+    for event in &events {
+        once.apply(event, at(20));
+        twice.apply(event, at(20));
+        twice.apply(event, at(20));
+    }
+    for event in &events {
+        twice.apply(event, at(20));
+    }
+    assert!(once.clients().eq(twice.clients()));
+    assert_eq!(once.open_sessions(), twice.open_sessions());
+    assert_eq!(once.next_deadline(), twice.next_deadline());
+}
+
+#[test]
+fn whom_the_rules_do_not_admit_is_never_listed() {
+    let mut whitelist = Whitelist::new(rules());
+    for (n, refusal) in [(201, Refusal::Permitted), (100, Refusal::Never)] {
+        let outcome = apply(&mut whitelist, &login(0, n, Some("a")));
+        assert_eq!(outcome, Outcome::Refused(client(n), refusal));
+    }
+    let kind = EventKind::Login {
+        client: "127.0.0.1".parse().unwrap(),
+        user: None,
+        session: None,
+    };
+    let outcome = apply(&mut whitelist, &event(0, kind));
+    assert!(matches!(
+        outcome,
+        Outcome::Refused(_, Refusal::NotARemoteHost)
+    ));
+    assert!(whitelist.is_empty());
+    assert!(whitelist.take_delta().is_empty());
+}
+
+#[test]
+fn other_rules_remove_whom_they_do_not_admit() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    apply(&mut whitelist, &login(0, 11, None));
+    let never = Networks::from(vec!["192.0.2.10/32".parse().unwrap()]);
+    let grace = SignedDuration::from_secs(60);
+    let refused = whitelist.set_rules(Rules {
+        never,
+        grace,
+        ..rules()
+    });
+    assert_eq!(refused, [(client(10), Refusal::Never)]);
+    assert_eq!(whitelist.open_sessions(), 0);
+    assert_eq!(whitelist.next_deadline(), Some(at(60)));
+    let delta = whitelist.take_delta();
+    assert!(delta.clients.contains(&(client(10), None)));
+    assert_eq!(delta.sessions.len(), 1);
+}
+
+#[test]
+fn limits_refuse_new_clients_and_keep_the_old() {
+    let limits = Limits {
+        clients: 3,
+        clients_per_user: 2,
+        sessions: 1,
+    };
+    let mut whitelist = Whitelist::new(Rules { limits, ..rules() });
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    apply(&mut whitelist, &login(0, 11, Some("b")));
+    assert_eq!(whitelist.open_sessions(), 1);
+    let outcome = apply(&mut whitelist, &login(1, 12, None));
+    assert_eq!(
+        outcome,
+        Outcome::Refused(client(12), Refusal::TooManyClientsOfUser)
+    );
+    assert_eq!(
+        apply(&mut whitelist, &login(2, 11, None)),
+        Outcome::Prolonged(client(11))
+    );
+    let of = |n: u8, user: &str| {
+        let user = Some(user.to_owned());
+        event(
+            3,
+            EventKind::Login {
+                client: client(n),
+                user,
+                session: None,
+            },
+        )
+    };
+    assert_eq!(
+        apply(&mut whitelist, &of(12, "bob")),
+        Outcome::Added(client(12))
+    );
+    let outcome = apply(&mut whitelist, &of(13, "carol"));
+    assert_eq!(
+        outcome,
+        Outcome::Refused(client(13), Refusal::TooManyClients)
+    );
+    // Another user takes over an address: the first has room again.
+    apply(&mut whitelist, &of(11, "bob"));
+    whitelist.expire(at(3 + GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.10"]);
+}
+
+#[test]
+fn the_future_gains_nothing() {
+    let mut whitelist = Whitelist::new(rules());
+    let ahead = login(3600, 10, None);
+    assert_eq!(
+        whitelist.apply(&ahead, at(0)),
+        Outcome::Refused(client(10), Refusal::Future)
+    );
+    let a_little = login(30, 10, None);
+    assert_eq!(
+        whitelist.apply(&a_little, at(0)),
+        Outcome::Added(client(10))
+    );
+    assert_eq!(whitelist.next_deadline(), Some(at(GRACE)));
+}
+
+#[test]
+fn what_is_stale_is_not_listed() {
+    let mut whitelist = Whitelist::new(rules());
+    let outcome = whitelist.apply(&login(0, 10, None), at(GRACE));
+    assert_eq!(outcome, Outcome::Refused(client(10), Refusal::Stale));
+    assert_eq!(
+        whitelist.apply(&login(1, 10, None), at(GRACE)),
+        Outcome::Added(client(10))
+    );
+    // A session that may still be open is not stale.
+    assert_eq!(
+        whitelist.apply(&login(0, 11, Some("a")), at(GRACE)),
+        Outcome::Added(client(11))
+    );
+}
+
+#[test]
+fn a_clock_set_back_lends_nobody_time() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(7200, 10, None));
+    apply(&mut whitelist, &login(7200, 11, Some("a")));
+    whitelist.clock_set(at(0));
+    assert_eq!(whitelist.next_deadline(), Some(at(GRACE)));
+    whitelist.expire(at(GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.11"]);
+    whitelist.expire(at(MAX_SESSION));
+    whitelist.expire(at(MAX_SESSION + GRACE));
+    assert!(whitelist.is_empty());
+}
+
+/// What the store would hold after applying all deltas.
+#[derive(Default)]
+struct Kept {
+    clients: BTreeMap<Client, Listing>,
+    sessions: BTreeMap<SessionKey, Session>,
+}
+
+impl Kept {
+    fn take(&mut self, delta: Delta) {
+        for (client, listing) in delta.clients {
+            match listing {
+                Some(listing) => self.clients.insert(client, listing),
+                None => self.clients.remove(&client),
+            };
+        }
+        for (key, session) in delta.sessions {
+            match session {
+                Some(session) => self.sessions.insert(key, session),
+                None => self.sessions.remove(&key),
+            };
+        }
+    }
+
+    fn restore(&self) -> Whitelist {
+        Whitelist::restore(rules(), self.clients.clone(), self.sessions.clone())
+    }
+}
+
+/// The model: each login counts for the interval from it to grace after it, or after the end of
+/// its session; a client is listed while one of its intervals has not passed.
+#[derive(Default)]
+struct Model {
+    logins: Vec<(u8, i64, Option<String>, Option<i64>)>,
+}
+
+impl Model {
+    fn login(&mut self, time: i64, n: u8, session: Option<String>) {
+        self.logins.push((n, time, session, None));
+    }
+
+    fn end(&mut self, time: i64, which: impl Fn(&str) -> bool) {
+        for (_, _, session, end) in &mut self.logins {
+            if session.as_deref().is_some_and(&which) && end.is_none() {
+                *end = Some(time);
+            }
+        }
+    }
+
+    fn listed(&self, now: i64) -> Vec<String> {
+        let mut listed: Vec<_> = self
+            .logins
+            .iter()
+            .filter(|(_, time, session, end)| {
+                let until = match (session, end) {
+                    (None, _) => time + GRACE,
+                    (Some(_), Some(end)) => (*end).min(time + MAX_SESSION) + GRACE,
+                    (Some(_), None) => time + MAX_SESSION + GRACE,
+                };
+                now < until
+            })
+            .map(|(n, ..)| client(*n))
+            .collect();
+        listed.sort();
+        listed.dedup();
+        listed.iter().map(ToString::to_string).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Login(u8, bool),
+    Logout(prop::sample::Index),
+    Start,
+    Wait(i64),
+    Crash,
+    Twice,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..6u8, any::<bool>()).prop_map(|(n, session)| Step::Login(n, session)),
+        3 => any::<prop::sample::Index>().prop_map(Step::Logout),
+        1 => Just(Step::Start),
+        4 => prop_oneof![0..120i64, Just(GRACE), Just(GRACE - 1), Just(MAX_SESSION)]
+            .prop_map(Step::Wait),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Twice),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_whitelist_is_what_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
+        let mut whitelist = Whitelist::new(rules());
+        let mut kept = Kept::default();
+        let mut model = Model::default();
+        let mut now = 0;
+        let mut opened = Vec::new();
+        let mut last = None;
+        for step in steps {
+            let event = match step {
+                Step::Login(n, session) => {
+                    let session = session.then(|| format!("s{}", opened.len()));
+                    opened.extend(session.clone());
+                    model.login(now, n, session.clone());
+                    Some(login(now, n, session.as_deref()))
+                }
+                Step::Logout(which) if !opened.is_empty() => {
+                    let session = which.get(&opened);
+                    model.end(now, |s| s == session);
+                    Some(logout(now, session))
+                }
+                Step::Start => {
+                    model.end(now, |_| true);
+                    Some(event(now, EventKind::Start))
+                }
+                Step::Twice => last.clone().filter(|e: &Event| e.time == at(now)),
+                Step::Wait(seconds) => {
+                    now += seconds;
+                    None
+                }
+                Step::Crash => {
+                    whitelist = kept.restore();
+                    None
+                }
+                Step::Logout(_) => None,
+            };
+            if let Some(event) = event {
+                whitelist.apply(&event, at(now));
+                last = Some(event);
+            }
+            whitelist.expire(at(now));
+            prop_assert!(whitelist.next_deadline().is_none_or(|deadline| deadline > at(now)));
+            kept.take(whitelist.take_delta());
+            prop_assert_eq!(listed(&whitelist), model.listed(now));
+            let again = kept.restore();
+            prop_assert!(again.clients().eq(whitelist.clients()));
+            prop_assert_eq!(again.next_deadline(), whitelist.next_deadline());
+            prop_assert_eq!(again.open_sessions(), whitelist.open_sessions());
+        }
+    }
+}

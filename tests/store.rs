@@ -1,0 +1,173 @@
+//! The store with the real sled: what was committed is there again, and damage is set aside.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use pop_before_smtp::event::SessionKey;
+use pop_before_smtp::journal::Position;
+use pop_before_smtp::postfix::map_type::MapType;
+use pop_before_smtp::store::{MapRecord, Opened, Store, StoreError};
+use pop_before_smtp::whitelist::{Delta, Listing, Session};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn listing(second: i64) -> Listing {
+    Listing {
+        since: at(0),
+        last_login: at(second),
+        last: at(second),
+        user: Some("alice".to_owned()),
+        server: "dovecot".into(),
+        open: 0,
+    }
+}
+
+fn delta(n: i64) -> Delta {
+    let key = |id: String| SessionKey {
+        server: "dovecot".into(),
+        id,
+    };
+    Delta {
+        clients: vec![
+            (format!("192.0.2.{n}").parse().unwrap(), Some(listing(n))),
+            (format!("2001:db8::{n}").parse().unwrap(), Some(listing(n))),
+        ],
+        sessions: vec![(
+            key(format!("s{n}")),
+            Some(Session {
+                client: None,
+                since: at(n),
+                ended: Some(at(n)),
+            }),
+        )],
+    }
+}
+
+fn position(n: i64) -> Position {
+    Position {
+        cursor: format!("s=1;i={n}"),
+        time: at(n),
+    }
+}
+
+fn fill(path: &Path) {
+    let Opened { store, .. } = Store::open(path).unwrap();
+    for n in 1..100 {
+        store.commit(&delta(n), Some(&position(n))).unwrap();
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_again_with_its_position() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    fill(&path);
+    let Opened {
+        store,
+        kept,
+        set_aside,
+    } = Store::open(&path).unwrap();
+    assert!(set_aside.is_none());
+    assert_eq!((kept.clients.len(), kept.sessions.len()), (198, 99));
+    assert!(
+        kept.clients
+            .contains(&("2001:db8::7".parse().unwrap(), listing(7)))
+    );
+    assert_eq!(kept.position, Some(position(99)));
+    let gone = Delta {
+        clients: vec![("192.0.2.7".parse().unwrap(), None)],
+        sessions: vec![],
+    };
+    store.commit(&gone, None).unwrap();
+    drop(store);
+    let Opened { store, kept, .. } = Store::open(&path).unwrap();
+    assert_eq!(kept.clients.len(), 197);
+    assert_eq!(kept.position, Some(position(99)));
+    let map = MapRecord {
+        path: "/var/lib/x/clients".into(),
+        kind: MapType::Lmdb,
+        value: "OK".to_owned(),
+    };
+    store.set_map(&map).unwrap();
+    drop(store);
+    let Opened { kept, .. } = Store::open(&path).unwrap();
+    assert_eq!(kept.map, Some(map));
+}
+
+fn snapshot_of(store: &Path) -> std::path::PathBuf {
+    let files = fs::read_dir(store)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let is_snapshot = |file: &std::path::PathBuf| {
+        file.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("snap.")
+    };
+    files
+        .filter(is_snapshot)
+        .max()
+        .expect("sled keeps a snapshot")
+}
+
+#[test]
+fn a_damaged_store_is_set_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    for _ in 0..2 {
+        fill(&path);
+        drop(Store::open(&path).unwrap()); // sled writes its snapshot when it opens
+        let snapshot = snapshot_of(&path);
+        let half = fs::metadata(&snapshot).unwrap().len() / 2;
+        let file = fs::OpenOptions::new().write(true).open(&snapshot);
+        file.unwrap().set_len(half).unwrap();
+        let Opened {
+            store,
+            kept,
+            set_aside,
+        } = Store::open(&path).unwrap();
+        let (aside, _) = set_aside.expect("a cut off snapshot was taken for whole");
+        assert_eq!(aside, directory.path().join("store.damaged"));
+        assert!(aside.join("db").exists());
+        assert!(kept.clients.is_empty() && kept.position.is_none());
+        drop(store);
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn records_that_cannot_be_read_are_damage() {
+    for (tree, key, value) in [
+        ("clients", &b"abc"[..], &b"{}"[..]),
+        ("clients", b"\xc0\x00\x02\x0a", b"{\"since\":1}"),
+        ("meta", b"position", b"junk"),
+        ("meta", b"format", b"2"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        fill(&path);
+        let db = sled::open(&path).unwrap();
+        db.open_tree(tree).unwrap().insert(key, value).unwrap();
+        db.flush().unwrap();
+        drop(db);
+        let opened = Store::open(&path).unwrap();
+        assert!(opened.set_aside.is_some(), "{tree} {key:?}");
+        assert!(opened.kept.clients.is_empty());
+    }
+}
+
+#[test]
+fn no_directory_and_a_file_in_the_way_are_errors_that_name_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("nowhere/store");
+    let error = Store::open(&missing).unwrap_err();
+    assert!(matches!(error, StoreError::System { .. }), "{error}");
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = Store::open(&file.join("store")).unwrap_err();
+    assert!(error.to_string().contains("file"), "{error}");
+}
