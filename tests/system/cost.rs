@@ -1,0 +1,154 @@
+//! What the service costs its host, and what it could do to it.
+
+use std::time::Duration;
+
+use crate::host::{Host, wait_until};
+use crate::image::Release;
+use crate::mail::fetch_mail;
+use crate::service::SOON;
+
+/// How often the threads of a process have been put on a processor so far: a thread that wakes goes
+/// to sleep again, and that is counted.
+fn wakings(host: &Host, process: u32) -> u64 {
+    let counts = host.sh(&format!(
+        "sed -n 's/^[a-z]*voluntary_ctxt_switches:[[:space:]]*//p' /proc/{process}/task/*/status"
+    ));
+    counts
+        .lines()
+        .map(|count| count.parse::<u64>().unwrap())
+        .sum()
+}
+
+/// The microseconds of processor time that the service has used.
+fn processor_time(host: &Host) -> u64 {
+    let usage = host.sh("cat /sys/fs/cgroup/system.slice/pop-before-smtp.service/cpu.stat");
+    let line = usage
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "));
+    line.unwrap().parse().unwrap()
+}
+
+fn last_entry(host: &Host) -> String {
+    host.sh("journalctl --quiet --lines=1 --show-cursor --output=cat")
+}
+
+/// With clients listed and nothing going on, only the watchdog wakes it.
+fn sleeps_when_idle(host: &Host) {
+    let window = Duration::from_secs(10);
+    let process = host.main_process();
+    let watchdog = host.service_property("WatchdogUSec");
+    assert!(
+        !["0", "infinity"].contains(&watchdog.as_str()),
+        "a watchdog is set"
+    );
+    // Whatever is written to the journal wakes its readers, and it should: a window in which
+    // something was written says nothing.
+    let (woken, used) = wait_until("ten quiet seconds", Duration::from_secs(90), || {
+        let (entry, woken, used) = (
+            last_entry(host),
+            wakings(host, process),
+            processor_time(host),
+        );
+        std::thread::sleep(window);
+        let woken = wakings(host, process) - woken;
+        let used = processor_time(host) - used;
+        (last_entry(host) == entry).then_some((woken, used))
+    });
+    println!("idle for {window:?}: {woken} wakings, {used} µs of processor time");
+    // One beat of the watchdog may fall into the window, and a beat may wake each of three threads.
+    assert!(woken <= 4, "{woken} wakings in {window:?}");
+    assert!(used < 5_000, "{used} µs of processor time in {window:?}");
+}
+
+/// Ten thousand clients, each with an open session.
+fn holds_little_memory(host: &Host) {
+    let login = |n: u32| {
+        let address = match n % 2 {
+            0 => format!("198.18.{}.{}", n / 250, n % 250 + 1),
+            _ => format!("2001:db8:1::{n:x}"),
+        };
+        format!(
+            "imap-login: Login: user=<user{}>, method=PLAIN, rip={address}, lip=192.0.2.1, \
+             mpid={n}, TLS, session=<s{n:05}>",
+            n % 100
+        )
+    };
+    let lines: Vec<String> = (0..10_000).map(login).collect();
+    host.as_dovecot(&lines);
+    wait_until("ten thousand clients are listed", SOON * 3, || {
+        (host.status().clients >= 10_000).then_some(())
+    });
+    let in_map = host.map_clients().len();
+    assert!(in_map >= 10_000, "{in_map} in the map");
+    let anonymous = || {
+        let status = host.sh(&format!("cat /proc/{}/status", host.main_process()));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+        kilobytes.parse::<u64>().unwrap()
+    };
+    // Also after it was asked for all of them, and after it has read them from its store.
+    assert!(host.list().len() >= 10_000);
+    let (grown, listed) = (anonymous(), host.status().clients);
+    host.systemctl("restart");
+    assert_eq!(host.status().clients, listed);
+    let loaded = anonymous();
+    println!("anonymous memory with {listed} clients: {grown} kB grown, {loaded} kB loaded");
+    for kilobytes in [grown, loaded] {
+        assert!(kilobytes < 20 * 1024, "{kilobytes} kB of anonymous memory");
+    }
+}
+
+#[test]
+fn little_work_and_little_memory() {
+    let host = Host::with_service(Release::Bookworm, "");
+    // What ten thousand entries at once would run into is the journal's limit for one unit.
+    host.write_file(
+        "/etc/systemd/journald.conf.d/test.conf",
+        "[Journal]\nRateLimitIntervalSec=0\n",
+    );
+    host.run(&["systemctl", "restart", "systemd-journald"]);
+    fetch_mail(&host, "192.0.2.11");
+    host.await_clients(&["192.0.2.11"]);
+    sleeps_when_idle(&host);
+    holds_little_memory(&host);
+}
+
+fn exposes_little(release: Release) {
+    let host = Host::with_service(release, "");
+    for unit in ["pop-before-smtp.service", "pop-before-smtp-expire.service"] {
+        // The threshold counts in tenths.
+        let analysed = host.try_run(&[
+            "systemd-analyze",
+            "security",
+            "--no-pager",
+            "--threshold=5",
+            unit,
+        ]);
+        assert!(analysed.succeeded(), "{}", analysed.transcript());
+        let last = analysed.stdout.lines().last().unwrap_or_default();
+        println!("{last}");
+        assert!(last.contains("exposure level"), "{last}");
+    }
+    // It runs as nobody in particular, and nothing of it listens.
+    let process = host.main_process();
+    let status = host.sh(&format!("cat /proc/{process}/status"));
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    let user = host.sh(&format!("ps -o user:32= -p {process}"));
+    assert_eq!(user.trim(), "pop-before-smtp");
+    let sockets = host.sh("ss --all --numeric --processes --tcp --udp");
+    assert!(!sockets.contains("pop-before-smtp"), "{sockets}");
+    let mode = host.sh("stat -c '%U %a' /run/pop-before-smtp/control");
+    assert_eq!(mode.trim(), "root 600");
+}
+
+#[test]
+fn exposes_little_on_bookworm() {
+    exposes_little(Release::Bookworm);
+}
+
+#[test]
+fn exposes_little_on_trixie() {
+    exposes_little(Release::Trixie);
+}

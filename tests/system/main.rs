@@ -1,0 +1,24 @@
+//! The service on booted Debian hosts, with real Postfix and Dovecot. Each test is a story on a host
+//! of its own; `tests/run` runs them all. They need root, and the package in `POP_BEFORE_SMTP_DEB`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test cannot do without fails the test"
+)]
+
+mod host;
+mod image;
+mod mail;
+mod service;
+
+mod configuration;
+mod cost;
+mod journal;
+mod laboratory;
+mod logins;
+mod package;
+mod publication;
+mod restarts;
+mod story;
+mod trust;

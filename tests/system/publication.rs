@@ -1,0 +1,160 @@
+//! The way of the whitelist to Postfix, when something is in it: a bad postmap, a full disk. The map
+//! that Postfix reads stays whole, `status` tells of it, and the service recovers by itself.
+
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, NEAR, wait_until};
+use crate::image::Release;
+use crate::mail::{Answer, fetch_mail, send_mail};
+use crate::service::{SETTINGS, SOON, STATE};
+
+/// The service lets postmap run for half a minute.
+const HUNG: Duration = Duration::from_secs(60);
+/// Between two tries, the service may wait.
+const RETRIED: Duration = Duration::from_secs(60);
+
+/// Puts a shell script in the place of postmap.
+fn replace_postmap(host: &Host, script: &str) {
+    host.sh("mv /usr/sbin/postmap /usr/sbin/postmap.real");
+    host.write_file("/usr/sbin/postmap", &format!("#!/bin/sh\n{script}\n"));
+    host.sh("chmod 755 /usr/sbin/postmap");
+}
+
+fn give_postmap_back(host: &Host) {
+    host.sh("mv /usr/sbin/postmap.real /usr/sbin/postmap");
+}
+
+/// While publications fail: `status` says so, and Postfix reads the map as it was.
+fn assert_map_is_kept(host: &Host, listed: &str, new: &str, within: Duration) {
+    let problems = wait_until("status tells of a problem", within, || {
+        let problems = host.status().problems;
+        (!problems.is_empty()).then_some(problems)
+    });
+    println!("{new}: {problems:?}");
+    assert!(host.listed().contains(&new.to_owned()), "it knows of {new}");
+    assert!(host.map_permits(listed));
+    assert!(!host.map_permits(new));
+    assert_eq!(send_mail(host, listed), Answer::Accepted);
+    assert_eq!(send_mail(host, new), Answer::Refused);
+}
+
+fn assert_recovers(host: &Host, new: &str) {
+    let start = Instant::now();
+    wait_until("the map is published again", RETRIED, || {
+        host.map_permits(new).then_some(())
+    });
+    wait_until("status is content", SOON, || {
+        host.status().problems.is_empty().then_some(())
+    });
+    println!("{new}: recovered after {:?}", start.elapsed());
+    assert_eq!(send_mail(host, new), Answer::Accepted);
+}
+
+#[test]
+fn postmap_does_not_work() {
+    let host = Host::with_service(Release::Bookworm, "");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    let cases = [
+        (
+            "192.0.2.11",
+            "echo 'postmap: fatal: no way' >&2; exit 1",
+            SOON,
+        ),
+        ("192.0.2.12", "exit 0", SOON),
+        ("192.0.2.13", "exec sleep infinity", HUNG),
+    ];
+    for (client, script, within) in cases {
+        replace_postmap(&host, script);
+        fetch_mail(&host, client);
+        assert_map_is_kept(&host, NEAR[0], client, within);
+        give_postmap_back(&host);
+        assert_recovers(&host, client);
+    }
+    host.await_clients(&[NEAR[0], "192.0.2.11", "192.0.2.12", "192.0.2.13"]);
+}
+
+#[test]
+fn no_room_in_the_directory() {
+    let host = Host::with_service(Release::Bookworm, "");
+    // A state directory that is a small file system of its own.
+    host.systemctl("stop");
+    host.sh(&format!(
+        "cp -a {STATE} /var/tmp/state
+         mount -t tmpfs -o size=24m,mode=755 tmpfs {STATE}
+         cp -a /var/tmp/state/. {STATE}"
+    ));
+    host.systemctl("start");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    host.sh(&format!(
+        "cat /dev/zero >{STATE}/filler 2>/dev/null || true; df {STATE}"
+    ));
+    fetch_mail(&host, "192.0.2.11");
+    assert_map_is_kept(&host, NEAR[0], "192.0.2.11", SOON);
+    // It goes on so for a while: nothing is lost by trying again.
+    fetch_mail(&host, "192.0.2.12");
+    host.run(&["rm", &format!("{STATE}/filler")]);
+    assert_recovers(&host, "192.0.2.11");
+    host.await_clients(&[NEAR[0], "192.0.2.11", "192.0.2.12"]);
+    // And what it knew without room, it still knows after a restart.
+    host.systemctl("restart");
+    host.await_clients(&[NEAR[0], "192.0.2.11", "192.0.2.12"]);
+}
+
+fn every_map_type_works(release: Release) {
+    let host = Host::with_service(release, "");
+    let types = ["lmdb", "cdb", "hash", "btree"];
+    for (n, kind) in types.into_iter().enumerate() {
+        host.write_file(SETTINGS, &format!("[map]\ntype = \"{kind}\"\n"));
+        let restarted = host.systemctl("restart");
+        assert!(restarted.succeeded(), "{kind}: {}", restarted.transcript());
+        let map = host.status().map;
+        assert_eq!(
+            (map.path, map.kind.as_str()),
+            (format!("{STATE}/clients"), kind)
+        );
+        host.run(&[
+            "postconf",
+            "-e",
+            &format!(
+                "smtpd_relay_restrictions = permit_mynetworks, check_client_access \
+                 {kind}:{STATE}/clients, reject_unauth_destination"
+            ),
+        ]);
+        host.run(&["postfix", "reload"]);
+        for client in [
+            format!("192.0.2.{}", 11 + n),
+            format!("2001:db8::{}", 11 + n),
+        ] {
+            assert_eq!(
+                send_mail(&host, &client),
+                Answer::Refused,
+                "{kind} {client}"
+            );
+            fetch_mail(&host, &client);
+            let table = format!("{kind}:{STATE}/clients");
+            wait_until("the client is in the map", SOON, || {
+                host.try_run(&["postmap", "-q", &client, &table])
+                    .succeeded()
+                    .then_some(())
+            });
+            assert_eq!(
+                send_mail(&host, &client),
+                Answer::Accepted,
+                "{kind} {client}"
+            );
+        }
+        assert!(host.status().problems.is_empty());
+    }
+}
+
+#[test]
+fn every_map_type_works_on_bookworm() {
+    every_map_type_works(Release::Bookworm);
+}
+
+#[test]
+fn every_map_type_works_on_trixie() {
+    every_map_type_works(Release::Trixie);
+}
