@@ -27,6 +27,9 @@
 //!
 //! No room knows a room to its right, and only [`daemon`] and [`cli`] know them all.
 
+// Tests may fail by panicking; the program may not.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod cli;
 pub mod client;
 pub mod config;

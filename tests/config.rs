@@ -1,7 +1,5 @@
 //! How configurations are read, merged, checked and shown: by what a file on disk makes of it.
 
-#![allow(clippy::unwrap_used)]
-
 #[path = "config/anything.rs"]
 mod anything;
 #[path = "config/wrong.rs"]

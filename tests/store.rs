@@ -1,7 +1,5 @@
 //! The store with the real sled: what was committed is there again, and damage is set aside.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy exempts only #[test] functions
-
 use std::fs;
 use std::path::Path;
 
