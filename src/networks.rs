@@ -1023,7 +1023,7 @@ mod tests {
         items.iter().filter(|item| item.3 == v4).find_map(|item| {
             let shift = bits - u32::from(item.2);
             let high = |n: u128| n.checked_shr(shift).unwrap_or(0);
-            (high(item.1) == high(number)).then_some((item.0 + marks) % 2 == 0)
+            (high(item.1) == high(number)).then_some((item.0 + marks).is_multiple_of(2))
         })
     }
 
