@@ -1,5 +1,9 @@
 //! Real journal files for tests, made of export text by systemd-journal-remote.
 
+#![allow(dead_code)] // each test program uses a part
+
+pub mod entry;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
