@@ -5,6 +5,7 @@
 //! hard link to it (smtpd notices a change by the link count), and never hold a key that is not
 //! one whole address: `unknown` or `192.0.2` would open the relay to many.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -330,10 +331,18 @@ impl Aside {
 
     /// Removes all that a publication may leave behind, of whatever type.
     fn remove(&self) -> Result<(), PublishError> {
-        let indices = MapType::ALL.map(|kind| kind.index(&self.source));
+        let mut paths: Vec<PathBuf> = MapType::ALL.map(|kind| kind.index(&self.source)).into();
         // postmap builds a cdb aside by itself, and leaves that file when it is killed.
-        let temporary = with_suffix(&MapType::Cdb.index(&self.source), ".tmp");
-        for path in indices.iter().chain([&temporary, &self.source]) {
+        paths.push(with_suffix(&MapType::Cdb.index(&self.source), ".tmp"));
+        // So does Berkeley DB, when the disk is full too; and it never gets over that file.
+        let berkeley = MapType::Hash.index(&self.source);
+        if let Some(name) = berkeley.file_name() {
+            let mut temporary = OsString::from("__db.");
+            temporary.push(name);
+            paths.push(berkeley.with_file_name(temporary));
+        }
+        paths.push(self.source.clone());
+        for path in &paths {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(file_error(path, "can't remove")(error));
