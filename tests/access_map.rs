@@ -1,6 +1,8 @@
 //! The access map with the real postmap and smtpd: what is published, and what stays when
 //! publishing fails.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod smtpd;
 
 use std::fs::{self, File};
