@@ -555,6 +555,24 @@ fn two_publishers_take_turns() {
     assert_eq!(files(&map).len(), 3, "{:?}", files(&map));
 }
 
+/// Whoever can open the lock can hold it for ever.
+#[test]
+fn the_lock_is_closed_to_others_and_open_to_the_owner_of_the_directory() {
+    let (directory, map) = map(MapType::Hash);
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        std::os::unix::fs::chown(directory.path(), Some(65534), Some(65534)).unwrap();
+    }
+    map.publish(&[]).unwrap();
+    let lock = fs::metadata(map.path.with_extension("lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o7777, 0o600);
+    let owner = fs::metadata(directory.path()).unwrap();
+    assert_eq!((lock.uid(), lock.gid()), (owner.uid(), owner.gid()));
+    if root {
+        assert_eq!(lock.uid(), 65534);
+    }
+}
+
 #[test]
 fn a_publisher_that_never_lets_go_is_named_after_a_while() {
     let (_directory, mut map) = map(MapType::Hash);
