@@ -133,6 +133,8 @@ struct Service {
     /// The last generation in which somebody was removed.
     removal: Option<u64>,
     last_publication: Option<PublicationStatus>,
+    /// Whether maps of other types beside ours have been seen to.
+    other_types_withdrawn: bool,
     refusals: Refusals,
     caught_up: bool,
     ready: bool,
@@ -275,6 +277,7 @@ impl Service {
             schedule: Schedule::new(plan.settings.map.debounce),
             removal: None,
             last_publication: None,
+            other_types_withdrawn: false,
             refusals: Refusals::default(),
             caught_up: false,
             ready: false,
@@ -584,6 +587,10 @@ impl Service {
                     milliseconds,
                 });
                 diagnostics::published(clients, took);
+                if !std::mem::replace(&mut self.other_types_withdrawn, true) {
+                    let map = self.plan.map.clone();
+                    self.publisher.give(Job::WithdrawOtherTypes(map));
+                }
                 return Ok(self.become_ready());
             }
             Done::Published(Err(error)) if self.options.once => return Err(error.into()),
@@ -672,6 +679,7 @@ impl Service {
         self.schedule
             .change(self.plan.settings.map.debounce, !same_map);
         self.withdraw_former_maps(Some(former));
+        self.other_types_withdrawn &= same_map;
         self.refuse_by_rules();
         let now = Timestamp::now();
         self.expire(now);
