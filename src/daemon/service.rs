@@ -31,6 +31,8 @@ const BEAT: Duration = Duration::from_secs(60);
 const POSITION_AGE: Duration = Duration::from_secs(60);
 /// The longest pause until the store is opened again after it could not be written.
 const STORE_RETRY: Duration = Duration::from_secs(15);
+/// How often systemd is told how we are, at most.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stopping service waits for a publication that is under way.
 const LAST_PUBLICATION: Duration = Duration::from_secs(10);
 
@@ -139,6 +141,8 @@ struct Service {
     caught_up: bool,
     ready: bool,
     status: String,
+    status_shown: Instant,
+    watchdog_fed: Instant,
     troubles: Troubles,
 }
 
@@ -166,6 +170,7 @@ impl Service {
         let mut journal = service.start_reader(begin)?;
         let (plan_sender, mut plans) = mpsc::channel(1);
         let mut reloading = false;
+        let mut armed: Option<Option<Timestamp>> = None;
 
         loop {
             let deadline = service.next_deadline();
@@ -187,6 +192,7 @@ impl Service {
                 _ = interrupt.recv() => Next::Leave,
                 Some(finished) = done.recv() => service.publication_done(finished)?,
                 woken = watch.woken() => {
+                    armed = None;
                     service.timer(woken);
                     Next::GoOn
                 }
@@ -217,7 +223,6 @@ impl Service {
                     Next::GoOn
                 }
             };
-            service.show_status();
             if matches!(next, Next::Leave) {
                 break;
             }
@@ -282,6 +287,8 @@ impl Service {
             caught_up: false,
             ready: false,
             status: String::new(),
+            status_shown: Instant::now(),
+            watchdog_fed: Instant::now(),
             troubles: Troubles::default(),
             plan,
         };
@@ -335,7 +342,7 @@ impl Service {
     // ---- From the journal ----
 
     fn hear(&mut self, message: Option<FromReader>) -> Result<Next, RunError> {
-        supervisor::alive();
+        self.feed_watchdog();
         let now = Timestamp::now();
         match message {
             Some(FromReader::Batch { intakes, position }) => {
@@ -780,11 +787,29 @@ impl Service {
         format!("{clients}, {sessions}{published}{problem}")
     }
 
-    fn show_status(&mut self) {
+    /// Shows systemd how we are, if that has changed; or says when it may be told again.
+    fn show_status(&mut self) -> Option<Instant> {
         let line = self.status_line();
-        if self.status != line {
-            supervisor::status(&line);
-            self.status = line;
+        if self.status == line {
+            return None;
+        }
+        let now = Instant::now();
+        let next = self.status_shown + STATUS_INTERVAL;
+        if next > now {
+            return Some(next);
+        }
+        supervisor::status(&line);
+        self.status = line;
+        self.status_shown = now;
+        None
+    }
+
+    /// Tells the watchdog that the reader and the loop are alive; there is no need to tell it with
+    /// every batch.
+    fn feed_watchdog(&mut self) {
+        if self.watchdog_fed.elapsed() >= STATUS_INTERVAL {
+            supervisor::alive();
+            self.watchdog_fed = Instant::now();
         }
     }
 
