@@ -69,7 +69,7 @@ impl Host {
     /// Installs a package that is in the host already.
     pub fn install(&self, path: &str) -> String {
         self.sh(&format!(
-            "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-download --quiet \
+            "DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet \
              --option Dpkg::Use-Pty=0 --option Dpkg::Options::=--force-confold \
              --allow-downgrades --reinstall {path} 2>&1"
         ))
