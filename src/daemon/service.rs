@@ -170,15 +170,19 @@ impl Service {
         let mut journal = service.start_reader(begin)?;
         let (plan_sender, mut plans) = mpsc::channel(1);
         let mut reloading = false;
-        let mut armed: Option<Option<Timestamp>> = None;
+        let mut armed = None;
 
         loop {
             let deadline = service.next_deadline();
-            timer.set(deadline).map_err(system("can't set the timer"))?;
+            if armed != Some(deadline) {
+                timer.set(deadline).map_err(system("can't set the timer"))?;
+                armed = Some(deadline);
+            }
             let wake = service
                 .publish_if_due()
                 .into_iter()
                 .chain(service.store_retry_at())
+                .chain(service.show_status())
                 .min();
             let wake_up = async {
                 match wake {
