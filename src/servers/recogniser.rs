@@ -306,11 +306,24 @@ mod tests {
     use crate::servers::Sender;
     use proptest::prelude::*;
 
+    fn dovecot_text() -> &'static str {
+        let (_, text) = BUILT_IN
+            .iter()
+            .find(|(name, _)| *name == "dovecot")
+            .unwrap();
+        text
+    }
+
     fn dovecot() -> Recogniser {
-        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let definition = Definition::parse(dovecot_text()).unwrap();
         Recogniser::new(vec![definition], &BTreeMap::new(), |u| {
             (u == "root").then_some(0)
         })
+    }
+
+    #[test]
+    fn the_built_in_definitions_are_in_the_order_of_their_names() {
+        assert!(BUILT_IN.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 
     #[test]
@@ -328,9 +341,7 @@ mod tests {
     #[test]
     fn an_example_that_does_not_hold_is_an_error() {
         let text =
-            BUILT_IN[0]
-                .1
-                .replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
+            dovecot_text().replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
         let error = check_examples(Definition::parse(&text).unwrap()).unwrap_err();
         assert!(
             error.contains("mpyWQQNhtdPAAAIK") && error.contains("yields Login"),
@@ -372,7 +383,7 @@ mod tests {
 
     #[test]
     fn configured_senders_are_trusted_beside_the_definitions() {
-        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let definition = Definition::parse(dovecot_text()).unwrap();
         let more = Senders {
             users: vec!["vmail".into(), "7".into()],
             units: vec!["m.service".into()],
