@@ -227,7 +227,7 @@ const STYLES_OF_OTHERS: &[Style] = &[
         pattern: "UW, with [..] before the verb",
         server: "uw-imap",
         identifier: "imapd",
-        lines: &["[192.0.2.1]Login user=joe host=pc.example.org [192.0.2.10]"],
+        lines: &["[ID 210418 mail.info]Login user=joe host=pc.example.org [192.0.2.10]"],
         tells: Login("joe"),
     },
     Style {

@@ -18,6 +18,9 @@ const CLIENT_V6: &str = "2001:db8::10";
 /// A server's line with a user, a host and an address; and the identifier that it comes under.
 type Line = (&'static str, fn(&str, &str, &str) -> String);
 
+/// A server's line with what a stranger can put into it; and the identifier that it comes under.
+type NoLogin = (&'static str, fn(&str) -> String);
+
 /// Servers whose users' or hosts' names stand in the line of a login, before the address or not.
 const LOGINS: &[(&str, &[Line])] = &[
     (
@@ -132,8 +135,8 @@ const LOGINS: &[(&str, &[Line])] = &[
     ),
 ];
 
-/// Lines of the same servers that tell of no login, with what a stranger can put into them.
-const NO_LOGINS: &[(&str, fn(&str) -> String)] = &[
+/// Lines of the same servers that tell of no login.
+const NO_LOGINS: &[NoLogin] = &[
     ("AppleMailServer", |name| {
         format!(r#"Sep 21 2002 22:03:45 IMAP User "{name}" log on failed from 192.0.2.10"#)
     }),
