@@ -385,6 +385,23 @@ fn styles_of_others_where_they_are_defined() {
     STYLES_OF_OTHERS.iter().filter(defined).for_each(check);
 }
 
+#[test]
+fn dbmail_ties_pop3_logins_only_where_a_process_serves_one_client() {
+    let login = "Notice:[pop3] pop3.c,pop3(+301): user joe logged in [messages=1, octets=1320]";
+    let connect = "incoming connection from [192.0.2.10] by pid [4711]";
+    let tied = events("dbmail", "dbmail/pop3d", &[connect, login, login]);
+    assert!(
+        matches!(&tied[..], [EventKind::Login { client, .. }] if client.to_string() == CLIENT),
+        "{tied:?}"
+    );
+    for connect in [
+        "Notice:[clientbase] client_init(+130): incoming connection from [192.0.2.10:50123]",
+        "incoming connection from [192.0.2.10:50123] by pid [4711]",
+    ] {
+        assert_eq!(events("dbmail", "dbmail/pop3d", &[connect, login]), []);
+    }
+}
+
 fn manual() -> String {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man/pop-before-smtp-servers.5");
