@@ -45,10 +45,16 @@ fn measure(recogniser: &Recogniser, line: &str) -> f64 {
 }
 
 fn main() {
-    let all: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let all: Vec<String> = BUILT_IN
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
     let alone = recogniser(&["dovecot".to_owned()]);
     let together = recogniser(&all);
-    println!("{:<28} {:>10} {:>14} {:>8}", "ns a line", "dovecot", "all of them", "ratio");
+    println!(
+        "{:<28} {:>10} {:>14} {:>8}",
+        "ns a line", "dovecot", "all of them", "ratio"
+    );
     for (what, line) in [
         ("a login, recognised", LOGIN),
         ("a logout, recognised", LOGOUT),

@@ -411,6 +411,9 @@ impl Service {
             Outcome::Restarted(sessions) => {
                 diagnostics::server_restarted(&event.server, sessions);
             }
+            Outcome::Unfollowed(sessions) => {
+                diagnostics::sessions_unfollowed(&event.server, sessions);
+            }
             Outcome::Refused(client, why) => {
                 let user = match &event.kind {
                     EventKind::Login { user, .. } => user.as_deref(),

@@ -336,6 +336,11 @@ mod tests {
     }
 
     #[test]
+    fn the_built_in_definitions_are_in_the_order_of_their_names() {
+        assert!(BUILT_IN.is_sorted_by(|(a, _), (b, _)| a < b));
+    }
+
+    #[test]
     fn every_example_of_every_built_in_definition_holds() {
         for (name, text) in BUILT_IN {
             let definition = Definition::parse(text).unwrap();
