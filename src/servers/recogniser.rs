@@ -101,6 +101,9 @@ impl Recogniser {
                 Some(definition.users.iter().filter_map(|u| number(u)).collect())
             };
             let mut trust = Trust::new(users, definition.units);
+            if definition.unit_required {
+                trust = trust.with_unit_required();
+            }
             if let Some(more) = senders.get(&definition.name) {
                 let users = more.users.iter().filter_map(|u| number(u));
                 trust.extend(users, more.units.iter().cloned());
