@@ -19,4 +19,4 @@ pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
 pub use load::{BUILT_IN, DefinitionError, load};
 pub use recogniser::{LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples};
-pub use sender::{Distrust, Sender, Trust};
+pub use sender::{Distrust, Sender, Senders, Trust};
