@@ -107,10 +107,15 @@ impl Host {
             .collect()
     }
 
+    /// How the service is. With problems to tell of, `status` ends with 1.
     #[track_caller]
     pub fn status(&self) -> Status {
-        let json = self.run(&["pop-before-smtp", "status", "--json"]);
-        serde_json::from_str(&json).unwrap_or_else(|error| panic!("status --json: {error}: {json}"))
+        let asked = self.try_run(&["pop-before-smtp", "status", "--json"]);
+        let status: Status = serde_json::from_str(&asked.stdout)
+            .unwrap_or_else(|error| panic!("status --json: {error}: {}", asked.transcript()));
+        let expected = i32::from(!status.problems.is_empty());
+        assert_eq!(asked.code, Some(expected), "{status:?}");
+        status
     }
 
     /// Waits until exactly these clients are listed, and the map says the same.
