@@ -184,6 +184,7 @@ impl Store {
             path: path.to_owned(),
             reason,
         };
+        let existed = path.exists();
         let db = open_patiently(path, patience)?;
         // sled panics on some kinds of damage.
         let read = catch_unwind(AssertUnwindSafe(|| {
@@ -194,7 +195,7 @@ impl Store {
                 meta: db.open_tree("meta")?,
                 db: db.clone(),
             };
-            let kept = store.read()?;
+            let kept = store.read(existed)?;
             Ok::<_, ReadError>((store, kept))
         }));
         match read {
@@ -205,12 +206,18 @@ impl Store {
         }
     }
 
-    fn read(&self) -> Result<Kept, ReadError> {
+    fn read(&self, existed: bool) -> Result<Kept, ReadError> {
         match self.meta.get("format")? {
             Some(format) if format == FORMAT => {}
             Some(_) => return Err(ReadError::Record("it is of another format".to_owned())),
-            None if self.clients.is_empty() && self.sessions.is_empty() => {}
-            None => return Err(ReadError::Record("it names no format".to_owned())),
+            // sled takes some damage for a store that is new.
+            None if existed => {
+                return Err(ReadError::Record("it has lost what it held".to_owned()));
+            }
+            None => {
+                self.meta.insert("format", FORMAT)?;
+                self.db.flush()?;
+            }
         }
         let mut kept = Kept::default();
         for record in &self.clients {
@@ -269,7 +276,6 @@ impl Store {
             if let Some(position) = &position {
                 meta.insert("position", position.as_slice())?;
             }
-            meta.insert("format", FORMAT)?;
             Ok::<(), ConflictableTransactionError<()>>(())
         });
         transaction.map_err(|error| match error {
@@ -292,7 +298,6 @@ impl Store {
     pub fn set_map(&self, map: &MapRecord) -> Result<(), StoreError> {
         self.meta
             .insert("map", to_json(map))
-            .and_then(|_| self.meta.insert("format", FORMAT))
             .and_then(|_| self.db.flush())
             .map_err(|error| classify(&self.path, error))?;
         Ok(())

@@ -15,8 +15,10 @@ use crate::postfix::access_map::{AccessMap, PublishError, Published};
 pub enum Job {
     /// Make the map list these clients.
     Publish(AccessMap, Vec<Client>),
-    /// Make a map that is used no more list nobody, and the maps of other types beside `AccessMap`.
+    /// Make a map that is used no more list nobody.
     Withdraw(AccessMap),
+    /// Make the maps of other types beside this one list nobody.
+    WithdrawOtherTypes(AccessMap),
 }
 
 /// What became of a job.
@@ -46,13 +48,13 @@ impl Publisher {
             .spawn(move || {
                 while let Ok(job) = receiver.recv() {
                     let outcome = match job {
-                        Job::Publish(map, clients) => Done::Published(map.publish(&clients)),
-                        Job::Withdraw(map) => match withdraw(&map) {
-                            Ok(()) => continue,
-                            Err(error) => Done::NotWithdrawn(error),
-                        },
+                        Job::Publish(map, clients) => Some(Done::Published(map.publish(&clients))),
+                        Job::Withdraw(map) => withdraw(&map).err().map(Done::NotWithdrawn),
+                        Job::WithdrawOtherTypes(map) => {
+                            map.withdraw_other_types().err().map(Done::NotWithdrawn)
+                        }
                     };
-                    if done.send(outcome).is_err() {
+                    if outcome.is_some_and(|outcome| done.send(outcome).is_err()) {
                         return;
                     }
                 }

@@ -3,9 +3,10 @@
 //! The journal handle can't leave its thread, and waiting for it blocks. The thread keeps no
 //! state of its own but its place; whatever it can't read it tries again, from where it was.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -20,6 +21,8 @@ const BATCH: usize = 4096;
 const BATCHES: usize = 4;
 /// The pause after the first trouble with the journal; it doubles with each.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// A wait of no time at all would return at once, again and again.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 /// After so many failures in a row, an entry that can't be read is taken for damaged and left out:
 /// better to lose that one than to be deaf.
 const UNREADABLE: u32 = 3;
@@ -78,6 +81,7 @@ pub fn start(
                 beat,
                 sender,
                 caught_up: false,
+                told: Cell::new(Instant::now()),
             };
             let mut failures = 0;
             // The loop has left when a message finds no receiver.
@@ -102,6 +106,8 @@ struct Thread {
     beat: Duration,
     sender: mpsc::Sender<FromReader>,
     caught_up: bool,
+    /// When the loop was told something last.
+    told: Cell<Instant>,
 }
 
 /// Why reading stopped.
@@ -118,6 +124,7 @@ impl From<JournalError> for Stop {
 
 impl Thread {
     fn tell(&self, message: FromReader) -> Result<(), Stop> {
+        self.told.set(Instant::now());
         self.sender
             .blocking_send(message)
             .map_err(|_| Stop::NobodyListens)
@@ -147,8 +154,12 @@ impl Thread {
                     self.caught_up = true;
                     self.tell(FromReader::CaughtUp)?;
                 }
-                reader.wait(self.beat)?;
-                self.tell(FromReader::Beat)?;
+                // Other entries wake us too; the loop need not hear of them.
+                let silent = self.told.get().elapsed();
+                if silent >= self.beat {
+                    self.tell(FromReader::Beat)?;
+                }
+                reader.wait(self.beat.saturating_sub(silent).max(SHORTEST_WAIT))?;
             }
         }
     }

@@ -31,6 +31,8 @@ const BEAT: Duration = Duration::from_secs(60);
 const POSITION_AGE: Duration = Duration::from_secs(60);
 /// The longest pause until the store is opened again after it could not be written.
 const STORE_RETRY: Duration = Duration::from_secs(15);
+/// How often systemd is told how we are, at most.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stopping service waits for a publication that is under way.
 const LAST_PUBLICATION: Duration = Duration::from_secs(10);
 
@@ -133,10 +135,14 @@ struct Service {
     /// The last generation in which somebody was removed.
     removal: Option<u64>,
     last_publication: Option<PublicationStatus>,
+    /// Whether maps of other types beside ours have been seen to.
+    other_types_withdrawn: bool,
     refusals: Refusals,
     caught_up: bool,
     ready: bool,
     status: String,
+    status_shown: Instant,
+    watchdog_fed: Instant,
     troubles: Troubles,
 }
 
@@ -164,14 +170,19 @@ impl Service {
         let mut journal = service.start_reader(begin)?;
         let (plan_sender, mut plans) = mpsc::channel(1);
         let mut reloading = false;
+        let mut armed = None;
 
         loop {
             let deadline = service.next_deadline();
-            timer.set(deadline).map_err(system("can't set the timer"))?;
+            if armed != Some(deadline) {
+                timer.set(deadline).map_err(system("can't set the timer"))?;
+                armed = Some(deadline);
+            }
             let wake = service
                 .publish_if_due()
                 .into_iter()
                 .chain(service.store_retry_at())
+                .chain(service.show_status())
                 .min();
             let wake_up = async {
                 match wake {
@@ -185,6 +196,7 @@ impl Service {
                 _ = interrupt.recv() => Next::Leave,
                 Some(finished) = done.recv() => service.publication_done(finished)?,
                 woken = watch.woken() => {
+                    armed = None;
                     service.timer(woken);
                     Next::GoOn
                 }
@@ -215,7 +227,6 @@ impl Service {
                     Next::GoOn
                 }
             };
-            service.show_status();
             if matches!(next, Next::Leave) {
                 break;
             }
@@ -275,10 +286,13 @@ impl Service {
             schedule: Schedule::new(plan.settings.map.debounce),
             removal: None,
             last_publication: None,
+            other_types_withdrawn: false,
             refusals: Refusals::default(),
             caught_up: false,
             ready: false,
             status: String::new(),
+            status_shown: Instant::now(),
+            watchdog_fed: Instant::now(),
             troubles: Troubles::default(),
             plan,
         };
@@ -332,7 +346,7 @@ impl Service {
     // ---- From the journal ----
 
     fn hear(&mut self, message: Option<FromReader>) -> Result<Next, RunError> {
-        supervisor::alive();
+        self.feed_watchdog();
         let now = Timestamp::now();
         match message {
             Some(FromReader::Batch { intakes, position }) => {
@@ -584,6 +598,10 @@ impl Service {
                     milliseconds,
                 });
                 diagnostics::published(clients, took);
+                if !std::mem::replace(&mut self.other_types_withdrawn, true) {
+                    let map = self.plan.map.clone();
+                    self.publisher.give(Job::WithdrawOtherTypes(map));
+                }
                 return Ok(self.become_ready());
             }
             Done::Published(Err(error)) if self.options.once => return Err(error.into()),
@@ -672,6 +690,7 @@ impl Service {
         self.schedule
             .change(self.plan.settings.map.debounce, !same_map);
         self.withdraw_former_maps(Some(former));
+        self.other_types_withdrawn &= same_map;
         self.refuse_by_rules();
         let now = Timestamp::now();
         self.expire(now);
@@ -772,11 +791,29 @@ impl Service {
         format!("{clients}, {sessions}{published}{problem}")
     }
 
-    fn show_status(&mut self) {
+    /// Shows systemd how we are, if that has changed; or says when it may be told again.
+    fn show_status(&mut self) -> Option<Instant> {
         let line = self.status_line();
-        if self.status != line {
-            supervisor::status(&line);
-            self.status = line;
+        if self.status == line {
+            return None;
+        }
+        let now = Instant::now();
+        let next = self.status_shown + STATUS_INTERVAL;
+        if next > now {
+            return Some(next);
+        }
+        supervisor::status(&line);
+        self.status = line;
+        self.status_shown = now;
+        None
+    }
+
+    /// Tells the watchdog that the reader and the loop are alive; there is no need to tell it with
+    /// every batch.
+    fn feed_watchdog(&mut self) {
+        if self.watchdog_fed.elapsed() >= STATUS_INTERVAL {
+            supervisor::alive();
+            self.watchdog_fed = Instant::now();
         }
     }
 

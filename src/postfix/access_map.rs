@@ -5,19 +5,25 @@
 //! hard link to it (smtpd notices a change by the link count), and never hold a key that is not
 //! one whole address: `unknown` or `192.0.2` would open the relay to many.
 
+mod aside;
+mod entry;
+
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use aside::{Aside, Built};
+pub use entry::{validate_path, validate_value};
 
 use super::command::{CommandError, Programs, table};
 use super::map_type::MapType;
@@ -55,7 +61,7 @@ pub struct Published {
     pub took: Duration,
 }
 
-/// Why a publication failed. The map is as it was before.
+/// Why a publication failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A file could not be written, renamed or synchronised.
@@ -171,7 +177,9 @@ impl AccessMap {
     /// Takes as long as postmap, and as another publisher that is at it.
     ///
     /// # Errors
-    /// When any step fails; the map is then as it was before, and nothing is left beside it.
+    /// When any step fails; the map is then as it was before, and nothing is left beside it. (If
+    /// it is the very last step that fails, to force the renames to the disk, the map is the new
+    /// one until a power failure. To publish again is right in any case.)
     pub fn publish(&self, clients: &[Client]) -> Result<Published, PublishError> {
         let started = Instant::now();
         let _lock = self.lock()?;
@@ -278,12 +286,27 @@ impl AccessMap {
     }
 
     /// Takes the lock of all publishers of this map; it is released when the result is dropped.
-    fn lock(&self) -> Result<OwnedFd, PublishError> {
+    fn lock(&self) -> Result<File, PublishError> {
         let path = with_suffix(&self.path, ".lock");
-        // Opened for reading, so that a lock file made by root is no obstacle.
-        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let lock = rustix::fs::open(&path, flags, Mode::from_raw_mode(MODE))
-            .map_err(|errno| file_error(&path, "can't open the lock")(errno.into()))?;
+        let failed = || file_error(&path, "can't open the lock");
+        // Closed to other users: whoever can open it can lock it, and keep us from ever
+        // withdrawing a client.
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(failed())?;
+        if geteuid().is_root() {
+            // One made by root must be no obstacle to the service. Only a file of our own making
+            // is given away, not one that was linked here.
+            let ours = lock.metadata().map_err(failed())?;
+            let owner = fs::metadata(aside::directory(&path)).map_err(failed())?;
+            if ours.is_file() && ours.nlink() == 1 && ours.len() == 0 {
+                fchown(&lock, Some(owner.uid()), Some(owner.gid())).map_err(failed())?;
+            }
+        }
         let started = Instant::now();
         // A publication runs postmap twice.
         let limit = self.programs.limit.saturating_mul(2);
@@ -303,121 +326,6 @@ impl AccessMap {
             }
         }
     }
-}
-
-/// The files of a map in the making, beside the live ones; they are removed when this is dropped.
-struct Aside {
-    kind: MapType,
-    source: PathBuf,
-    index: PathBuf,
-}
-
-/// Files aside that are complete, proved, and on the disk.
-struct Built<'a> {
-    aside: &'a Aside,
-}
-
-impl Aside {
-    fn new(path: &Path, kind: MapType) -> Self {
-        let source = with_suffix(path, ".new");
-        let index = kind.index(&source);
-        Aside {
-            kind,
-            source,
-            index,
-        }
-    }
-
-    /// Removes all that a publication may leave behind, of whatever type.
-    fn remove(&self) -> Result<(), PublishError> {
-        let indices = MapType::ALL.map(|kind| kind.index(&self.source));
-        // postmap builds a cdb aside by itself, and leaves that file when it is killed.
-        let temporary = with_suffix(&MapType::Cdb.index(&self.source), ".tmp");
-        for path in indices.iter().chain([&temporary, &self.source]) {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(file_error(path, "can't remove")(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn write_source(&self, text: &str) -> Result<File, PublishError> {
-        let failed = || file_error(&self.source, "can't write");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(MODE)
-            .open(&self.source)
-            .map_err(failed())?;
-        file.set_permissions(Permissions::from_mode(MODE))
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(failed())?;
-        Ok(file)
-    }
-
-    /// Opens the index that postmap has made, and makes it readable by Postfix.
-    fn open_index(&self) -> Result<File, PublishError> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&self.index);
-        let index = match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(PublishError::NoIndex {
-                    kind: self.kind,
-                    source_file: self.source.clone(),
-                    path: self.index.clone(),
-                });
-            }
-            other => other.map_err(file_error(&self.index, "can't open"))?,
-        };
-        index
-            .set_permissions(Permissions::from_mode(MODE))
-            .map_err(file_error(&self.index, "can't set the mode"))?;
-        Ok(index)
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // What can't be removed now is in the way of the next publication, which reports it.
-        let _ = self.remove();
-    }
-}
-
-impl Built<'_> {
-    /// Puts index and source into place. The index first: a source that is newer than its index
-    /// would make Postfix warn.
-    fn install(self, path: &Path) -> Result<(), PublishError> {
-        self.rename_index(path)?;
-        fs::rename(&self.aside.source, path).map_err(file_error(path, "can't put in place"))?;
-        sync_directory(path)
-    }
-
-    /// Puts the index alone into place.
-    fn install_index(self, path: &Path) -> Result<(), PublishError> {
-        self.rename_index(path)?;
-        sync_directory(path)
-    }
-
-    fn rename_index(&self, path: &Path) -> Result<(), PublishError> {
-        let live = self.aside.kind.index(path);
-        fs::rename(&self.aside.index, &live).map_err(file_error(&live, "can't put in place"))
-    }
-}
-
-/// Makes the renames last.
-fn sync_directory(path: &Path) -> Result<(), PublishError> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(file_error(directory, "can't sync"))
 }
 
 /// The types other than ours whose index is beside the map.
@@ -472,161 +380,9 @@ fn nonce() -> String {
     format!("{:x}-{:x}-{build:x}", now.as_nanos(), process::id())
 }
 
-/// Restrictions that permit without naming a table (postconf(5), smtpd_relay_restrictions).
-const PERMITTING: [&str; 7] = [
-    "permit_auth_destination",
-    "permit_inet_interfaces",
-    "permit_mynetworks",
-    "permit_sasl_authenticated",
-    "permit_tls_all_clientcerts",
-    "permit_tls_clientcerts",
-    "permit",
-];
-
-/// Checks the value of the map: what Postfix says of a listed client (access(5)).
-///
-/// # Errors
-/// Says what is wrong with it, and what to write.
-pub fn validate_value(value: &str) -> Result<(), String> {
-    const WRITE: &str = "write \"OK\" (the client may relay)";
-    let refused = |why: String| Err(format!("{why}; {WRITE}"));
-    if value.trim().is_empty() {
-        return refused("an empty value lists nobody".to_owned());
-    }
-    if value != value.trim() {
-        return refused(format!("{value:?} begins or ends with a space"));
-    }
-    if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return refused(format!("{value:?} holds a character other than plain text"));
-    }
-    if value.len() > 200 {
-        return refused("a value of more than 200 characters".to_owned());
-    }
-    if value.contains(':') {
-        return refused(format!(
-            "Postfix takes {value:?} for a lookup table because of the colon and answers 451"
-        ));
-    }
-    let (word, text) = value.split_once(' ').unwrap_or((value, ""));
-    let is = |what: &str| word.eq_ignore_ascii_case(what);
-    if ["OK", "RELAY", "DUNNO"].into_iter().any(is) {
-        return Ok(());
-    }
-    if PERMITTING.into_iter().any(is) {
-        return if text.is_empty() {
-            Ok(())
-        } else {
-            refused(format!(
-                "Postfix takes each word after {word:?} for one more restriction"
-            ))
-        };
-    }
-    if value.bytes().all(|b| b.is_ascii_digit()) {
-        let reply = value.len() == 3 && (value.starts_with('4') || value.starts_with('5'));
-        return if reply {
-            refused(format!("{value} looks like a refusal"))
-        } else {
-            Ok(())
-        };
-    }
-    let refusals = ["REJECT", "DEFER", "DISCARD", "HOLD"];
-    if refusals
-        .iter()
-        .any(|r| word.to_ascii_uppercase().starts_with(r))
-    {
-        return refused(format!(
-            "{word:?} refuses mail: the map lists whom to let in"
-        ));
-    }
-    refused(format!("{word:?} is no word that lets a client relay"))
-}
-
-/// Checks the path of the map: it has to stand in main.cf, between spaces and commas.
-///
-/// # Errors
-/// Says what is wrong with it.
-pub fn validate_path(path: &Path) -> Result<(), String> {
-    let Some(text) = path.to_str() else {
-        return Err(format!("{path:?} is not UTF-8"));
-    };
-    if !path.is_absolute() {
-        return Err(format!("{text:?} is not absolute: it must begin with /"));
-    }
-    if path.file_name().is_none() || text.ends_with('/') {
-        return Err(format!("{text:?} is a directory: name a file in it"));
-    }
-    let special = |c: char| c.is_whitespace() || c.is_control() || ",:;$#{}()\"'\\".contains(c);
-    if let Some(character) = text.chars().find(|&c| special(c)) {
-        return Err(format!(
-            "{text:?} holds {character:?}, which has a meaning of its own in main.cf: use another \
-             name"
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_that_let_a_client_relay_are_taken() {
-        for value in [
-            "OK",
-            "ok",
-            "Relay",
-            "permit",
-            "DUNNO",
-            "permit_auth_destination",
-            "permit_sasl_authenticated",
-            "1732440000",
-            "1",
-            "OK pop-before-smtp",
-        ] {
-            assert_eq!(validate_value(value), Ok(()), "{value}");
-        }
-    }
-
-    #[test]
-    fn values_that_do_not_are_refused_with_the_one_to_write() {
-        for (value, culprit) in [
-            ("", "empty"),
-            ("  ", "empty"),
-            (" OK", "space"),
-            ("OK\n", "space"),
-            ("OK\n192 OK", "plain text"),
-            ("OK\tx", "plain text"),
-            ("ÖK", "plain text"),
-            ("OK see http://x", "colon"),
-            ("REJECT", "refuses"),
-            ("reject_unauth_destination", "refuses"),
-            ("DEFER_IF_PERMIT", "refuses"),
-            ("450", "like a refusal"),
-            ("554", "like a refusal"),
-            ("permit, reject", "no word"),
-            ("permit reject", "one more restriction"),
-            ("yes", "no word"),
-            ("O", "no word"),
-            ("550 no", "no word"),
-        ] {
-            let error = validate_value(value).unwrap_err();
-            assert!(error.contains(culprit), "{value:?}: {error}");
-            assert!(error.contains("write \"OK\""), "{value:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn paths_that_main_cf_can_hold() {
-        assert_eq!(
-            validate_path(Path::new("/var/lib/pop-before-smtp/clients")),
-            Ok(())
-        );
-        for path in [
-            "", "clients", "./x", "/", "/var/", "/a b", "/a,b", "/a:b", "/$x", "/{x}", "/x\n",
-        ] {
-            assert!(validate_path(Path::new(path)).is_err(), "{path:?}");
-        }
-    }
 
     #[test]
     fn the_line_of_main_cf() {

@@ -1,0 +1,181 @@
+//! Patterns of addresses, and tables of them (cidr_table(5)).
+//!
+//! Source: `cidr_match.c` and `dict_cidr.c` of Postfix. Must never take a pattern for a larger
+//! network than Postfix does.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::text::{excerpt, logical_lines};
+
+/// How deep `if` in `if` is followed.
+const DEPTH: usize = 16;
+
+/// A rule of a cidr table; what the table makes of a match does not matter here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CidrRule {
+    network: IpNet,
+    negated: bool,
+    /// `Some` for an `if`: the rules up to its `endif`.
+    then: Option<Vec<CidrRule>>,
+}
+
+/// Whether an address matches a table, `if` blocks included (`cidr_match_execute`).
+pub(super) fn any_matches(rules: &[CidrRule], address: IpAddr) -> bool {
+    rules.iter().any(|rule| {
+        // A pattern of the other family never matches, negated or not.
+        let comparable = matches!(
+            (&rule.network, address),
+            (IpNet::V4(_), IpAddr::V4(_)) | (IpNet::V6(_), IpAddr::V6(_))
+        );
+        comparable
+            && rule.network.contains(&address) != rule.negated
+            && rule
+                .then
+                .as_ref()
+                .is_none_or(|then| any_matches(then, address))
+    })
+}
+
+/// The rules of cidr_table(5). What is wrong is skipped, as Postfix does; so
+/// the block of an `if` that is wrong counts without its condition.
+///
+/// # Errors
+/// When blocks are nested too deeply to be followed.
+pub(super) fn table(text: &str) -> Result<(Vec<CidrRule>, Vec<String>), String> {
+    let mut problems = Vec::new();
+    let mut blocks = Blocks::default();
+    for line in logical_lines(text) {
+        let (word, rest) = line
+            .text
+            .split_once(char::is_whitespace)
+            .unwrap_or((&line.text, ""));
+        let rest = rest.trim();
+        let problem = if word.eq_ignore_ascii_case("if") {
+            match cidr_pattern(rest) {
+                Ok(_) if blocks.open.len() >= DEPTH => {
+                    return Err(format!("line {}: too many blocks in blocks", line.number));
+                }
+                Ok((network, negated)) => {
+                    blocks.open(network, negated);
+                    None
+                }
+                Err(why) => Some(why),
+            }
+        } else if word.eq_ignore_ascii_case("endif") {
+            let closed = blocks.close();
+            (!closed).then(|| "endif without if".to_owned())
+        } else if rest.is_empty() {
+            Some("no lookup result".to_owned())
+        } else {
+            match cidr_pattern(word) {
+                Ok((network, negated)) => {
+                    blocks.push(CidrRule {
+                        network,
+                        negated,
+                        then: None,
+                    });
+                    None
+                }
+                Err(why) => Some(why),
+            }
+        };
+        if let Some(problem) = problem {
+            problems.push(format!(
+                "line {}: {problem}: skipped, by Postfix too",
+                line.number
+            ));
+        }
+    }
+    // An `if` without `endif` holds to the end of the table.
+    while blocks.close() {}
+    Ok((blocks.top, problems))
+}
+
+/// A cidr table in the reading.
+#[derive(Default)]
+struct Blocks {
+    /// The rules outside of all blocks.
+    top: Vec<CidrRule>,
+    /// The blocks that are not closed yet, the outermost first.
+    open: Vec<CidrRule>,
+}
+
+impl Blocks {
+    fn push(&mut self, rule: CidrRule) {
+        let block = self.open.last_mut().and_then(|block| block.then.as_mut());
+        block.unwrap_or(&mut self.top).push(rule);
+    }
+
+    fn open(&mut self, network: IpNet, negated: bool) {
+        self.open.push(CidrRule {
+            network,
+            negated,
+            then: Some(Vec::new()),
+        });
+    }
+
+    /// False if no block is open.
+    fn close(&mut self) -> bool {
+        let Some(block) = self.open.pop() else {
+            return false;
+        };
+        self.push(block);
+        true
+    }
+}
+
+/// `[address]/length`, `[address/length]`, `address/length`, `address` (`cidr_match_parse`).
+pub(super) fn network(pattern: &str) -> Result<IpNet, String> {
+    let (address, length) = match pattern.strip_prefix('[') {
+        Some(rest) => {
+            let (inner, after) = rest.split_once(']').ok_or("the ']' is missing")?;
+            if after.is_empty() {
+                split_length(inner)
+            } else {
+                let length = after.strip_prefix('/').ok_or("text after the ']'")?;
+                (inner, Some(length))
+            }
+        }
+        None => split_length(pattern),
+    };
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| format!("{} is no address", excerpt(address)))?;
+    let Some(length) = length else {
+        return Ok(IpNet::from(address));
+    };
+    let digits = !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit());
+    let network = digits
+        .then(|| length.parse::<u8>().ok())
+        .flatten()
+        .and_then(|length| IpNet::new(address, length).ok())
+        .ok_or_else(|| format!("/{} is no length of a prefix", excerpt(length)))?;
+    if network.trunc() != network {
+        return Err(format!(
+            "bits after the prefix are set, which Postfix refuses: did you mean {}?",
+            network.trunc()
+        ));
+    }
+    Ok(network)
+}
+
+fn split_length(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    }
+}
+
+/// The pattern of a cidr table, and whether it is negated.
+fn cidr_pattern(pattern: &str) -> Result<(IpNet, bool), String> {
+    let bare = pattern.trim_start_matches('!');
+    if bare.is_empty() {
+        return Err("no address pattern".to_owned());
+    }
+    let negated = (pattern.len() - bare.len()) % 2 == 1;
+    network(bare)
+        .map(|network| (network, negated))
+        .map_err(|why| format!("{}: {why}", excerpt(pattern)))
+}

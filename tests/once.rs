@@ -1,0 +1,332 @@
+//! `run --once` over real journal files, into a real access map of the real postmap.
+
+mod journal_files;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use jiff::SignedDuration;
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+use tempfile::TempDir;
+
+fn ago(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
+}
+
+/// A service with directories of its own, and a journal that grows.
+struct Host {
+    directory: TempDir,
+    journal: JournalFiles,
+}
+
+impl Host {
+    fn new(entries: &[Entry]) -> Self {
+        Self::configured(entries, "")
+    }
+
+    fn configured(entries: &[Entry], more: &str) -> Self {
+        let host = Host {
+            directory: tempfile::tempdir().unwrap(),
+            journal: JournalFiles::import(&export(entries)),
+        };
+        fs::create_dir(host.state()).unwrap();
+        host.configure(more);
+        host
+    }
+
+    fn configure(&self, more: &str) {
+        let text = format!(
+            "{more}\nstate-directory = {:?}\npermitted-networks = [\"10.0.0.0/8\"]\n\
+             [journal]\ndirectory = {:?}\n[map]\ntype = \"hash\"\n",
+            self.state(),
+            self.journal.path(),
+        );
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.directory.path().join("config.toml")
+    }
+
+    fn try_once(&self) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+            .arg("--config")
+            .arg(self.config())
+            .args(["run", "--once"])
+            .env("RUST_LOG", "debug")
+            .output()
+            .unwrap()
+    }
+
+    /// Runs, and returns what was said.
+    fn once(&self) -> String {
+        let output = self.try_once();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
+    /// Who may relay, as Postfix sees it.
+    fn listed(&self) -> Vec<String> {
+        let map = format!("hash:{}", self.state().join("clients").display());
+        let output = Command::new("/usr/sbin/postmap")
+            .args(["-s", &map])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let mut listed: Vec<_> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .filter(|(_, value)| *value == "OK")
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        listed.sort();
+        listed
+    }
+}
+
+#[test]
+fn the_first_start_looks_back_one_grace() {
+    let host = Host::new(&[
+        Entry::login(ago(1900), "192.0.2.1", "a"),
+        Entry::login(ago(1700), "192.0.2.2", "b"),
+        Entry::logout(ago(1690), "b"),
+        Entry::login(ago(60), "2001:DB8:0:0::10", "c"),
+        Entry::login(ago(50), "::ffff:192.0.2.3", "d"),
+        Entry::login(ago(40), "10.1.2.3", "e"),
+        Entry::login(ago(30), "127.0.0.1", "f"),
+    ]);
+    let said = host.once();
+    assert_eq!(host.listed(), ["192.0.2.2", "192.0.2.3", "2001:db8::10"]);
+    assert!(
+        said.contains("caught up with the journal: 3 clients listed, 2 sessions open"),
+        "{said}"
+    );
+    assert!(said.contains("10.1.2.3 is not listed: alice has logged in to dovecot, but it is in a permitted network"), "{said}");
+}
+
+#[test]
+fn the_journal_is_read_on_from_where_it_was_left() {
+    let host = Host::new(&[Entry::login(ago(100), "192.0.2.1", "a")]);
+    host.once();
+    assert_eq!(host.listed(), ["192.0.2.1"]);
+    host.journal.add(
+        "more.journal",
+        &export(&[Entry::login(ago(10), "192.0.2.2", "b")]),
+    );
+    let said = host.once();
+    assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
+    assert!(!said.contains("added 192.0.2.1:"), "{said}");
+    assert!(said.contains("added 192.0.2.2:"), "{said}");
+}
+
+#[test]
+fn a_place_that_is_gone_loses_no_login() {
+    let host = Host::new(&[Entry::login(ago(100), "192.0.2.1", "a")]);
+    host.once();
+    fs::remove_file(host.journal.path().join("imported.journal")).unwrap();
+    host.journal.add(
+        "new.journal",
+        &export(&[Entry::login(ago(10), "192.0.2.2", "b")]),
+    );
+    let said = host.once();
+    assert!(
+        said.contains("does not have the entry any more that was read last"),
+        "{said}"
+    );
+    assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn a_damaged_store_is_rebuilt_from_the_journal() {
+    // The session is older than a grace, and still open.
+    let host = Host::new(&[
+        Entry::login(ago(5000), "192.0.2.1", "a"),
+        Entry::login(ago(5000), "192.0.2.2", "b"),
+        Entry::logout(ago(4000), "b"),
+        Entry::login(ago(10), "192.0.2.3", "c"),
+    ]);
+    host.once();
+    assert_eq!(host.listed(), ["192.0.2.3"]);
+    let db = host.state().join("store/db");
+    let mut bytes = fs::read(&db).unwrap();
+    bytes.fill(0xff);
+    fs::write(&db, bytes).unwrap();
+    let said = host.once();
+    assert!(said.contains("the store was damaged"), "{said}");
+    assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.3"]);
+    assert!(host.state().join("store.damaged").is_dir());
+}
+
+#[test]
+fn only_the_servers_own_entries_count() {
+    let client = |n: u8| format!("203.0.113.{n}");
+    let login = |n: u8| Entry::login(ago(10), &client(n), &n.to_string());
+    let host = Host::new(&[
+        login(1).but("_UID", Some("1000")),
+        login(2).but("_SYSTEMD_UNIT", Some("run-u2.service")),
+        login(3).but("_UID", None),
+        login(4).but("SYSLOG_IDENTIFIER", Some("postfix/smtpd")),
+        login(5)
+            .but("_SYSTEMD_UNIT", Some("user@1000.service"))
+            .with("_SYSTEMD_USER_UNIT", "dovecot.service"),
+        login(6)
+            .but("_SYSTEMD_UNIT", None)
+            .with("UNIT", "dovecot.service"),
+    ]);
+    let said = host.once();
+    // Without a unit, root is believed: a process may be gone before journald looks.
+    assert_eq!(host.listed(), ["203.0.113.6"]);
+    for text in [
+        "refused a login of 203.0.113.1 that looks like dovecot's, written by uid 1000, unit dovecot.service",
+        "[senders.dovecot] users = [\"1000\"]",
+        "written by uid 0, unit run-u2.service",
+        "[senders.dovecot] units = [\"run-u2.service\"]",
+    ] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+}
+
+#[test]
+fn odd_entries_are_never_a_login_and_never_a_crash() {
+    let login = |text: &str| Entry::login(ago(10), text, "s");
+    let message = "imap-login: Login: user=<a>, rip=203.0.113.1, session=<x>";
+    let long = format!(
+        "imap-login: Login: user=<{}>, rip=203.0.113.2",
+        "a".repeat(70_000)
+    );
+    let longer = format!(
+        "imap-login: Login: user=<a>, rip=203.0.113.3, {}",
+        "b, ".repeat(2_000)
+    );
+    let host = Host::new(&[
+        login("203.0.113.4").with("MESSAGE", "another"),
+        Entry::dovecot(ago(10), "another").with("MESSAGE", message),
+        login("203.0.113.5").with("SYSLOG_IDENTIFIER", "other"),
+        Entry::dovecot(ago(10), long),
+        Entry::dovecot(ago(10), longer),
+        Entry::dovecot(
+            ago(10),
+            b"imap-login: Login: user=<\xff>, rip=203.0.113.6".as_slice(),
+        ),
+        Entry::dovecot(ago(10), "imap-login: Login: user=<a\nb>, rip=203.0.113.7"),
+        Entry::dovecot(ago(10), "x\nimap-login: Login: user=<a>, rip=203.0.113.8"),
+        Entry::dovecot(ago(10), "imap-login: Login: user=<a>, rip=203.0.113.9\n"),
+        Entry::dovecot(ago(10), "").but("MESSAGE", None),
+        Entry::dovecot(ago(10), ""),
+        login("203.0.113.300"),
+        login("192.0.2.77"),
+    ]);
+    host.once();
+    assert_eq!(host.listed(), ["192.0.2.77"]);
+}
+
+#[test]
+fn entries_of_the_future_list_nobody() {
+    let host = Host::new(&[
+        Entry::login(ago(10), "192.0.2.1", "a"),
+        Entry::login(ago(-7200), "203.0.113.1", "b"),
+    ]);
+    host.once();
+    assert_eq!(host.listed(), ["192.0.2.1"]);
+    // And the place, which is in the future now, is not waited for.
+    host.journal.add(
+        "more.journal",
+        &export(&[Entry::login(ago(1), "192.0.2.2", "c")]),
+    );
+    let said = host.once();
+    assert!(
+        said.contains("which is in the future: is the clock right?"),
+        "{said}"
+    );
+    assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn another_map_takes_the_place_of_the_former_which_is_emptied() {
+    let host = Host::new(&[Entry::login(ago(10), "192.0.2.1", "a")]);
+    host.once();
+    let text = fs::read_to_string(host.config()).unwrap();
+    let other = host.directory.path().join("other");
+    fs::write(host.config(), format!("{text}path = {other:?}\n")).unwrap();
+    host.once();
+    assert!(host.listed().is_empty());
+    let map = format!("hash:{}", other.display());
+    let output = Command::new("/usr/sbin/postmap")
+        .args(["-q", "192.0.2.1", &map])
+        .output();
+    assert_eq!(output.unwrap().stdout, b"OK\n");
+}
+
+#[test]
+fn a_bad_configuration_ends_with_78_and_names_the_place() {
+    let host = Host::configured(&[], "grace = \"soon\"");
+    let output = host.try_once();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("config.toml:1:9: grace:"), "{said}");
+
+    let host = Host::configured(&[], "servers = [\"nosuch\"]");
+    let output = host.try_once();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no definition of 'nosuch'"), "{said}");
+}
+
+#[test]
+fn a_journal_that_is_not_there_is_an_error_that_names_it() {
+    let host = Host::new(&[]);
+    fs::remove_dir_all(host.journal.path()).unwrap();
+    let output = host.try_once();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let path: &Path = host.journal.path();
+    assert!(
+        said.contains(&format!("{}: is not a directory", path.display())),
+        "{said}"
+    );
+}
+
+#[test]
+fn expire_withdraws_and_never_adds() {
+    let host = Host::configured(&[Entry::login(ago(8), "192.0.2.1", "a")], "grace = \"10s\"");
+    host.once();
+    assert_eq!(host.listed(), ["192.0.2.1"]);
+    host.journal.add(
+        "more.journal",
+        &export(&[Entry::login(ago(0), "192.0.2.2", "b")]),
+    );
+    // Its session is taken to end when the service has ended: the grace counts from there.
+    let expire = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+            .arg("--config")
+            .arg(host.config())
+            .arg("expire")
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    expire(&["--now"]);
+    assert_eq!(host.listed(), ["192.0.2.1"]);
+    // A configuration that has gone wrong is no excuse.
+    fs::write(host.config(), "grace = 5\n").unwrap();
+    host.configure("grace = \"3s\"");
+    expire(&[]);
+    assert!(host.listed().is_empty());
+    // The service, back again, knows what it knew.
+    host.configure("grace = \"1h\"");
+    host.once();
+    assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
+}
