@@ -8,12 +8,11 @@ use crate::image::Release;
 use crate::mail::fetch_mail;
 use crate::service::SOON;
 
-/// How often each thread of a process has been put on a processor so far: one that wakes goes to
-/// sleep again, and that is counted.
+/// How often each thread of a process has gone to sleep so far: as often as it woke.
 fn wakings(host: &Host, process: u32) -> BTreeMap<String, u64> {
     let counts = host.sh(&format!(
         "cd /proc/{process}/task && for thread in *; do
-             sed -n \"s/^[a-z]*voluntary_ctxt_switches:/$(cat $thread/comm) $thread/p\" $thread/status
+             sed -n \"s/^voluntary_ctxt_switches:/$(cat $thread/comm) $thread/p\" $thread/status
          done"
     ));
     let mut threads = BTreeMap::new();
@@ -47,9 +46,10 @@ fn sleeps_when_idle(host: &Host) {
         "a watchdog is set"
     );
     // Whatever is written to the journal wakes its readers, and it should: a window in which
-    // something was written says nothing.
-    let (woken, used) = wait_until("ten quiet seconds", Duration::from_secs(90), || {
+    // something was written, or a second before it, says nothing.
+    let window_after = |pause: Duration| {
         let entry = last_entry(host);
+        std::thread::sleep(pause);
         let (before, used) = (wakings(host, process), processor_time(host));
         std::thread::sleep(window);
         let mut woken = wakings(host, process);
@@ -58,11 +58,21 @@ fn sleeps_when_idle(host: &Host) {
             *count -= before.get(thread).unwrap_or(&0);
         }
         (last_entry(host) == entry).then_some((woken, used))
+    };
+    let (woken, used) = wait_until("ten quiet seconds", Duration::from_secs(90), || {
+        window_after(Duration::from_secs(2))
     });
     println!("idle for {window:?}: wakings {woken:?}; {used} µs of processor time");
+    // sled has seven threads that look once a second whether there is work for them, and offers no
+    // way to let them sleep (0.34.7, threadpool.rs).
+    let (of_sled, ours): (BTreeMap<_, _>, BTreeMap<_, _>) = woken
+        .into_iter()
+        .partition(|(thread, _)| thread.starts_with("sled-io-"));
+    let of_sled: u64 = of_sled.values().sum();
+    assert!(of_sled <= 8 * window.as_secs(), "{of_sled} wakings of sled");
     // One beat of the watchdog may fall into the window, and a beat may wake each of three threads.
-    let all: u64 = woken.values().sum();
-    assert!(all <= 4, "{all} wakings in {window:?}: {woken:#?}");
+    let all: u64 = ours.values().sum();
+    assert!(all <= 4, "{all} wakings in {window:?}: {ours:#?}");
     assert!(used < 5_000, "{used} µs of processor time in {window:?}");
 }
 
@@ -81,11 +91,9 @@ fn holds_little_memory(host: &Host) {
     };
     let lines: Vec<String> = (0..10_000).map(login).collect();
     host.as_dovecot(&lines);
-    wait_until("ten thousand clients are listed", SOON * 3, || {
-        (host.status().clients >= 10_000).then_some(())
+    wait_until("ten thousand clients are in the map", SOON * 3, || {
+        (host.map_clients().len() >= 10_000).then_some(())
     });
-    let in_map = host.map_clients().len();
-    assert!(in_map >= 10_000, "{in_map} in the map");
     let anonymous = || {
         let status = host.sh(&format!("cat /proc/{}/status", host.main_process()));
         let line = status
