@@ -24,6 +24,15 @@ impl Client {
         self.0
     }
 
+    /// The address with a port, as in a URL: `192.0.2.10:25`, `[2001:db8::10]:25`.
+    #[must_use]
+    pub fn with_port(self, port: &str) -> String {
+        match self.0 {
+            IpAddr::V4(_) => format!("{self}:{port}"),
+            IpAddr::V6(_) => format!("[{self}]:{port}"),
+        }
+    }
+
     /// Whether the address names one remote host. Loopback, unspecified, multicast and broadcast
     /// addresses do not: behind them is anybody on this machine, or nobody.
     #[must_use]

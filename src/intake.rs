@@ -3,10 +3,12 @@
 //! The one way in. The service and `pop-before-smtp test` both read entries through here, so that
 //! what the test shows is what the service does.
 
+use std::sync::Arc;
+
 use crate::client::Client;
-use crate::event::{Event, EventKind};
+use crate::event::Event;
 use crate::journal::{JournalError, Reader};
-use crate::servers::{Distrust, Recogniser, Sender};
+use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Unknown};
 
 /// What an entry was taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +21,13 @@ pub enum Intake {
     Refused(Refused),
 }
 
-/// An event that its sender had no right to tell of.
+/// A login or a logout that its sender had no right to tell of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
+    /// The server that it would have been of.
+    pub server: Arc<str>,
     /// What it would have been.
-    pub event: Event,
+    pub meaning: Meaning,
     /// Who wrote it.
     pub sender: Sender,
     /// Why the sender is not trusted.
@@ -34,27 +38,26 @@ impl Refused {
     /// The client that it names, if any.
     #[must_use]
     pub fn client(&self) -> Option<Client> {
-        match &self.event.kind {
-            EventKind::Login { client, .. } => Some(*client),
-            EventKind::Logout { client, .. } => *client,
-            EventKind::Start => None,
+        match &self.meaning {
+            Meaning::Login { client, .. } | Meaning::Logout { client, .. } => *client,
+            _ => None,
         }
     }
 
     /// What it would have been, for a sentence.
     #[must_use]
     pub fn what(&self) -> String {
-        match &self.event.kind {
-            EventKind::Login { client, .. } => format!("a login of {client}"),
-            EventKind::Logout { .. } => "a logout".to_owned(),
-            EventKind::Start => "a start".to_owned(),
+        match (&self.meaning, self.client()) {
+            (Meaning::Login { .. }, Some(client)) => format!("a login of {client}"),
+            (Meaning::Login { .. }, None) => "a login".to_owned(),
+            _ => "a logout".to_owned(),
         }
     }
 
     /// The lines of configuration that would trust the sender, if it was legitimate.
     #[must_use]
     pub fn remedy(&self) -> String {
-        let mut lines = format!("[senders.{}]", self.event.server);
+        let mut lines = format!("[senders.{}]", self.server);
         let unit = self.why != Distrust::User;
         let user = self.why != Distrust::Unit && self.why != Distrust::NoUnit;
         if let Some(uid) = self.sender.uid.filter(|_| user) {
@@ -76,40 +79,75 @@ pub enum Senders {
     Any,
 }
 
-/// Takes in the entry that `reader` stands on.
-///
-/// # Errors
-/// When the journal can't be read.
-pub fn take(
-    reader: &mut Reader,
-    recogniser: &Recogniser,
+/// Takes in entries, one after the other.
+#[derive(Debug)]
+pub struct Taker {
+    recogniser: Arc<Recogniser>,
+    correlator: Correlator,
     senders: Senders,
-) -> Result<Intake, JournalError> {
-    let Some(identifier) = reader.identifier()? else {
-        return Ok(Intake::Nothing);
-    };
-    let Some(message) = reader.message()? else {
-        return Ok(Intake::Nothing);
-    };
-    let Some(verdict) = recogniser.recognise(&identifier, &message) else {
-        return Ok(Intake::Nothing);
-    };
-    if !reader.is_unambiguous()? {
-        return Ok(Intake::Nothing);
+}
+
+impl Taker {
+    /// A taker that has seen nothing.
+    #[must_use]
+    pub fn new(recogniser: Arc<Recogniser>, senders: Senders, unknown: Unknown) -> Self {
+        Taker {
+            recogniser,
+            correlator: Correlator::new(unknown),
+            senders,
+        }
     }
-    let event = Event {
-        time: reader.time()?,
-        server: verdict.server.name.clone(),
-        kind: verdict.kind,
-    };
-    if senders == Senders::Any {
-        return Ok(Intake::Event(event));
+
+    /// Takes in the entry that `reader` stands on.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn take(&mut self, reader: &mut Reader) -> Result<Intake, JournalError> {
+        let Some(identifier) = reader.identifier()? else {
+            return Ok(Intake::Nothing);
+        };
+        let Some(message) = reader.message()? else {
+            return Ok(Intake::Nothing);
+        };
+        let Some(verdict) = self.recogniser.recognise(&identifier, &message) else {
+            return Ok(Intake::Nothing);
+        };
+        if !reader.is_unambiguous()? {
+            return Ok(Intake::Nothing);
+        }
+        let (server, meaning) = (verdict.server, verdict.meaning);
+        let sender = reader.sender()?;
+        if self.senders == Senders::Trusted
+            && let Err(why) = server.trust.check(&sender)
+        {
+            // Other lines list nobody and name nobody: there is nothing to report.
+            let is_event = matches!(meaning, Meaning::Login { .. } | Meaning::Logout { .. });
+            let server = server.name.clone();
+            return Ok(if is_event {
+                Intake::Refused(Refused {
+                    server,
+                    meaning,
+                    sender,
+                    why,
+                })
+            } else {
+                Intake::Nothing
+            });
+        }
+        let time = reader.time()?;
+        let kind = self.correlator.tie(server, meaning, &sender, time);
+        Ok(kind.map_or(Intake::Nothing, |kind| {
+            Intake::Event(Event {
+                time,
+                server: server.name.clone(),
+                kind,
+            })
+        }))
     }
-    let sender = reader.sender()?;
-    match verdict.server.trust.check(&sender) {
-        Ok(()) => Ok(Intake::Event(event)),
-        // A start lists nobody and names nobody: there is nothing to report.
-        Err(_) if event.kind == EventKind::Start => Ok(Intake::Nothing),
-        Err(why) => Ok(Intake::Refused(Refused { event, sender, why })),
+
+    /// Whether lines before the first that matters may be needed to understand it.
+    #[must_use]
+    pub fn ties_lines(&self) -> bool {
+        self.recogniser.ties_lines()
     }
 }

@@ -217,7 +217,16 @@ impl Reader {
         Ok(Sender {
             uid: self.text("_UID")?.and_then(|uid| uid.parse().ok()),
             unit: self.text("_SYSTEMD_UNIT")?,
+            pid: self.text("_PID")?.and_then(|pid| pid.parse().ok()),
         })
+    }
+
+    /// Whether the reader stands on this entry.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn is_at(&self, position: &Position) -> Result<bool, JournalError> {
+        Ok(self.journal.test_cursor(position.cursor.as_str())?)
     }
 
     /// Whether the entry has one message and one identifier. A sender can write several, of which

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +19,7 @@ use crate::networks::Networks;
 use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
-use crate::store::{Kept, MapRecord, Opened, Store, StoreError};
+use crate::store::{InForce, Kept, Opened, Store, StoreError};
 use crate::whitelist::{Rules, Whitelist};
 
 /// Where the state is if the configuration can't say.
@@ -60,7 +61,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
             return Ok(ExitCode::SUCCESS);
         };
         let now = Timestamp::now();
-        let map = map_in_force(settings.as_ref(), kept.map.as_ref(), &state_directory)?;
+        let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
         let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept, now));
         whitelist.clock_set(now);
         for (client, listing) in whitelist.expire(now) {
@@ -76,7 +77,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
                 }
                 Err(error) if args.now => return Err(error.into()),
                 Err(error) => {
-                    let retry = std::time::Duration::from_secs(5);
+                    let retry = Duration::from_secs(5);
                     diagnostics::publication_failed(&error, retry, true);
                     next = now.checked_add(RETRY).ok();
                 }
@@ -113,12 +114,21 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
 
 /// The whitelist as the service left it. Nobody hears of logouts any more: sessions end now.
 fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist {
-    let seconds = |duration: std::time::Duration| {
-        SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+    // Of what the configuration says and what was in force, the shorter counts: a client was
+    // promised no more than the one, and is owed no more than the other.
+    let shorter = |of_settings: fn(&Settings) -> Duration, of_kept: fn(&InForce) -> Duration| {
+        let known = settings.map(of_settings).into_iter();
+        known
+            .chain(kept.in_force.as_ref().map(of_kept))
+            .min()
+            .unwrap_or_default()
     };
+    let grace = shorter(|s| s.grace, |k| k.grace);
+    let max_session = shorter(|s| s.max_session, |k| k.max_session);
+    let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     let rules = Rules {
-        grace: settings.map_or(SignedDuration::from_mins(30), |s| seconds(s.grace)),
-        max_session: settings.map_or(SignedDuration::from_hours(24), |s| seconds(s.max_session)),
+        grace: signed(grace),
+        max_session: signed(max_session),
         limits: Limits {
             clients: usize::MAX,
             clients_per_user: usize::MAX,
@@ -135,7 +145,7 @@ fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist
 /// The map that the configuration names; if it can't, the one that was published last.
 fn map_in_force(
     settings: Option<&Settings>,
-    last: Option<&MapRecord>,
+    last: Option<&InForce>,
     state_directory: &Path,
 ) -> Result<AccessMap, CommandError> {
     let programs = Programs::installed();

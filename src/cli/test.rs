@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -15,10 +16,10 @@ use crate::client::Client;
 use crate::config;
 use crate::daemon;
 use crate::diagnostics::{count, local_time, printable};
-use crate::event::{EventKind, SessionKey};
-use crate::intake::{self, Intake, Senders};
+use crate::event::{Event, EventKind, SessionKey};
+use crate::intake::{Intake, Senders, Taker};
 use crate::journal::{Reader, Source};
-use crate::servers::LONGEST_MESSAGE;
+use crate::servers::{LONGEST_MESSAGE, Meaning, Unknown};
 
 /// Which journal, and what of it is shown.
 #[derive(Debug, Args)]
@@ -69,6 +70,25 @@ struct Line {
     waits: bool,
 }
 
+impl Line {
+    fn of(
+        self,
+        server: &str,
+        client: Option<Client>,
+        user: &Option<String>,
+        session: &Option<String>,
+    ) -> Self {
+        let (server, user, session) = (server.to_owned(), user.clone(), session.clone());
+        Line {
+            server,
+            client,
+            user,
+            session,
+            ..self
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Summary {
     entries: usize,
@@ -89,7 +109,7 @@ pub fn run(
     if !args.server.is_empty() {
         settings.servers.clone_from(&args.server);
     }
-    let recogniser = daemon::recogniser(&settings)?;
+    let recogniser = Arc::new(daemon::recogniser(&settings)?);
     let source = match (&args.directory, &args.namespace) {
         (Some(directory), _) => Source::Directory(directory.clone()),
         (None, Some(namespace)) => Source::Namespace(namespace.clone()),
@@ -107,6 +127,7 @@ pub fn run(
         Some(since) => reader.seek_time(since)?,
         None => reader.seek_head()?,
     }
+    let mut taker = Taker::new(recogniser.clone(), senders, Unknown::Drop);
     let mut summary = Summary::default();
     let mut story = Story::default();
     while reader.next()? {
@@ -115,7 +136,7 @@ pub fn run(
             break;
         }
         summary.entries += 1;
-        let intake = intake::take(&mut reader, &recogniser, senders)?;
+        let intake = taker.take(&mut reader)?;
         let identifier = reader.identifier()?.unwrap_or_default();
         let message = reader.message()?.unwrap_or_default();
         let server = recogniser
@@ -212,83 +233,92 @@ const LINES: usize = 10_000;
 
 impl Story {
     fn tell(&mut self, intake: &Intake, line: Option<Line>) {
-        let (event, trusted) = match intake {
-            Intake::Event(event) => (event, true),
-            Intake::Refused(refused) => (&refused.event, false),
-            Intake::Nothing => {
-                self.lines.extend(line);
-                return;
-            }
-        };
-        let key = |session: &Option<String>| {
-            let id = session.clone().filter(|_| trusted)?;
-            Some(SessionKey {
-                server: event.server.clone(),
-                id,
-            })
-        };
-        let told = |line: Line,
-                    client: Option<Client>,
-                    user: &Option<String>,
-                    session: &Option<String>| {
-            let (user, session, server) = (user.clone(), session.clone(), event.server.to_string());
-            Line {
-                client,
-                user,
-                server,
-                session,
-                ..line
-            }
-        };
-        match (&event.kind, line) {
-            (
+        if let Intake::Event(Event {
+            server,
+            kind: EventKind::Start,
+            ..
+        }) = intake
+        {
+            self.sessions.retain(|key, _| key.server != *server);
+        }
+        let Some(line) = line else { return };
+        let line = match intake {
+            Intake::Nothing => line,
+            Intake::Refused(refused) => match &refused.meaning {
+                Meaning::Login {
+                    client,
+                    user,
+                    session,
+                }
+                | Meaning::Logout {
+                    client,
+                    user,
+                    session,
+                } => line.of(&refused.server, *client, user, session),
+                _ => line,
+            },
+            Intake::Event(Event { server, kind, .. }) => match kind {
                 EventKind::Login {
                     client,
                     user,
                     session,
-                },
-                Some(line),
-            ) => {
-                if let Some(key) = key(session) {
-                    let waiting = self.lines.iter_mut().find(|line| {
-                        line.waits && line.session == *session && line.server == *event.server
-                    });
-                    if let Some(logout) = waiting {
-                        logout.client = Some(*client);
-                        logout.user.clone_from(user);
-                        logout.waits = false;
-                    } else {
-                        self.sessions.insert(key, (*client, user.clone()));
-                    }
+                } => {
+                    self.open(server, *client, user, session);
+                    line.of(server, Some(*client), user, session)
                 }
-                self.lines
-                    .push_back(told(line, Some(*client), user, session));
-            }
-            (
                 EventKind::Logout {
                     client,
                     user,
                     session,
-                },
-                Some(line),
-            ) => {
-                let line = told(line, *client, user, session);
-                let login = key(session).map(|key| self.sessions.remove(&key));
-                self.lines.push_back(match login {
-                    Some(Some((client, user))) => Line {
-                        client: Some(client),
-                        user,
-                        ..line
-                    },
-                    Some(None) if client.is_none() => Line {
-                        waits: true,
-                        ..line
-                    },
-                    _ => line,
-                });
-            }
-            (EventKind::Start, _) => self.sessions.retain(|key, _| key.server != event.server),
-            (_, None) => {}
+                } => self.close(server, line.of(server, *client, user, session)),
+                EventKind::Start => line,
+            },
+        };
+        self.lines.push_back(line);
+    }
+
+    fn open(
+        &mut self,
+        server: &Arc<str>,
+        client: Client,
+        user: &Option<String>,
+        session: &Option<String>,
+    ) {
+        let Some(id) = session else { return };
+        let waiting = self.lines.iter_mut().find(|line| {
+            line.waits && line.session.as_ref() == Some(id) && line.server == **server
+        });
+        if let Some(logout) = waiting {
+            logout.client = Some(client);
+            logout.user.clone_from(user);
+            logout.waits = false;
+        } else {
+            let key = SessionKey {
+                server: server.clone(),
+                id: id.clone(),
+            };
+            self.sessions.insert(key, (client, user.clone()));
+        }
+    }
+
+    /// The line of a logout, with what its login told.
+    fn close(&mut self, server: &Arc<str>, line: Line) -> Line {
+        let Some(id) = line.session.clone() else {
+            return line;
+        };
+        match self.sessions.remove(&SessionKey {
+            server: server.clone(),
+            id,
+        }) {
+            Some((client, user)) => Line {
+                client: Some(client),
+                user,
+                ..line
+            },
+            None => Line {
+                waits: line.client.is_none(),
+                ..line
+            },
         }
     }
 
@@ -368,7 +398,7 @@ fn missed(message: &str) -> Option<String> {
         (bare.contains('.') || bare.matches(':').count() > 1) && bare.parse::<IpAddr>().is_ok()
     };
     message
-        .split(|c: char| !(c.is_ascii_hexdigit() || c == ':' || c == '.'))
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == ':' || c == '.'))
         .any(is_address)
         .then(|| "holds an address, and no pattern takes it".to_owned())
 }

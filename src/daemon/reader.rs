@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::intake::{self, Intake, Senders};
+use crate::intake::{Intake, Senders, Taker};
 use crate::journal::{JournalError, Position, Reader, Resumed, Source};
-use crate::servers::Recogniser;
+use crate::servers::{CONNECT_LIFETIME, Recogniser, Unknown};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
 const BATCH: usize = 4096;
@@ -74,9 +74,11 @@ pub fn start(
     thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || {
+            let taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn);
             let mut thread = Thread {
                 source,
                 recogniser,
+                taker,
                 begin,
                 beat,
                 sender,
@@ -102,6 +104,7 @@ pub fn start(
 struct Thread {
     source: Source,
     recogniser: Arc<Recogniser>,
+    taker: Taker,
     begin: Begin,
     beat: Duration,
     sender: mpsc::Sender<FromReader>,
@@ -133,6 +136,9 @@ impl Thread {
     /// Opens the journal and reads it until there is trouble.
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
         let mut reader = Reader::open(&self.source, self.recogniser.identifiers())?;
+        let recogniser = self.recogniser.clone();
+        self.taker = Taker::new(recogniser, Senders::Trusted, Unknown::PassOn);
+        self.look_back(&mut reader)?;
         match &self.begin {
             Begin::At(time) => reader.seek_time(*time)?,
             Begin::Behind(position, oldest) => {
@@ -162,6 +168,37 @@ impl Thread {
                 reader.wait(self.beat.saturating_sub(silent).max(SHORTEST_WAIT))?;
             }
         }
+    }
+
+    /// Reads what came shortly before the place where reading begins, for what it tells of the
+    /// lines that follow. Its events have been told already.
+    fn look_back(&mut self, reader: &mut Reader) -> Result<(), JournalError> {
+        let (begin, place) = match &self.begin {
+            Begin::At(time) => (*time, None),
+            Begin::Behind(position, _) => (position.time, Some(position.clone())),
+        };
+        if !self.taker.ties_lines() {
+            return Ok(());
+        }
+        reader.seek_time(
+            begin
+                .checked_sub(CONNECT_LIFETIME)
+                .unwrap_or(Timestamp::MIN),
+        )?;
+        while reader.next()? {
+            let time = reader.time()?;
+            if time > begin || (place.is_none() && time == begin) {
+                break;
+            }
+            // What can't be read tells nothing.
+            let _ = self.taker.take(reader);
+            if let Some(place) = &place
+                && reader.is_at(place)?
+            {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reads to the end, or for a batch. True at the end.
@@ -194,11 +231,15 @@ impl Thread {
         Ok(at_end)
     }
 
-    fn read_entry(&self, reader: &mut Reader, skip: bool) -> Result<Option<Intake>, JournalError> {
+    fn read_entry(
+        &mut self,
+        reader: &mut Reader,
+        skip: bool,
+    ) -> Result<Option<Intake>, JournalError> {
         if !reader.next()? {
             return Ok(None);
         }
-        match intake::take(reader, &self.recogniser, Senders::Trusted) {
+        match self.taker.take(reader) {
             Err(_) if skip => Ok(Some(Intake::Nothing)),
             taken => taken.map(Some),
         }

@@ -20,7 +20,7 @@ use crate::event::{Event, EventKind};
 use crate::intake::Intake;
 use crate::journal::{Position, Source};
 use crate::postfix::access_map::{AccessMap, PublishError, Published};
-use crate::store::{Kept, MapRecord, Opened, Store, StoreError};
+use crate::store::{InForce, Kept, Opened, Store, StoreError};
 use crate::whitelist::{Delta, Outcome, Refusal, Whitelist};
 
 /// A place in the journal that is further ahead of the clock than this is not believed.
@@ -31,6 +31,8 @@ const BEAT: Duration = Duration::from_secs(60);
 const POSITION_AGE: Duration = Duration::from_secs(60);
 /// The longest pause until the store is opened again after it could not be written.
 const STORE_RETRY: Duration = Duration::from_secs(15);
+/// How often the store is written while the journal is caught up with: what is lost is read again.
+const CATCHING_UP: Duration = Duration::from_secs(5);
 /// How often systemd is told how we are, at most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stopping service waits for a publication that is under way.
@@ -251,7 +253,7 @@ impl Service {
             clients,
             sessions,
             position,
-            map,
+            in_force,
         } = kept;
         let oldest = earlier(earlier(now, plan.rules.max_session), plan.rules.grace);
         let one_grace = earlier(now, plan.rules.grace);
@@ -297,7 +299,7 @@ impl Service {
             plan,
         };
         service.take_warnings();
-        service.withdraw_former_maps(map);
+        service.withdraw_former_map(in_force);
         // A clock that was set while the service was away must lend nobody time.
         service.whitelist.clock_set(now);
         service.refuse_by_rules();
@@ -495,9 +497,17 @@ impl Service {
 
     /// Commits what has changed; and the place in the journal, if something has or it is old.
     fn commit(&mut self) {
+        let age = self.position_committed.elapsed();
+        if self.caught_up || age >= CATCHING_UP {
+            self.commit_now(age >= POSITION_AGE);
+        }
+    }
+
+    /// Commits what has changed, and the place in the journal with it or, if `always`, alone.
+    fn commit_now(&mut self, always: bool) {
         let Some(store) = &self.store else { return };
         let delta = self.whitelist.take_delta();
-        if delta.is_empty() && self.position_committed.elapsed() < POSITION_AGE {
+        if delta.is_empty() && !always {
             return;
         }
         match store.commit(&delta, self.position.as_ref()) {
@@ -539,7 +549,7 @@ impl Service {
         let written = Store::open(&path).and_then(|Opened { store, kept, .. }| {
             let delta = difference(&kept, &self.whitelist);
             store.commit(&delta, self.position.as_ref())?;
-            store.set_map(&record(&self.plan.map))?;
+            store.set_in_force(&in_force(&self.plan))?;
             Ok(store)
         });
         match written {
@@ -643,7 +653,7 @@ impl Service {
     }
 
     /// A map that the service published before and does not any more must list nobody for ever.
-    fn withdraw_former_maps(&mut self, former: Option<MapRecord>) {
+    fn withdraw_former_map(&mut self, former: Option<InForce>) {
         let map = &self.plan.map;
         if let Some(former) = former
             && (former.path != map.path || former.kind != map.kind)
@@ -656,7 +666,7 @@ impl Service {
             }));
         }
         if let Some(store) = &self.store
-            && let Err(error) = store.set_map(&record(&self.plan.map))
+            && let Err(error) = store.set_in_force(&in_force(&self.plan))
         {
             self.store_failed(&error);
         }
@@ -681,7 +691,7 @@ impl Service {
     }
 
     fn take(&mut self, plan: Plan) -> Begin {
-        let former = record(&self.plan.map);
+        let former = in_force(&self.plan);
         let same_map = plan.map == self.plan.map;
         let same_source = plan.source == self.plan.source;
         self.plan = plan;
@@ -689,7 +699,7 @@ impl Service {
         self.take_warnings();
         self.schedule
             .change(self.plan.settings.map.debounce, !same_map);
-        self.withdraw_former_maps(Some(former));
+        self.withdraw_former_map(Some(former));
         self.other_types_withdrawn &= same_map;
         self.refuse_by_rules();
         let now = Timestamp::now();
@@ -821,8 +831,7 @@ impl Service {
 
     async fn stop(mut self, done: &mut mpsc::UnboundedReceiver<Done>) {
         supervisor::stopping();
-        self.position_committed = Instant::now() - POSITION_AGE;
-        self.commit();
+        self.commit_now(true);
         if self.schedule.is_under_way() {
             // Its outcome no longer matters to us; that it is whole does, and it always is.
             let _ = tokio::time::timeout(LAST_PUBLICATION, done.recv()).await;
@@ -831,11 +840,14 @@ impl Service {
     }
 }
 
-fn record(map: &AccessMap) -> MapRecord {
-    MapRecord {
+fn in_force(plan: &Plan) -> InForce {
+    let Plan { map, settings, .. } = plan;
+    InForce {
         path: map.path.clone(),
         kind: map.kind,
         value: map.value.clone(),
+        grace: settings.grace,
+        max_session: settings.max_session,
     }
 }
 

@@ -188,7 +188,7 @@ pub fn more_refused_by_limits(more: u64) {
 
 /// An entry looks like a server's, and is not by one of its senders.
 pub fn entry_refused(refused: &Refused) {
-    let server = &*refused.event.server;
+    let server = &*refused.server;
     let client = refused.client().map(|c| c.to_string()).unwrap_or_default();
     let what = refused.what();
     warn!(
@@ -204,10 +204,10 @@ pub fn entry_refused(refused: &Refused) {
 /// Refused entries of one sender that were not reported one by one.
 pub fn more_entries_refused(more: u64, refused: &Refused) {
     warn!(
-        MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.event.server;
+        MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.server;
         "refused {} more that look like {}'s, written by {}",
         count(usize::try_from(more).unwrap_or(usize::MAX), "entry"),
-        refused.event.server, refused.sender
+        refused.server, refused.sender
     );
 }
 

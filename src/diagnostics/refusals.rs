@@ -37,7 +37,14 @@ impl Refusals {
     /// Reports an entry by an untrusted sender.
     pub fn entry(&mut self, refused: &Refused, now: Timestamp) {
         self.total += 1;
-        let mut key = (refused.event.server.to_string(), refused.sender.clone());
+        // Not by the pid: each line of a flood can have another.
+        let mut key = (
+            refused.server.to_string(),
+            Sender {
+                pid: None,
+                ..refused.sender.clone()
+            },
+        );
         if !self.senders.contains_key(&key) && self.senders.len() >= SENDERS {
             key.1 = Sender::default();
         }
@@ -116,23 +123,19 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, EventKind};
-    use crate::servers::Distrust;
+    use crate::servers::{Distrust, Meaning};
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    static COUNTER: AtomicU32 = AtomicU32::new(1);
 
     fn refused(uid: u32) -> Refused {
         Refused {
-            event: Event {
-                time: Timestamp::UNIX_EPOCH,
-                server: "dovecot".into(),
-                kind: EventKind::Login {
-                    client: "203.0.113.9".parse().unwrap(),
-                    user: None,
-                    session: None,
-                },
-            },
+            server: "dovecot".into(),
+            meaning: Meaning::Failure,
             sender: Sender {
                 uid: Some(uid),
                 unit: None,
+                pid: Some(COUNTER.fetch_add(1, Relaxed)),
             },
             why: Distrust::User,
         }

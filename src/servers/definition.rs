@@ -23,12 +23,20 @@ pub struct Definition {
     pub users: Vec<String>,
     /// The units that write its entries; `*` in a name stands for any text.
     pub units: Vec<String>,
+    /// What tells a client's address before its login, where the login does not.
+    pub connect: Vec<Pattern>,
     /// What a login looks like.
     pub login: Vec<Pattern>,
+    /// What ends the hope for a login after a connect.
+    pub failure: Vec<Pattern>,
     /// What the end of a session looks like.
     pub logout: Vec<Pattern>,
     /// What the start of the server looks like.
     pub start: Vec<Pattern>,
+    /// Whether lines are tied by the pid of their sender, as they name no session.
+    pub sessions_by_pid: bool,
+    /// Whether the unit's name tells the client, where no line does.
+    pub client_of_unit: bool,
     /// Messages, and what each must yield.
     pub examples: Vec<Example>,
 }
@@ -43,9 +51,16 @@ pub struct Example {
     pub login: Option<ExampleEvent>,
     /// The logout that it is.
     pub logout: Option<ExampleEvent>,
+    /// The client that connects; a login without an address may follow.
+    pub connect: Option<String>,
+    /// Whether it ends the hope for a login.
+    #[serde(default)]
+    pub failure: bool,
     /// Whether it is the server's start.
     #[serde(default)]
     pub start: bool,
+    /// The identifier, where the definition has several and it matters.
+    pub identifier: Option<String>,
 }
 
 /// What an example's event holds.
@@ -78,6 +93,13 @@ struct DefinitionText {
     senders: Spanned<SendersText>,
     #[serde(default)]
     parts: BTreeMap<String, String>,
+    sessions: Option<SessionsText>,
+    #[serde(default)]
+    client_of_unit: bool,
+    #[serde(default)]
+    connect: Vec<PatternText>,
+    #[serde(default)]
+    failure: Vec<PatternText>,
     #[serde(default)]
     login: Vec<PatternText>,
     #[serde(default)]
@@ -93,6 +115,13 @@ struct DefinitionText {
 struct SendersText {
     users: Vec<String>,
     units: Vec<String>,
+}
+
+/// How lines are tied where they name no session.
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum SessionsText {
+    Pid,
 }
 
 #[derive(Deserialize)]
@@ -164,15 +193,24 @@ impl Definition {
                 .collect::<Result<Vec<_>, _>>()
         };
         let login = compile_all(&read.login)?;
-        for (pattern, compiled) in read.login.iter().zip(&login) {
+        let connect = compile_all(&read.connect)?;
+        let told_elsewhere = !connect.is_empty() || read.client_of_unit;
+        let needs_client = (read.login.iter().zip(&login).filter(|_| !told_elsewhere))
+            .chain(read.connect.iter().zip(&connect));
+        for (pattern, compiled) in needs_client {
             if !compiled.yields_client() {
                 return Err(fault(
                     pattern.pattern.span(),
-                    "a login's pattern must say where the client's address is: write {client}",
+                    "the pattern must say where the client's address is: write {client}; or a \
+                     [[connect]] must, whose line comes before the login's",
                 ));
             }
         }
         Ok(Definition {
+            connect,
+            failure: compile_all(&read.failure)?,
+            sessions_by_pid: read.sessions == Some(SessionsText::Pid),
+            client_of_unit: read.client_of_unit,
             logout: compile_all(&read.logout)?,
             start: compile_all(&read.start)?,
             login,

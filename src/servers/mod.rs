@@ -4,13 +4,15 @@
 //! examples. This room recognises; it reads no journal, keeps no whitelist and decides on no
 //! relaying.
 
+mod correlator;
 mod definition;
 mod load;
 mod pattern;
 mod recogniser;
 mod sender;
 
+pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
 pub use load::{BUILT_IN, DefinitionError, load};
-pub use recogniser::{LONGEST_MESSAGE, Recogniser, Server, Verdict, check_examples};
+pub use recogniser::{LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples};
 pub use sender::{Distrust, Sender, Trust};

@@ -17,6 +17,9 @@ const USER: &str = "(?<user>.*)";
 /// What `{session}` stands for.
 const SESSION: &str = r"(?<session>[^<>\s]{1,128})";
 
+/// What `{port}` stands for.
+const PORT: &str = "(?<port>[0-9]{1,5})";
+
 /// How large a compiled expression may become, in bytes; it bounds what a definition can cost.
 const SIZE_LIMIT: usize = 1 << 20;
 
@@ -34,7 +37,8 @@ pub struct Found {
     pub client: Option<Client>,
     /// The user's name, as printed; invalid UTF-8 replaced.
     pub user: Option<String>,
-    /// The session's id.
+    /// The session's id: what the line calls it; or the client's address and port, which are
+    /// nobody else's as long as the session is open.
     pub session: Option<String>,
 }
 
@@ -91,14 +95,16 @@ impl Pattern {
         {
             return None;
         }
-        let client = match captures.name("client") {
+        let client: Option<Client> = match captures.name("client") {
             Some(found) => Some(std::str::from_utf8(found.as_bytes()).ok()?.parse().ok()?),
             None => None,
         };
+        let port = || Some((client?, text(&captures, "port")?));
+        let endpoint = || port().map(|(client, port)| client.with_port(&port));
         Some(Found {
             client,
             user: text(&captures, "user"),
-            session: text(&captures, "session"),
+            session: text(&captures, "session").or_else(endpoint),
         })
     }
 }
@@ -141,12 +147,13 @@ fn expand(
             ("client", _) => expanded.push_str(CLIENT),
             ("user", _) => expanded.push_str(USER),
             ("session", _) => expanded.push_str(SESSION),
+            ("port", _) => expanded.push_str(PORT),
             (_, Some(_)) if depth > 8 => return Err(PatternError::Nesting(name.to_owned())),
             (_, Some(part)) => expanded.push_str(&expand(part, parts, depth + 1)?),
             (_, None) => {
                 return Err(PatternError::Placeholder {
                     name: name.to_owned(),
-                    known: ["client", "user", "session"]
+                    known: ["client", "user", "session", "port"]
                         .into_iter()
                         .chain(parts.keys().map(String::as_str))
                         .collect::<Vec<_>>()
@@ -200,7 +207,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "unknown placeholder {clinet}: known are client, user, session, word"
+            "unknown placeholder {clinet}: known are client, user, session, port, word"
         );
         assert!(matches!(
             compile("{a}", &[("a", "{b}"), ("b", "{a}")]),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::definition::{Definition, Example, ExampleEvent};
 use super::pattern::{Found, Pattern};
 use super::sender::Trust;
+use crate::client::Client;
 use crate::config::Senders;
-use crate::event::EventKind;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
 /// is longer than this is not what it seems.
@@ -23,9 +23,45 @@ pub struct Server {
     pub name: Arc<str>,
     /// Who may write its entries.
     pub trust: Trust,
+    pub(super) sessions_by_pid: bool,
+    pub(super) client_of_unit: bool,
+    connect: Vec<Pattern>,
     login: Vec<Pattern>,
+    failure: Vec<Pattern>,
     logout: Vec<Pattern>,
     start: Vec<Pattern>,
+}
+
+/// What one message means; several may be needed for an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// A client has connected; it has proved nothing yet.
+    Connect {
+        /// Where from.
+        client: Client,
+    },
+    /// A client has proved itself.
+    Login {
+        /// Where from, if the message says so.
+        client: Option<Client>,
+        /// As whom.
+        user: Option<String>,
+        /// In which session, if the message names it.
+        session: Option<String>,
+    },
+    /// A connection will come to no login.
+    Failure,
+    /// A session has ended.
+    Logout {
+        /// Where from, if the message says so.
+        client: Option<Client>,
+        /// Whose, if the message says so.
+        user: Option<String>,
+        /// Which, if the message names it.
+        session: Option<String>,
+    },
+    /// The server has started.
+    Start,
 }
 
 /// What a message means, if its sender is to be believed.
@@ -34,7 +70,7 @@ pub struct Verdict<'a> {
     /// The server whose definition took it.
     pub server: &'a Server,
     /// What it means.
-    pub kind: EventKind,
+    pub meaning: Meaning,
 }
 
 /// Compiled definitions of all servers that are on.
@@ -75,6 +111,10 @@ impl Recogniser {
             servers.push(Server {
                 name: definition.name.into(),
                 trust,
+                sessions_by_pid: definition.sessions_by_pid,
+                client_of_unit: definition.client_of_unit,
+                connect: definition.connect,
+                failure: definition.failure,
                 login: definition.login,
                 logout: definition.logout,
                 start: definition.start,
@@ -94,6 +134,12 @@ impl Recogniser {
     /// The names of the servers that are on, in the order of the configuration.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<str>> {
         self.servers.iter().map(|s| &s.name)
+    }
+
+    /// Whether any server's lines have to be tied together.
+    #[must_use]
+    pub fn ties_lines(&self) -> bool {
+        self.servers.iter().any(Server::ties_lines)
     }
 
     /// The names of the servers that write under `identifier`.
@@ -116,27 +162,35 @@ impl Recogniser {
             .find_map(|server| {
                 Some(Verdict {
                     server,
-                    kind: server.recognise(message)?,
+                    meaning: server.recognise(message)?,
                 })
             })
     }
 }
 
 impl Server {
-    fn recognise(&self, message: &[u8]) -> Option<EventKind> {
+    fn recognise(&self, message: &[u8]) -> Option<Meaning> {
         let first = |patterns: &[Pattern]| patterns.iter().find_map(|p| p.find(message));
-        if is_plain_text(message)
-            && let Some(Found {
-                client: Some(client),
-                user,
-                session,
-            }) = first(&self.login)
-        {
-            return Some(EventKind::Login {
+        if is_plain_text(message) {
+            if let Some(Found {
                 client,
                 user,
                 session,
-            });
+            }) = first(&self.login)
+            {
+                return Some(Meaning::Login {
+                    client,
+                    user,
+                    session,
+                });
+            }
+            if let Some(Found {
+                client: Some(client),
+                ..
+            }) = first(&self.connect)
+            {
+                return Some(Meaning::Connect { client });
+            }
         }
         // A server's own prefix of a session's last line may hold the user's name unfiltered. It
         // ends a session that the server itself has named, so any bytes will do.
@@ -146,13 +200,28 @@ impl Server {
             session,
         }) = first(&self.logout)
         {
-            return Some(EventKind::Logout {
+            return Some(Meaning::Logout {
                 client,
                 user,
                 session,
             });
         }
-        first(&self.start).map(|_| EventKind::Start)
+        if first(&self.failure).is_some() {
+            return Some(Meaning::Failure);
+        }
+        first(&self.start).map(|_| Meaning::Start)
+    }
+
+    /// Whether a line of this server may need another to tell an event.
+    #[must_use]
+    pub fn ties_lines(&self) -> bool {
+        self.sessions_by_pid || self.client_of_unit || !self.connect.is_empty()
+    }
+
+    /// Whether the ends of this server's sessions are known.
+    #[must_use]
+    pub fn tells_logouts(&self) -> bool {
+        !self.logout.is_empty()
     }
 }
 
@@ -173,11 +242,12 @@ pub fn check_examples(definition: Definition) -> Result<usize, String> {
     };
     let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
     for example in &examples {
-        let kind = recogniser
-            .recognise(&identifier, example.message.as_bytes())
-            .map(|v| v.kind);
-        if !example.is_met_by(kind.as_ref()) {
-            let yields = kind.map_or_else(|| "nothing".to_owned(), |k| format!("{k:?}"));
+        let identifier = example.identifier.as_ref().unwrap_or(&identifier);
+        let meaning = recogniser
+            .recognise(identifier, example.message.as_bytes())
+            .map(|v| v.meaning);
+        if !example.is_met_by(meaning.as_ref()) {
+            let yields = meaning.map_or_else(|| "nothing".to_owned(), |m| format!("{m:?}"));
             return Err(format!(
                 "{name}: an example does not hold: the message\n    {}\nyields {yields}",
                 example.message
@@ -188,38 +258,44 @@ pub fn check_examples(definition: Definition) -> Result<usize, String> {
 }
 
 impl Example {
-    fn is_met_by(&self, kind: Option<&EventKind>) -> bool {
-        match (&self.login, &self.logout, self.start, kind) {
-            (
-                Some(expected),
-                None,
-                false,
-                Some(EventKind::Login {
-                    client,
-                    user,
-                    session,
-                }),
-            ) => expected.is(Some(client.to_string()), user, session),
-            (
-                None,
-                Some(expected),
-                false,
-                Some(EventKind::Logout {
-                    client,
-                    user,
-                    session,
-                }),
-            ) => expected.is(client.map(|c| c.to_string()), user, session),
-            (None, None, true, Some(EventKind::Start)) => true,
-            (None, None, false, None) => true,
-            _ => false,
+    fn is_met_by(&self, meaning: Option<&Meaning>) -> bool {
+        let expected = [
+            self.login.is_some(),
+            self.logout.is_some(),
+            self.connect.is_some(),
+            self.failure,
+            self.start,
+        ];
+        match meaning {
+            None => expected == [false; 5],
+            Some(Meaning::Login {
+                client,
+                user,
+                session,
+            }) => self
+                .login
+                .as_ref()
+                .is_some_and(|event| event.is(*client, user, session)),
+            Some(Meaning::Logout {
+                client,
+                user,
+                session,
+            }) => self
+                .logout
+                .as_ref()
+                .is_some_and(|event| event.is(*client, user, session)),
+            Some(Meaning::Connect { client }) => self.connect == Some(client.to_string()),
+            Some(Meaning::Failure) => self.failure,
+            Some(Meaning::Start) => self.start,
         }
     }
 }
 
 impl ExampleEvent {
-    fn is(&self, client: Option<String>, user: &Option<String>, session: &Option<String>) -> bool {
-        self.client == client && self.user == *user && self.session == *session
+    fn is(&self, client: Option<Client>, user: &Option<String>, session: &Option<String>) -> bool {
+        self.client == client.map(|c| c.to_string())
+            && self.user == *user
+            && self.session == *session
     }
 }
 
@@ -288,8 +364,8 @@ mod tests {
         assert!(!is_login(&login(&[b'a'; LONGEST_MESSAGE])));
         let logout = b"imap(bad\xff\xfe\rutf)<308><FZBzVQNhG7bAAAIK>: Disconnected: Logged out";
         assert!(matches!(
-            recogniser.recognise("dovecot", logout).unwrap().kind,
-            EventKind::Logout { session: Some(s), .. } if s == "FZBzVQNhG7bAAAIK"
+            recogniser.recognise("dovecot", logout).unwrap().meaning,
+            Meaning::Logout { session: Some(s), .. } if s == "FZBzVQNhG7bAAAIK"
         ));
         assert!(recogniser.recognise("postfix", &login(b"alice")).is_none());
     }
@@ -318,6 +394,7 @@ mod tests {
             let sender = Sender {
                 uid: Some(uid),
                 unit: Some(unit.into()),
+                pid: None,
             };
             assert_eq!(trust.check(&sender).is_ok(), expected, "{uid} {unit}");
         }
@@ -341,9 +418,9 @@ mod tests {
     fn client_of(message: &str) -> Option<String> {
         match dovecot_shared()
             .recognise("dovecot", message.as_bytes())?
-            .kind
+            .meaning
         {
-            EventKind::Login { client, .. } => Some(client.to_string()),
+            Meaning::Login { client, .. } => client.map(|c| c.to_string()),
             _ => None,
         }
     }

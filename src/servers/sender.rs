@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::client::Client;
+
 /// The sender of an entry, from journald's trusted fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sender {
@@ -14,6 +16,25 @@ pub struct Sender {
     pub uid: Option<u32>,
     /// `_SYSTEMD_UNIT`; absent where the process had gone before journald looked.
     pub unit: Option<String>,
+    /// `_PID`. `SYSLOG_PID` is what the sender says of itself, and proves nothing.
+    pub pid: Option<u32>,
+}
+
+impl Sender {
+    /// The client in the name of the unit, if systemd itself has made the unit for a connection:
+    /// `NAME@N-LOCAL:PORT-REMOTE:PORT.service` (systemd.socket(5), `Accept=`).
+    #[must_use]
+    pub fn client_of_unit(&self) -> Option<Client> {
+        let (_, instance) = self
+            .unit
+            .as_ref()?
+            .strip_suffix(".service")?
+            .split_once('@')?;
+        let (_, remote) = instance.rsplit_once('-')?;
+        let (address, port) = remote.rsplit_once(':')?;
+        port.parse::<u16>().ok()?;
+        address.parse().ok()
+    }
 }
 
 impl fmt::Display for Sender {
@@ -123,6 +144,7 @@ mod tests {
         Sender {
             uid,
             unit: unit.map(str::to_owned),
+            pid: None,
         }
     }
 
@@ -174,6 +196,31 @@ mod tests {
                 expected,
                 "{uid:?} {unit:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_unit_made_for_a_connection_names_its_client() {
+        for (unit, client) in [
+            (
+                "popa3d-s@0-2001:db8::1:1110-2001:db8::10:52655.service",
+                Some("2001:db8::10"),
+            ),
+            (
+                "popa3d@1-192.0.2.1:1110-192.0.2.10:49259.service",
+                Some("192.0.2.10"),
+            ),
+            (
+                "popa3d@1-192.0.2.1:1110-192.0.2.10:49259-192.0.2.1.service",
+                None,
+            ),
+            ("popa3d@192.0.2.10.service", None),
+            ("popa3d@1-2.service", None),
+            ("popa3d.service", None),
+            ("run-u1-192.0.2.10:1.service", None),
+        ] {
+            let client = client.map(|c| c.parse().unwrap());
+            assert_eq!(sender(None, Some(unit)).client_of_unit(), client, "{unit}");
         }
     }
 

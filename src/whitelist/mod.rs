@@ -213,11 +213,17 @@ impl Whitelist {
         // What this login is good for: how long it counts, and whether it opens a session.
         let known = key.as_ref().and_then(|key| self.sessions.get(key));
         let (last, opens) = match known {
+            // Its end was written before it, or it is read again.
             Some(Session {
-                ended: Some(ended), ..
-            }) => (time.max(*ended), false),
-            Some(Session { ended: None, .. }) => (time, false),
-            None => {
+                ended: Some(ended),
+                client,
+                ..
+            }) if client.is_none() || time <= *ended => (time.max(*ended), false),
+            Some(Session {
+                ended: None, since, ..
+            }) if time <= *since => (time, false),
+            // A new session, or one under an id that is used anew (a pid).
+            _ => {
                 let ends = later(time, self.rules.max_session);
                 if key.is_none() || self.open_sessions >= self.rules.limits.sessions {
                     (time, false)
@@ -251,6 +257,9 @@ impl Whitelist {
             return Err(Refusal::TooManyClientsOfUser);
         }
 
+        if let Some(key) = key.as_ref().filter(|_| opens) {
+            self.end(key, time);
+        }
         self.deadline_of(client)
             .map(|deadline| self.deadlines.remove(&deadline));
         let listing = self.clients.entry(client).or_insert_with(|| Listing {
@@ -345,7 +354,8 @@ impl Whitelist {
 
     /// Ends an open session at `time`.
     fn end(&mut self, key: &SessionKey, time: Timestamp) {
-        let Some(mut session) = self.sessions.remove(key) else {
+        let open = self.sessions.get(key).filter(|s| s.ended.is_none());
+        let Some(mut session) = open.cloned() else {
             return;
         };
         let scheduled = later(session.since, self.rules.max_session);

@@ -171,6 +171,22 @@ fn the_end_of_a_session_may_be_written_before_its_login() {
 }
 
 #[test]
+fn an_id_that_is_used_anew_ends_the_session_before() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("77")));
+    apply(&mut whitelist, &login(100, 11, Some("77")));
+    assert_eq!(whitelist.open_sessions(), 1);
+    whitelist.expire(at(100 + GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.11"]);
+    apply(&mut whitelist, &logout(2000, "77"));
+    // A moment after its end, too.
+    apply(&mut whitelist, &login(2001, 12, Some("77")));
+    assert_eq!(whitelist.open_sessions(), 1);
+    whitelist.expire(at(2001 + GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.12"]);
+}
+
+#[test]
 fn applying_twice_changes_nothing() {
     let events = [
         login(0, 10, Some("a")),

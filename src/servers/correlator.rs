@@ -1,0 +1,408 @@
+//! Ties the lines of one connection together, where no single line tells all.
+//!
+//! Some servers write the address first and the success later; some tell the end of a session by
+//! nothing but the process that served it. Such lines are tied by the pid of their sender, which
+//! journald vouches for. A pid is reused: a new connect takes the place of the old, and what is
+//! older than [`CONNECT_LIFETIME`] ties nothing, so that nobody is lent another's address.
+//!
+//! Pure: it is told each line that a definition took, and the line's own time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::recogniser::{Meaning, Server};
+use super::sender::Sender;
+use crate::client::Client;
+use crate::event::EventKind;
+
+/// How long after its connect a login can come: servers give up on silent clients before.
+pub const CONNECT_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// How many connects may wait for their login; the oldest is forgotten first.
+const CONNECTS: usize = 10_000;
+/// How many sessions are remembered by the pid that serves them.
+const SESSIONS: usize = 100_000;
+/// How long it is remembered that a session has ended: two lines may tell of it.
+const END_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// A process of a server.
+type Process = (Arc<str>, u32);
+
+/// What to make of the end of a session whose login was not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// Pass it on: its login may have been seen by an earlier run of the service.
+    PassOn,
+    /// Drop it: there was no login.
+    Drop,
+}
+
+/// The memory of what was seen of connections that are not over.
+#[derive(Debug)]
+pub struct Correlator {
+    unknown: Unknown,
+    connects: HashMap<Process, (Client, Timestamp)>,
+    connected: VecDeque<(Timestamp, Process)>,
+    sessions: HashMap<Process, String>,
+    ended: VecDeque<(Timestamp, Arc<str>, String)>,
+}
+
+impl Correlator {
+    /// A correlator that has seen nothing.
+    #[must_use]
+    pub fn new(unknown: Unknown) -> Self {
+        Correlator {
+            unknown,
+            connects: HashMap::new(),
+            connected: VecDeque::new(),
+            sessions: HashMap::new(),
+            ended: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a line, and says what event it completes, if any.
+    pub fn tie(
+        &mut self,
+        server: &Server,
+        meaning: Meaning,
+        sender: &Sender,
+        time: Timestamp,
+    ) -> Option<EventKind> {
+        if !server.ties_lines() {
+            return plain(server, meaning);
+        }
+        self.forget(time);
+        let process = (server.name.clone(), sender.pid?);
+        match meaning {
+            Meaning::Connect { client } => {
+                self.connected.push_back((time, process.clone()));
+                // A new connection of a process is the end of its last one.
+                self.sessions.remove(&process);
+                self.connects.insert(process, (client, time));
+                None
+            }
+            Meaning::Failure => {
+                self.connects.remove(&process);
+                None
+            }
+            Meaning::Login {
+                client,
+                user,
+                session,
+            } => {
+                let connect = self.connects.remove(&process).map(|(client, _)| client);
+                let client = client.or(connect).or_else(|| {
+                    if server.client_of_unit {
+                        sender.client_of_unit()
+                    } else {
+                        None
+                    }
+                })?;
+                let session = self.open(server, process, session);
+                Some(EventKind::Login {
+                    client,
+                    user,
+                    session,
+                })
+            }
+            Meaning::Logout {
+                client,
+                user,
+                session,
+            } => {
+                let session = self.close(server, &process, session, time)?;
+                Some(EventKind::Logout {
+                    client,
+                    user,
+                    session: Some(session),
+                })
+            }
+            Meaning::Start => {
+                self.connects.retain(|(name, _), _| *name != server.name);
+                self.sessions.retain(|(name, _), _| *name != server.name);
+                Some(EventKind::Start)
+            }
+        }
+    }
+
+    /// The session of a login, remembered by its process.
+    fn open(
+        &mut self,
+        server: &Server,
+        process: Process,
+        session: Option<String>,
+    ) -> Option<String> {
+        if !server.tells_logouts() {
+            return None;
+        }
+        if !server.sessions_by_pid {
+            return session;
+        }
+        let session = session.unwrap_or_else(|| process.1.to_string());
+        if self.sessions.len() < SESSIONS {
+            self.sessions.insert(process, session.clone());
+        }
+        Some(session)
+    }
+
+    /// The session that has ended, if one has.
+    fn close(
+        &mut self,
+        server: &Server,
+        process: &Process,
+        session: Option<String>,
+        time: Timestamp,
+    ) -> Option<String> {
+        self.connects.remove(process);
+        if !server.sessions_by_pid {
+            return session;
+        }
+        let known = self.sessions.remove(process);
+        let session = match (session, known) {
+            (Some(session), known) => {
+                let told =
+                    |(_, name, id): &(_, Arc<str>, String)| *name == server.name && *id == session;
+                let is_known = known.as_ref() == Some(&session);
+                if !is_known && (self.unknown == Unknown::Drop || self.ended.iter().any(told)) {
+                    return None;
+                }
+                session
+            }
+            (None, Some(known)) => known,
+            (None, None) if self.unknown == Unknown::Drop => return None,
+            (None, None) => process.1.to_string(),
+        };
+        self.ended
+            .push_back((time, server.name.clone(), session.clone()));
+        Some(session)
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        let old = |time: Timestamp, lifetime| now.duration_since(time) > lifetime;
+        while self
+            .connected
+            .front()
+            .is_some_and(|(time, _)| old(*time, CONNECT_LIFETIME))
+            || self.connected.len() > CONNECTS
+        {
+            if let Some((time, process)) = self.connected.pop_front()
+                && self
+                    .connects
+                    .get(&process)
+                    .is_some_and(|(_, since)| *since <= time)
+            {
+                self.connects.remove(&process);
+            }
+        }
+        while self
+            .ended
+            .front()
+            .is_some_and(|(time, ..)| old(*time, END_LIFETIME))
+        {
+            self.ended.pop_front();
+        }
+    }
+}
+
+/// A server whose every line stands for itself.
+fn plain(server: &Server, meaning: Meaning) -> Option<EventKind> {
+    match meaning {
+        Meaning::Login {
+            client,
+            user,
+            session,
+        } => Some(EventKind::Login {
+            client: client?,
+            user,
+            // A session whose end nobody tells is none: it would stay open.
+            session: session.filter(|_| server.tells_logouts()),
+        }),
+        Meaning::Logout {
+            client,
+            user,
+            session,
+        } => Some(EventKind::Logout {
+            client,
+            user,
+            session,
+        }),
+        Meaning::Start => Some(EventKind::Start),
+        Meaning::Connect { .. } | Meaning::Failure => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::{Definition, Recogniser};
+    use std::collections::BTreeMap;
+
+    const POPA3D: &str = r#"name = "popa3d"
+description = "two lines a login"
+identifiers = ["popa3d"]
+sessions = "pid"
+client-of-unit = true
+senders = { users = ["*"], units = ["popa3d.service", "popa3d@*.service"] }
+[[connect]]
+pattern = 'Session from {client}$'
+[[login]]
+pattern = 'Authentication passed for {user}$'
+[[failure]]
+pattern = 'Authentication failed'
+[[logout]]
+pattern = 'Premature disconnect$'
+"#;
+
+    const CYRUS: &str = r#"name = "cyrus"
+description = "two ends a session"
+identifiers = ["imap"]
+sessions = "pid"
+senders = { users = ["cyrus"], units = ["cyrus.service"] }
+[[login]]
+pattern = 'login: \[{client}\] {user} SESSIONID=<{session}>$'
+[[logout]]
+pattern = 'USAGE '
+[[logout]]
+pattern = 'session ended: sessionid=<{session}>'
+"#;
+
+    struct Lines {
+        recogniser: Recogniser,
+        correlator: Correlator,
+        now: i64,
+    }
+
+    impl Lines {
+        fn new(definition: &str, unknown: Unknown) -> Self {
+            let definition = Definition::parse(definition).unwrap();
+            let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| Some(1));
+            Lines {
+                recogniser,
+                correlator: Correlator::new(unknown),
+                now: 0,
+            }
+        }
+
+        fn of(&mut self, pid: u32, unit: &str, message: &str) -> Option<EventKind> {
+            let identifier = self.recogniser.identifiers().next().unwrap().to_owned();
+            let verdict = self.recogniser.recognise(&identifier, message.as_bytes())?;
+            let sender = Sender {
+                uid: Some(1),
+                unit: Some(unit.to_owned()),
+                pid: Some(pid),
+            };
+            let time = Timestamp::from_second(1_800_000_000 + self.now).unwrap();
+            self.correlator
+                .tie(verdict.server, verdict.meaning, &sender, time)
+        }
+
+        fn says(&mut self, pid: u32, message: &str) -> Option<EventKind> {
+            self.of(pid, "popa3d.service", message)
+        }
+    }
+
+    fn login(client: &str, user: &str, session: &str) -> Option<EventKind> {
+        Some(EventKind::Login {
+            client: client.parse().unwrap(),
+            user: Some(user.to_owned()),
+            session: Some(session.to_owned()),
+        })
+    }
+
+    fn logout(session: &str) -> Option<EventKind> {
+        Some(EventKind::Logout {
+            client: None,
+            user: None,
+            session: Some(session.to_owned()),
+        })
+    }
+
+    #[test]
+    fn address_first_and_success_later_are_tied_by_the_pid() {
+        let mut lines = Lines::new(POPA3D, Unknown::Drop);
+        assert_eq!(lines.says(7, "Session from 192.0.2.10"), None);
+        assert_eq!(lines.says(8, "Session from 192.0.2.11"), None);
+        assert_eq!(
+            lines.says(8, "Authentication passed for bob"),
+            login("192.0.2.11", "bob", "8")
+        );
+        assert_eq!(
+            lines.says(7, "Authentication passed for al"),
+            login("192.0.2.10", "al", "7")
+        );
+        assert_eq!(lines.says(7, "Premature disconnect"), logout("7"));
+        assert_eq!(lines.says(7, "Premature disconnect"), None);
+        assert_eq!(lines.says(9, "Premature disconnect"), None);
+    }
+
+    #[test]
+    fn a_reused_pid_never_lends_an_address() {
+        let mut lines = Lines::new(POPA3D, Unknown::Drop);
+        let passed = "Authentication passed for mallory";
+        assert_eq!(lines.says(7, passed), None);
+        lines.says(7, "Session from 192.0.2.10");
+        lines.says(7, "Authentication failed for al");
+        assert_eq!(lines.says(7, passed), None);
+        lines.says(7, "Session from 192.0.2.10");
+        lines.says(7, "Authentication passed for al");
+        assert_eq!(lines.says(7, passed), None);
+        lines.says(7, "Session from 192.0.2.10");
+        lines.now += CONNECT_LIFETIME.as_secs() + 1;
+        assert_eq!(lines.says(7, passed), None);
+        lines.says(7, "Session from 192.0.2.10");
+        lines.says(7, "Session from 192.0.2.66");
+        assert_eq!(lines.says(7, passed), login("192.0.2.66", "mallory", "7"));
+    }
+
+    #[test]
+    fn connects_are_bounded_in_number() {
+        let mut lines = Lines::new(POPA3D, Unknown::Drop);
+        for pid in 0..u32::try_from(2 * CONNECTS).unwrap() {
+            lines.says(pid, "Session from 192.0.2.10");
+        }
+        assert!(lines.correlator.connects.len() <= CONNECTS + 1);
+        assert_eq!(lines.says(0, "Authentication passed for al"), None);
+    }
+
+    #[test]
+    fn the_unit_of_a_connection_names_the_client() {
+        let mut lines = Lines::new(POPA3D, Unknown::Drop);
+        let unit = "popa3d@1-192.0.2.1:110-198.51.100.7:40963.service";
+        assert_eq!(
+            lines.of(7, unit, "Authentication passed for al"),
+            login("198.51.100.7", "al", "7")
+        );
+        assert_eq!(
+            lines.of(8, "popa3d@1.service", "Authentication passed for al"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_session_ends_once_whichever_line_tells_it() {
+        let mut lines = Lines::new(CYRUS, Unknown::PassOn);
+        let opened = login("192.0.2.10", "al", "c-1");
+        for (first, second) in [
+            ("USAGE al", "session ended: sessionid=<c-1>"),
+            ("session ended: sessionid=<c-1>", "USAGE al"),
+        ] {
+            assert_eq!(
+                lines.says(7, "login: [192.0.2.10] al SESSIONID=<c-1>"),
+                opened
+            );
+            assert_eq!(lines.says(7, first), logout("c-1"));
+            if first.starts_with("USAGE") {
+                assert_eq!(lines.says(7, second), None);
+            }
+            lines.now += END_LIFETIME.as_secs() + 1;
+        }
+        // Its login was before this run of the service.
+        assert_eq!(
+            lines.says(9, "session ended: sessionid=<c-9>"),
+            logout("c-9")
+        );
+        let mut lines = Lines::new(CYRUS, Unknown::Drop);
+        assert_eq!(lines.says(9, "session ended: sessionid=<c-9>"), None);
+    }
+}
