@@ -85,6 +85,9 @@ pub struct Taker {
     recogniser: Arc<Recogniser>,
     correlator: Correlator,
     senders: Senders,
+    /// Of the entry that was taken in last; kept for their room.
+    identifier: Vec<u8>,
+    message: Vec<u8>,
 }
 
 impl Taker {
@@ -95,6 +98,8 @@ impl Taker {
             recogniser,
             correlator: Correlator::new(unknown),
             senders,
+            identifier: Vec::new(),
+            message: Vec::new(),
         }
     }
 
@@ -103,20 +108,17 @@ impl Taker {
     /// # Errors
     /// When the journal can't be read.
     pub fn take(&mut self, reader: &mut Reader) -> Result<Intake, JournalError> {
-        let Some(identifier) = reader.identifier()? else {
-            return Ok(Intake::Nothing);
-        };
-        let Some(message) = reader.message()? else {
-            return Ok(Intake::Nothing);
-        };
-        let Some(verdict) = self.recogniser.recognise(&identifier, &message) else {
-            return Ok(Intake::Nothing);
-        };
-        if !reader.is_unambiguous()? {
+        self.message.clear();
+        if !reader.identifier(&mut self.identifier)? || !reader.message(&mut self.message)? {
             return Ok(Intake::Nothing);
         }
+        let Some(verdict) = self.recogniser.recognise(&self.identifier, &self.message) else {
+            return Ok(Intake::Nothing);
+        };
         let (server, meaning) = (verdict.server, verdict.meaning);
-        let sender = reader.sender()?;
+        let Some(sender) = reader.sender()? else {
+            return Ok(Intake::Nothing);
+        };
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(&sender)
         {
@@ -143,6 +145,13 @@ impl Taker {
                 kind,
             })
         }))
+    }
+
+    /// The identifier and the message of the entry that was taken in last.
+    #[must_use]
+    pub fn last(&self) -> (String, String) {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (text(&self.identifier), text(&self.message))
     }
 
     /// Whether lines before the first that matters may be needed to understand it.

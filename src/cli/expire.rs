@@ -1,8 +1,9 @@
 //! `expire`: while the service is stopped, grace ends all the same.
 //!
-//! Reads the store and publishes the access map; writes nothing into the store, adds nobody, and
-//! steps back as soon as the service is there again, who then publishes what is right.
+//! Reads the store and publishes the access map; adds nobody, and steps back as soon as the
+//! service is there again, who then publishes what is right.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
 use crate::store::{InForce, Kept, Opened, Store, StoreError};
-use crate::whitelist::{Rules, Whitelist};
+use crate::whitelist::{Delta, Listing, Rules, Whitelist};
 
 /// Where the state is if the configuration can't say.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
@@ -55,18 +56,28 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
     let timer = DeadlineTimer::new().map_err(CommandError::Timer)?;
     let mut whitelist: Option<Whitelist> = None;
     let mut published: Option<Vec<Client>> = None;
+    let mut with_sessions: HashSet<Client> = HashSet::new();
     loop {
         // Only who has the store may publish. If the service has it, all is in good hands.
-        let Some((_store, kept)) = take_store(&path)? else {
+        let Some((store, kept)) = take_store(&path)? else {
             return Ok(ExitCode::SUCCESS);
         };
         let now = Timestamp::now();
         let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
-        let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept, now));
+        let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept));
         whitelist.clock_set(now);
-        for (client, listing) in whitelist.expire(now) {
-            diagnostics::client_expired(client, &listing);
+        let removed = whitelist.expire(now);
+        for (client, listing) in &removed {
+            diagnostics::client_expired(*client, listing);
         }
+        if let Some(store) = &store {
+            forget(store, &removed, &with_sessions)?;
+        }
+        // Nobody hears of logouts any more: sessions end now. Those that a returning service finds
+        // open are so again, as the store keeps them.
+        let open = whitelist.clients().filter(|(_, listing)| listing.open > 0);
+        with_sessions.extend(open.map(|(client, _)| client));
+        whitelist.end_sessions_before(now);
         let clients: Vec<Client> = whitelist.clients().map(|(client, _)| client).collect();
         let mut next = whitelist.next_deadline();
         if published.as_ref() != Some(&clients) {
@@ -89,7 +100,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         let Some(next) = next else {
             return Ok(ExitCode::SUCCESS);
         };
-        drop(_store);
+        drop(store);
         timer.set(Some(next)).map_err(CommandError::Timer)?;
         timer.wait();
     }
@@ -112,8 +123,31 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
     }
 }
 
-/// The whitelist as the service left it. Nobody hears of logouts any more: sessions end now.
-fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist {
+/// Takes clients out of the store that a returning service would remove at once, and tell of it a
+/// second time. The others it may list again: a session of theirs may be open.
+fn forget(
+    store: &Store,
+    removed: &[(Client, Listing)],
+    with_sessions: &HashSet<Client>,
+) -> Result<(), StoreError> {
+    let gone = removed
+        .iter()
+        .filter(|(client, _)| !with_sessions.contains(client));
+    let clients: Vec<_> = gone.map(|(client, _)| (*client, None)).collect();
+    if clients.is_empty() {
+        return Ok(());
+    }
+    store.commit(
+        &Delta {
+            clients,
+            sessions: Vec::new(),
+        },
+        None,
+    )
+}
+
+/// The whitelist as the service left it.
+fn restore(settings: Option<&Settings>, kept: Kept) -> Whitelist {
     // Of what the configuration says and what was in force, the shorter counts: a client was
     // promised no more than the one, and is owed no more than the other.
     let shorter = |of_settings: fn(&Settings) -> Duration, of_kept: fn(&InForce) -> Duration| {
@@ -137,9 +171,7 @@ fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist
         permitted: Networks::default(),
         never: Networks::default(),
     };
-    let mut whitelist = Whitelist::restore(rules, kept.clients, kept.sessions);
-    whitelist.end_sessions_before(now);
-    whitelist
+    Whitelist::restore(rules, kept.clients, kept.sessions)
 }
 
 /// The map that the configuration names; if it can't, the one that was published last.

@@ -137,8 +137,7 @@ pub fn run(
         }
         summary.entries += 1;
         let intake = taker.take(&mut reader)?;
-        let identifier = reader.identifier()?.unwrap_or_default();
-        let message = reader.message()?.unwrap_or_default();
+        let (identifier, message) = taker.last();
         let server = recogniser
             .servers_of(&identifier)
             .next()
@@ -150,7 +149,7 @@ pub fn run(
             server: server.to_owned(),
             session: None,
             time,
-            message: String::from_utf8_lossy(&message).into_owned(),
+            message,
             identifier,
             reason: None,
             waits: false,

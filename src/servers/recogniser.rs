@@ -77,7 +77,7 @@ pub struct Verdict<'a> {
 #[derive(Debug)]
 pub struct Recogniser {
     servers: Vec<Server>,
-    by_identifier: HashMap<String, Vec<usize>>,
+    by_identifier: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Recogniser {
@@ -90,7 +90,7 @@ impl Recogniser {
     ) -> Self {
         let number = |user: &str| user.parse().ok().or_else(|| uid_of(user));
         let mut servers = Vec::new();
-        let mut by_identifier: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_identifier: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
         for definition in definitions {
             let users: Option<BTreeSet<u32>> = if definition.users.iter().any(|u| u == "*") {
                 None
@@ -104,7 +104,7 @@ impl Recogniser {
             }
             for identifier in definition.identifiers {
                 by_identifier
-                    .entry(identifier)
+                    .entry(identifier.into_bytes())
                     .or_default()
                     .push(servers.len());
             }
@@ -128,7 +128,9 @@ impl Recogniser {
 
     /// The identifiers whose entries are worth reading.
     pub fn identifiers(&self) -> impl Iterator<Item = &str> {
-        self.by_identifier.keys().map(String::as_str)
+        self.by_identifier
+            .keys()
+            .filter_map(|name| std::str::from_utf8(name).ok())
     }
 
     /// The names of the servers that are on, in the order of the configuration.
@@ -144,19 +146,23 @@ impl Recogniser {
 
     /// The names of the servers that write under `identifier`.
     pub fn servers_of(&self, identifier: &str) -> impl Iterator<Item = &str> {
-        let servers = self.by_identifier.get(identifier).into_iter().flatten();
+        let servers = self
+            .by_identifier
+            .get(identifier.as_bytes())
+            .into_iter()
+            .flatten();
         servers.map(|at| &*self.servers[*at].name)
     }
 
     /// What `message` under `identifier` means. Where servers share an identifier, the first whose
     /// definition takes the message.
     #[must_use]
-    pub fn recognise(&self, identifier: &str, message: &[u8]) -> Option<Verdict<'_>> {
+    pub fn recognise(&self, identifier: impl AsRef<[u8]>, message: &[u8]) -> Option<Verdict<'_>> {
         if message.len() > LONGEST_MESSAGE {
             return None;
         }
         self.by_identifier
-            .get(identifier)?
+            .get(identifier.as_ref())?
             .iter()
             .map(|at| &self.servers[*at])
             .find_map(|server| {
