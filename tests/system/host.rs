@@ -130,7 +130,8 @@ impl Host {
     fn await_systemd(&mut self, cgroup: &Path) -> u32 {
         let processes = cgroup.join("payload/init.scope/cgroup.procs");
         let started = look_until(Duration::from_secs(60), || {
-            if self.supervisor.try_wait().unwrap().is_some() {
+            let over = self.supervisor.try_wait().unwrap().is_some();
+            if over || self.run.join("ended").exists() {
                 return Some(None);
             }
             let leader = fs::read_to_string(&processes).ok()?;
