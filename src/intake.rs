@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::event::Event;
 use crate::journal::{JournalError, Reader};
-use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Unknown};
+use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown};
 
 /// What an entry was taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,11 @@ impl Taker {
             return Ok(Intake::Nothing);
         }
         let Some(verdict) = self.recogniser.recognise(&self.identifier, &self.message) else {
+            if self.correlator.expects_a_rest()
+                && let Some(sender) = reader.sender()?
+            {
+                self.correlator.pass_over(&sender);
+            }
             return Ok(Intake::Nothing);
         };
         let (server, meaning) = (verdict.server, verdict.meaning);
@@ -121,6 +126,7 @@ impl Taker {
         };
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(&sender)
+            && !self.ends_its_own_session(server, &meaning, &sender, &why)
         {
             // Other lines list nobody and name nobody: there is nothing to report.
             let is_event = matches!(meaning, Meaning::Login { .. } | Meaning::Logout { .. });
@@ -145,6 +151,20 @@ impl Taker {
                 kind,
             })
         }))
+    }
+
+    /// Whether a process that served a session tells of its end, and was gone before journald looked
+    /// for its unit. Its pid is enough: whoever has it now, that session is over.
+    fn ends_its_own_session(
+        &self,
+        server: &Server,
+        meaning: &Meaning,
+        sender: &Sender,
+        why: &Distrust,
+    ) -> bool {
+        *why == Distrust::NoUnit
+            && matches!(meaning, Meaning::Logout { .. })
+            && self.correlator.serves(server, sender)
     }
 
     /// The identifier and the message of the entry that was taken in last.

@@ -5,9 +5,15 @@
 //! journald vouches for. A pid is reused: a new connect takes the place of the old, and what is
 //! older than [`CONNECT_LIFETIME`] ties nothing, so that nobody is lent another's address.
 //!
+//! And a server's logger may cut a long line in two: what a stranger made the second half look
+//! like means nothing.
+//!
+//! Some servers tell that a session has ended, and not which. Their sessions can't be followed:
+//! from the first such line on, their logins open none.
+//!
 //! Pure: it is told each line that a definition took, and the line's own time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +29,8 @@ pub const CONNECT_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 const CONNECTS: usize = 10_000;
 /// How many sessions are remembered by the pid that serves them.
 const SESSIONS: usize = 100_000;
+/// How many processes may wait for the rest of a line that was cut. Few write for a server then.
+const CUT_LINES: usize = 10_000;
 /// How long it is remembered that a session has ended: two lines may tell of it.
 const END_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
@@ -46,6 +54,11 @@ pub struct Correlator {
     connected: VecDeque<(Timestamp, Process)>,
     sessions: HashMap<Process, String>,
     ended: VecDeque<(Timestamp, Arc<str>, String)>,
+    /// The pids of those whose last line was cut.
+    cut: HashSet<u32>,
+    /// The servers whose logouts name no session; forgotten with their next start, which may be
+    /// of another version. As few as there are definitions.
+    unfollowed: HashSet<Arc<str>>,
 }
 
 impl Correlator {
@@ -58,6 +71,28 @@ impl Correlator {
             connected: VecDeque::new(),
             sessions: HashMap::new(),
             ended: VecDeque::new(),
+            cut: HashSet::new(),
+            unfollowed: HashSet::new(),
+        }
+    }
+
+    /// Whether the sender is the process that serves an open session of the server.
+    #[must_use]
+    pub fn serves(&self, server: &Server, sender: &Sender) -> bool {
+        let is_known = |pid| self.sessions.contains_key(&(server.name.clone(), pid));
+        server.sessions_by_pid && sender.pid.is_some_and(is_known)
+    }
+
+    /// Whether a message that no definition takes matters: it may be the rest of one that was cut.
+    #[must_use]
+    pub fn expects_a_rest(&self) -> bool {
+        !self.cut.is_empty()
+    }
+
+    /// Takes in a message that no definition takes.
+    pub fn pass_over(&mut self, sender: &Sender) {
+        if let Some(pid) = sender.pid {
+            self.cut.remove(&pid);
         }
     }
 
@@ -69,22 +104,25 @@ impl Correlator {
         sender: &Sender,
         time: Timestamp,
     ) -> Option<EventKind> {
-        if !server.ties_lines() {
-            return plain(server, meaning);
+        if self.is_half_a_line(&meaning, sender) {
+            return None;
+        }
+        if !server.ties_to_processes() {
+            return self.plain(server, meaning);
         }
         self.forget(time);
         let process = (server.name.clone(), sender.pid?);
         match meaning {
+            Meaning::CutOff => None,
             Meaning::Connect { client } => {
                 self.connected.push_back((time, process.clone()));
-                // A new connection of a process is the end of its last one.
-                self.sessions.remove(&process);
+                let ended = self.serves_another(&process, time);
                 self.connects.insert(process, (client, time));
-                None
+                ended
             }
             Meaning::Failure => {
                 self.connects.remove(&process);
-                None
+                self.serves_another(&process, time)
             }
             Meaning::Login {
                 client,
@@ -126,6 +164,19 @@ impl Correlator {
         }
     }
 
+    /// Whether a message was cut, or may be the rest of its process's last one, which was.
+    fn is_half_a_line(&mut self, meaning: &Meaning, sender: &Sender) -> bool {
+        let Some(pid) = sender.pid else {
+            return false;
+        };
+        let is_rest = self.cut.remove(&pid);
+        let is_cut = *meaning == Meaning::CutOff;
+        if is_cut && self.cut.len() < CUT_LINES {
+            self.cut.insert(pid);
+        }
+        is_rest || is_cut
+    }
+
     /// The session of a login, remembered by its process.
     fn open(
         &mut self,
@@ -144,6 +195,18 @@ impl Correlator {
             self.sessions.insert(process, session.clone());
         }
         Some(session)
+    }
+
+    /// The end of the session that a process has served until now: it has another client.
+    fn serves_another(&mut self, process: &Process, time: Timestamp) -> Option<EventKind> {
+        let session = self.sessions.remove(process)?;
+        self.ended
+            .push_back((time, process.0.clone(), session.clone()));
+        Some(EventKind::Logout {
+            client: None,
+            user: None,
+            session: Some(session),
+        })
     }
 
     /// The session that has ended, if one has.
@@ -178,6 +241,44 @@ impl Correlator {
         Some(session)
     }
 
+    /// A server whose every line stands for itself.
+    fn plain(&mut self, server: &Server, meaning: Meaning) -> Option<EventKind> {
+        match meaning {
+            Meaning::Login {
+                client,
+                user,
+                session,
+            } => {
+                // A session whose end nobody tells is none: it would stay open.
+                let is_followed = server.tells_logouts() && !self.unfollowed.contains(&server.name);
+                Some(EventKind::Login {
+                    client: client?,
+                    user,
+                    session: session.filter(|_| is_followed),
+                })
+            }
+            Meaning::Logout {
+                client,
+                user,
+                session,
+            } => {
+                if session.is_none() {
+                    self.unfollowed.insert(server.name.clone());
+                }
+                Some(EventKind::Logout {
+                    client,
+                    user,
+                    session,
+                })
+            }
+            Meaning::Start => {
+                self.unfollowed.remove(&server.name);
+                Some(EventKind::Start)
+            }
+            Meaning::Connect { .. } | Meaning::Failure | Meaning::CutOff => None,
+        }
+    }
+
     fn forget(&mut self, now: Timestamp) {
         let old = |time: Timestamp, lifetime| now.duration_since(time) > lifetime;
         while self
@@ -202,33 +303,6 @@ impl Correlator {
         {
             self.ended.pop_front();
         }
-    }
-}
-
-/// A server whose every line stands for itself.
-fn plain(server: &Server, meaning: Meaning) -> Option<EventKind> {
-    match meaning {
-        Meaning::Login {
-            client,
-            user,
-            session,
-        } => Some(EventKind::Login {
-            client: client?,
-            user,
-            // A session whose end nobody tells is none: it would stay open.
-            session: session.filter(|_| server.tells_logouts()),
-        }),
-        Meaning::Logout {
-            client,
-            user,
-            session,
-        } => Some(EventKind::Logout {
-            client,
-            user,
-            session,
-        }),
-        Meaning::Start => Some(EventKind::Start),
-        Meaning::Connect { .. } | Meaning::Failure => None,
     }
 }
 
@@ -267,6 +341,31 @@ pattern = 'USAGE '
 pattern = 'session ended: sessionid=<{session}>'
 "#;
 
+    const CUTTING: &str = r#"name = "cutting"
+description = "its logger cuts lines"
+identifiers = ["cutting"]
+cut-at = 40
+senders = { users = ["root"], units = ["cutting.service"] }
+[[login]]
+pattern = 'login {user} from \[{client}\]:{port}$'
+[[logout]]
+pattern = 'logout \[{client}\](?::{port})?$'
+"#;
+
+    const OLD_DOVECOT: &str = r#"name = "dovecot"
+description = "ends that name no session"
+identifiers = ["dovecot"]
+senders = { users = ["root"], units = ["dovecot.service"] }
+[[login]]
+pattern = 'Login: {user} {client} {session}$'
+[[logout]]
+pattern = '{user} {session} logged out$'
+[[logout]]
+pattern = '{user} logged out$'
+[[start]]
+pattern = 'starting'
+"#;
+
     struct Lines {
         recogniser: Recogniser,
         correlator: Correlator,
@@ -286,11 +385,14 @@ pattern = 'session ended: sessionid=<{session}>'
 
         fn of(&mut self, pid: u32, unit: &str, message: &str) -> Option<EventKind> {
             let identifier = self.recogniser.identifiers().next().unwrap().to_owned();
-            let verdict = self.recogniser.recognise(&identifier, message.as_bytes())?;
             let sender = Sender {
                 uid: Some(1),
                 unit: Some(unit.to_owned()),
                 pid: Some(pid),
+            };
+            let Some(verdict) = self.recogniser.recognise(&identifier, message.as_bytes()) else {
+                self.correlator.pass_over(&sender);
+                return None;
             };
             let time = Timestamp::from_second(1_800_000_000 + self.now).unwrap();
             self.correlator
@@ -380,6 +482,56 @@ pattern = 'session ended: sessionid=<{session}>'
     }
 
     #[test]
+    fn a_process_that_turns_to_another_client_has_left_the_last() {
+        let mut lines = Lines::new(POPA3D, Unknown::Drop);
+        for next in ["Session from 192.0.2.66", "Authentication failed for al"] {
+            lines.says(7, "Session from 192.0.2.10");
+            assert!(lines.says(7, "Authentication passed for al").is_some());
+            assert_eq!(lines.says(7, next), logout("7"));
+            assert_eq!(lines.says(7, "Premature disconnect"), None);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_cut_line_of_a_process_means_nothing() {
+        let mut lines = Lines::new(CUTTING, Unknown::PassOn);
+        let line = "login al from [192.0.2.10]:1";
+        let cut = format!("failed {:A<40}", "");
+        let taken = login("192.0.2.10", "al", "192.0.2.10:1");
+        assert_eq!(lines.says(7, line), taken);
+        for rest in [line, "logout [192.0.2.10]:1"] {
+            assert_eq!(lines.says(7, &cut), None);
+            assert!(lines.correlator.expects_a_rest());
+            // Others' lines are whole.
+            assert_eq!(lines.says(8, line), taken);
+            assert_eq!(lines.says(7, rest), None);
+            assert!(!lines.correlator.expects_a_rest());
+            assert_eq!(lines.says(7, line), taken);
+        }
+        // A rest that is cut again, and one that no definition takes.
+        for rest in [cut.as_str(), "LOGIN FAILED"] {
+            lines.says(7, &cut);
+            lines.says(7, rest);
+            assert_eq!(lines.correlator.expects_a_rest(), rest == cut);
+        }
+    }
+
+    #[test]
+    fn a_logout_may_name_nothing_but_its_client() {
+        let mut lines = Lines::new(CUTTING, Unknown::Drop);
+        let ended = lines.says(7, "logout [192.0.2.10]");
+        let client = Some("192.0.2.10".parse().unwrap());
+        assert_eq!(
+            ended,
+            Some(EventKind::Logout {
+                client,
+                user: None,
+                session: None
+            })
+        );
+    }
+
+    #[test]
     fn a_session_ends_once_whichever_line_tells_it() {
         let mut lines = Lines::new(CYRUS, Unknown::PassOn);
         let opened = login("192.0.2.10", "al", "c-1");
@@ -404,5 +556,34 @@ pattern = 'session ended: sessionid=<{session}>'
         );
         let mut lines = Lines::new(CYRUS, Unknown::Drop);
         assert_eq!(lines.says(9, "session ended: sessionid=<c-9>"), None);
+    }
+    #[test]
+    fn logouts_that_name_no_session_mean_that_none_can_be_followed() {
+        let mut lines = Lines::new(OLD_DOVECOT, Unknown::PassOn);
+        let is_followed = |event: &Option<EventKind>| match event {
+            Some(EventKind::Login { session, .. }) => session.is_some(),
+            other => panic!("{other:?}"),
+        };
+        assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s1")));
+        assert_eq!(
+            lines.says(7, "al s1 logged out"),
+            Some(EventKind::Logout {
+                client: None,
+                user: Some("al".to_owned()),
+                session: Some("s1".to_owned()),
+            })
+        );
+        assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s2")));
+        assert_eq!(
+            lines.says(7, "al logged out"),
+            Some(EventKind::Logout {
+                client: None,
+                user: Some("al".to_owned()),
+                session: None,
+            })
+        );
+        assert!(!is_followed(&lines.says(7, "Login: al 192.0.2.10 s3")));
+        assert_eq!(lines.says(7, "starting"), Some(EventKind::Start));
+        assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s4")));
     }
 }

@@ -3,6 +3,7 @@
 //! Reads and checks definitions; compiles nothing that it does not keep, opens no file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub struct Definition {
     pub users: Vec<String>,
     /// The units that write its entries; `*` in a name stands for any text.
     pub units: Vec<String>,
+    /// Whether an entry without a unit is nobody's, as the users run other programs, too.
+    pub unit_required: bool,
     /// What tells a client's address before its login, where the login does not.
     pub connect: Vec<Pattern>,
     /// What a login looks like.
@@ -37,6 +40,9 @@ pub struct Definition {
     pub sessions_by_pid: bool,
     /// Whether the unit's name tells the client, where no line does.
     pub client_of_unit: bool,
+    /// From which length on, in bytes, the server's own logger has cut a message in two, so that
+    /// the next one of the same process may be the rest of it, and mean nothing.
+    pub cut_at: Option<usize>,
     /// Messages, and what each must yield.
     pub examples: Vec<Example>,
 }
@@ -96,6 +102,7 @@ struct DefinitionText {
     sessions: Option<SessionsText>,
     #[serde(default)]
     client_of_unit: bool,
+    cut_at: Option<NonZeroUsize>,
     #[serde(default)]
     connect: Vec<PatternText>,
     #[serde(default)]
@@ -111,10 +118,12 @@ struct DefinitionText {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct SendersText {
     users: Vec<String>,
     units: Vec<String>,
+    #[serde(default)]
+    unit_required: bool,
 }
 
 /// How lines are tied where they name no session.
@@ -211,12 +220,14 @@ impl Definition {
             failure: compile_all(&read.failure)?,
             sessions_by_pid: read.sessions == Some(SessionsText::Pid),
             client_of_unit: read.client_of_unit,
+            cut_at: read.cut_at.map(NonZeroUsize::get),
             logout: compile_all(&read.logout)?,
             start: compile_all(&read.start)?,
             login,
             name: read.name.into_inner(),
             description: read.description,
             identifiers: read.identifiers.into_inner(),
+            unit_required: read.senders.get_ref().unit_required,
             users: read.senders.get_ref().users.clone(),
             units: read.senders.into_inner().units,
             examples: read.example,

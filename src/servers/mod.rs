@@ -6,6 +6,10 @@
 
 mod correlator;
 mod definition;
+#[cfg(test)]
+mod hostile_names;
+#[cfg(test)]
+mod hostile_seed_names;
 mod load;
 mod pattern;
 mod recogniser;

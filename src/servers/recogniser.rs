@@ -25,6 +25,7 @@ pub struct Server {
     pub trust: Trust,
     pub(super) sessions_by_pid: bool,
     pub(super) client_of_unit: bool,
+    cut_at: Option<usize>,
     connect: Vec<Pattern>,
     login: Vec<Pattern>,
     failure: Vec<Pattern>,
@@ -62,6 +63,8 @@ pub enum Meaning {
     },
     /// The server has started.
     Start,
+    /// The server's logger has cut this message: the next of its process may be the rest of it.
+    CutOff,
 }
 
 /// What a message means, if its sender is to be believed.
@@ -98,6 +101,9 @@ impl Recogniser {
                 Some(definition.users.iter().filter_map(|u| number(u)).collect())
             };
             let mut trust = Trust::new(users, definition.units);
+            if definition.unit_required {
+                trust = trust.with_unit_required();
+            }
             if let Some(more) = senders.get(&definition.name) {
                 let users = more.users.iter().filter_map(|u| number(u));
                 trust.extend(users, more.units.iter().cloned());
@@ -113,6 +119,7 @@ impl Recogniser {
                 trust,
                 sessions_by_pid: definition.sessions_by_pid,
                 client_of_unit: definition.client_of_unit,
+                cut_at: definition.cut_at,
                 connect: definition.connect,
                 failure: definition.failure,
                 login: definition.login,
@@ -176,6 +183,9 @@ impl Recogniser {
 
 impl Server {
     fn recognise(&self, message: &[u8]) -> Option<Meaning> {
+        if self.cut_at.is_some_and(|length| message.len() >= length) {
+            return Some(Meaning::CutOff);
+        }
         let first = |patterns: &[Pattern]| patterns.iter().find_map(|p| p.find(message));
         if is_plain_text(message) {
             if let Some(Found {
@@ -221,6 +231,11 @@ impl Server {
     /// Whether a line of this server may need another to tell an event.
     #[must_use]
     pub fn ties_lines(&self) -> bool {
+        self.ties_to_processes() || self.cut_at.is_some()
+    }
+
+    /// Whether lines are tied by the process that wrote them.
+    pub(super) fn ties_to_processes(&self) -> bool {
         self.sessions_by_pid || self.client_of_unit || !self.connect.is_empty()
     }
 
@@ -273,7 +288,7 @@ impl Example {
             self.start,
         ];
         match meaning {
-            None => expected == [false; 5],
+            None | Some(Meaning::CutOff) => expected == [false; 5],
             Some(Meaning::Login {
                 client,
                 user,
@@ -312,11 +327,20 @@ mod tests {
     use crate::servers::Sender;
     use proptest::prelude::*;
 
+    fn text_of(server: &str) -> &'static str {
+        BUILT_IN.iter().find(|(name, _)| *name == server).unwrap().1
+    }
+
     fn dovecot() -> Recogniser {
-        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let definition = Definition::parse(text_of("dovecot")).unwrap();
         Recogniser::new(vec![definition], &BTreeMap::new(), |u| {
             (u == "root").then_some(0)
         })
+    }
+
+    #[test]
+    fn the_built_in_definitions_are_in_the_order_of_their_names() {
+        assert!(BUILT_IN.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 
     #[test]
@@ -334,9 +358,7 @@ mod tests {
     #[test]
     fn an_example_that_does_not_hold_is_an_error() {
         let text =
-            BUILT_IN[0]
-                .1
-                .replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
+            text_of("dovecot").replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
         let error = check_examples(Definition::parse(&text).unwrap()).unwrap_err();
         assert!(
             error.contains("mpyWQQNhtdPAAAIK") && error.contains("yields Login"),
@@ -378,7 +400,7 @@ mod tests {
 
     #[test]
     fn configured_senders_are_trusted_beside_the_definitions() {
-        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let definition = Definition::parse(text_of("dovecot")).unwrap();
         let more = Senders {
             users: vec!["vmail".into(), "7".into()],
             units: vec!["m.service".into()],
