@@ -97,6 +97,16 @@ enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error("can't read standard input: {0}")]
+    Input(io::Error),
+    #[error(
+        "line {line} of the standard input is no syslog line: say with --identifier under which \
+         identifier the server writes, such as dovecot"
+    )]
+    NoIdentifier {
+        /// The line, counted from 1.
+        line: usize,
+    },
     #[error("can't write: {0}")]
     Output(#[from] io::Error),
     #[error("can't set a timer: {0}")]

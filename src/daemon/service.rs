@@ -354,7 +354,7 @@ impl Service {
                     match intake {
                         Intake::Event(event) => self.apply(&event, now),
                         Intake::Refused(refused) => self.refusals.entry(&refused, now),
-                        Intake::Nothing => {}
+                        Intake::Nothing | Intake::Noted(_) => {}
                     }
                 }
                 self.position = Some(position);

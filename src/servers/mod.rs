@@ -4,8 +4,12 @@
 //! examples. This room recognises; it reads no journal, keeps no whitelist and decides on no
 //! relaying.
 
+mod anchoring;
 mod correlator;
 mod definition;
+mod expansion;
+mod explain;
+mod literal;
 mod load;
 mod pattern;
 mod recogniser;
@@ -13,6 +17,9 @@ mod sender;
 
 pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
-pub use load::{BUILT_IN, DefinitionError, load};
-pub use recogniser::{LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples};
+pub use explain::{Attempt, Explainer, Explanation, Outcome};
+pub use load::{BUILT_IN, Catalogue, DefinitionError, Loaded, load};
+pub use recogniser::{
+    BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
+};
 pub use sender::{Distrust, Sender, Trust};
