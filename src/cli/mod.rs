@@ -6,6 +6,7 @@ mod check_config;
 mod expire;
 mod list;
 mod run;
+mod servers;
 mod show_config;
 mod status;
 mod test;
@@ -23,6 +24,7 @@ use crate::control::client::AskError;
 use crate::daemon::{PlanError, RunError};
 use crate::journal::JournalError;
 use crate::postfix::access_map::PublishError;
+use crate::servers::DefinitionError;
 use crate::store::StoreError;
 
 /// What a bad configuration ends with, EX_CONFIG of sysexits.h: a restart would not help.
@@ -63,6 +65,8 @@ enum Command {
     CheckConfig,
     /// Show the effective configuration, and where each value came from
     ShowConfig(show_config::ShowConfigArgs),
+    /// Show the servers that are known, which of them are on, and which have written lately
+    Servers(servers::ServersArgs),
     /// Show what would be recognised in a journal, without touching anything
     Test(test::TestArgs),
     /// Withdraw expired clients from the access map while the service is stopped
@@ -97,6 +101,8 @@ enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
     #[error("can't read standard input: {0}")]
     Input(io::Error),
     #[error(
@@ -116,7 +122,7 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => EX_CONFIG,
+            Self::Config(_) | Self::Definition(_) => EX_CONFIG,
             Self::Plan(error) | Self::Run(RunError::Plan(error)) if error.is_configuration() => {
                 EX_CONFIG
             }
@@ -137,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args, &mut out),
         Command::CheckConfig => check_config::run(config, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
+        Command::Servers(args) => servers::run(config, &args, &mut out),
         Command::Test(args) => test::run(config, &args, &mut out),
         Command::Expire(args) => expire::run(config, &args),
     };

@@ -204,21 +204,21 @@ impl Expanded {
 }
 
 impl Expanded {
-    /// The expression from byte `from` on, with its placeholders: `rip={client}, {user}`.
+    /// The bytes `from..until` of the expression, with its placeholders: `rip={client}, {user}`.
     #[must_use]
-    pub fn shown(&self, from: usize) -> String {
+    pub fn shown(&self, from: usize, until: usize) -> String {
         let mut shown = String::new();
         for (number, piece) in self.pieces.iter().enumerate() {
             let end = self
                 .pieces
                 .get(number + 1)
                 .map_or(self.text.len(), |p| p.at);
-            if end <= from {
+            if end <= from || piece.at >= until {
                 continue;
             }
             match piece.placeholder {
                 Some(name) => shown.push_str(name),
-                None => shown.push_str(&self.text[piece.at.max(from)..end]),
+                None => shown.push_str(&self.text[piece.at.max(from)..end.min(until)]),
             }
         }
         shown
@@ -248,6 +248,6 @@ mod tests {
         assert_eq!(at("b+").text, Text::Part("word".to_owned()));
         assert_eq!(at(".*").span, 2..8);
         let from = expanded.text.find("+").unwrap();
-        assert_eq!(expanded.shown(from), "+{user} x {client}$");
+        assert_eq!(expanded.shown(from, usize::MAX), "+{user} x {client}$");
     }
 }
