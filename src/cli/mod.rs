@@ -3,6 +3,7 @@
 //! Asks, shows and starts; decides nothing itself.
 
 mod check_config;
+mod convert_pattern;
 mod expire;
 mod list;
 mod run;
@@ -69,6 +70,8 @@ enum Command {
     Servers(servers::ServersArgs),
     /// Show what would be recognised in a journal, without touching anything
     Test(test::TestArgs),
+    /// Turn a pattern of the Perl daemon into a definition for servers.d
+    ConvertPattern(convert_pattern::ConvertPatternArgs),
     /// Withdraw expired clients from the access map while the service is stopped
     Expire(expire::ExpireArgs),
 }
@@ -101,6 +104,8 @@ enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Convert(#[from] convert_pattern::ConvertError),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error("can't read standard input: {0}")]
@@ -145,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
         Command::Servers(args) => servers::run(config, &args, &mut out),
         Command::Test(args) => test::run(config, &args, &mut out),
+        Command::ConvertPattern(args) => convert_pattern::run(&args, &mut out),
         Command::Expire(args) => expire::run(config, &args),
     };
     match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {

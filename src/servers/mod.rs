@@ -19,6 +19,7 @@ pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
 pub use load::{BUILT_IN, Catalogue, DefinitionError, Loaded, load};
+pub use pattern::{Pattern, PatternError};
 pub use recogniser::{
     BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
 };
