@@ -22,6 +22,9 @@ pub(super) struct Converted {
 
 const FIXED_END: &str = "The old pattern let any text stand before the address, also a user's name \
                          with an address in it. So the line must end as it says here.";
+const SUCCESS_AT_END: &str = "The old pattern let any text stand before what tells the success, \
+                              also a user's name that says the same. So the line must end as it \
+                              says here.";
 const ONCE: &str = "The old pattern let any text stand before the address, also a user's name with \
                     an address in it. So a line that has what stands before the address twice \
                     counts for nothing.";
@@ -57,7 +60,11 @@ pub(super) fn with_client(message: &str) -> Result<Converted, String> {
         after.replace_range(at..at + opening(&after[at..]), "(?:");
     }
     let (before, after) = (carry_over(&before), carry_over(&after));
-    anchored(&name_user(&before), &after).or_else(|_| anchored(&before, &after))
+    let named = match name_user(&before) {
+        named if named != before => (named, after.clone()),
+        _ => (before.clone(), name_user(&after)),
+    };
+    anchored(&named.0, &named.1).or_else(|_| anchored(&before, &after))
 }
 
 /// A message's pattern that tells of no address.
@@ -94,6 +101,9 @@ fn anchored(before: &str, after: &str) -> Result<Converted, String> {
         })
     };
     match compile(&plain) {
+        Ok(()) if success_follows_any_text(after) => {
+            return converted(format!("{plain}$"), None, Some(SUCCESS_AT_END));
+        }
         Ok(()) => return converted(plain, None, None),
         Err(PatternError::Unanchored { .. }) => {}
         Err(error) => return Err(error.to_string()),
@@ -108,6 +118,16 @@ fn anchored(before: &str, after: &str) -> Result<Converted, String> {
     let introduction = introduction(before);
     let unless = format!("{introduction}.*{introduction}");
     converted(format!("{plain}[^\"]*$"), Some(unless), Some(ONCE))
+}
+
+/// Whether the last thing that an expression asks for is a text, with any text before it.
+fn success_follows_any_text(after: &str) -> bool {
+    let any = [".*", ".+", r"\S+", r"\S*"];
+    let ends = any
+        .iter()
+        .filter_map(|any| Some(after.rfind(any)? + any.len()));
+    let success = ends.max().map_or("", |end| &after[end..]);
+    success.contains(|c: char| c.is_ascii_alphanumeric()) && !success.ends_with('$')
 }
 
 /// What stands right before the address: a group, or the text back to a space.
@@ -242,6 +262,11 @@ mod tests {
                 r"Login: .+? rip=[:f]*ADDRESS,",
                 r#"Login: .+? rip={client},[^"]*$"#,
                 Some(" rip=.* rip="),
+            ),
+            (
+                r"Auth: ADDRESS \S+ status=ok",
+                r"Auth: {client} \S+ status=ok$",
+                None,
             ),
             (r"login ADDRESS (\S+)", r"login {client} (?:\S+)", None),
             (r"login ([\d.]+)", "login {client}", None),

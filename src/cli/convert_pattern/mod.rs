@@ -26,7 +26,7 @@ use crate::servers::Definition;
 Examples:
   pop-before-smtp convert-pattern --name uw-imap \\
     '^[LOGTIME] \\S+ imapd\\[\\d+\\]: Login user=\\S+ host=\\[(\\d+\\.\\d+\\.\\d+\\.\\d+)\\]'
-  pop-before-smtp convert-pattern < the lines of pop-before-smtp-conf.pl with $pat and $out_pat
+  pop-before-smtp convert-pattern --name mine < /etc/pop-before-smtp/pop-before-smtp.conf
 
 Time, host, identifier and pid are taken off, as the journal keeps them apart. The address becomes
 {client}, IPv4 or IPv6. Where the old pattern let any text stand before the address, the new one
@@ -38,8 +38,8 @@ Lookarounds, back references and patterns without a group for the address can't 
 this is said, with exit status 1.")]
 pub struct ConvertPatternArgs {
     /// The old $pat: as a pattern, or as in the old configuration, with quotes and dots. Otherwise
-    /// standard input is read, which may assign several ($pat, $out_pat, $PID_pat, …) and hold
-    /// comments
+    /// standard input is read: the old configuration or a part of it, of which $pat, $out_pat,
+    /// $PID_pat and its companions are used
     pattern: Option<String>,
     /// The old $out_pat
     #[arg(long, value_name = "PATTERN")]
@@ -163,21 +163,8 @@ fn read(args: &ConvertPatternArgs) -> Result<Old, CommandError> {
 
 /// Adds what a text says; what it gives to no variable is `name`'s.
 fn add(old: &mut Old, name: &str, text: &str) -> Result<(), ConvertError> {
-    const KNOWN: [&str; 7] = [
-        "pat", "out_pat", "PID_pat", "IP_pat", "OK_pat", "FAIL_pat", "OUT_pat",
-    ];
     for (variable, value) in perl::read(text, old).map_err(ConvertError::Perl)? {
         let variable = if variable.is_empty() { name } else { &variable };
-        // The journal has times of its own.
-        if variable == "logtime_pat" {
-            continue;
-        }
-        if !KNOWN.contains(&variable) {
-            return Err(ConvertError::Variables(format!(
-                "${variable} is no variable with a pattern: there are ${}",
-                KNOWN.join(", $")
-            )));
-        }
         if old.insert(variable.to_owned(), value).is_some() {
             return Err(ConvertError::Variables(format!(
                 "${variable} is given twice: convert the servers one by one"
@@ -191,7 +178,7 @@ fn add(old: &mut Old, name: &str, text: &str) -> Result<(), ConvertError> {
 fn one_line(old: &Old) -> Result<(Vec<Headed>, Vec<Entry>), ConvertError> {
     if !old.contains_key("pat") {
         return Err(ConvertError::Variables(
-            "there is no $pat, and no $PID_pat".to_owned(),
+            "there is neither a $pat nor a $PID_pat".to_owned(),
         ));
     }
     let mut heads = Vec::new();

@@ -4,8 +4,14 @@
 
 use std::collections::BTreeMap;
 
-/// Reads either a bare pattern or Perl's strings (`'…' . '…'`, `$pat = '…';`, also commented out),
-/// and gives the values by the names of their variables; that of no variable has an empty name.
+/// The variables of the old configuration that hold patterns.
+const PATTERNS: [&str; 7] = [
+    "pat", "out_pat", "PID_pat", "IP_pat", "OK_pat", "FAIL_pat", "OUT_pat",
+];
+
+/// Reads a bare pattern, Perl's strings (`'…' . '…'`), or an old configuration: of that, what is
+/// given to variables with patterns (`$pat = '…';`), and if nothing is, what is commented out.
+/// Gives the values by the names of their variables; that of no variable has an empty name.
 /// `known` are variables that may be used.
 ///
 /// # Errors
@@ -14,32 +20,42 @@ pub(super) fn read(
     text: &str,
     known: &BTreeMap<String, String>,
 ) -> Result<Vec<(String, String)>, String> {
-    let code = uncomment(text);
+    let live = |line: &&str| !line.trim_start().starts_with('#');
+    let is_live = text.lines().filter(live).any(|l| assigned(l).is_some());
+    let code: String = text
+        .lines()
+        .filter(|line| !is_live || live(line))
+        .map(|line| line.trim_start_matches(['#', ' ', '\t']).to_owned() + "\n")
+        .collect();
     let code = code.trim();
-    let is_perl = code.starts_with(['\'', '"']) || variable(code).is_some();
-    if is_perl {
-        Parser {
-            rest: code,
-            known: known.clone(),
-        }
-        .statements()
-    } else {
-        Ok(vec![(String::new(), text.trim().to_owned())])
+    let mut parser = Parser {
+        rest: code,
+        known: known.clone(),
+    };
+    if code.starts_with(['\'', '"'])
+        || code.lines().next().and_then(variable).is_some() && !code.contains('=')
+    {
+        return Ok(vec![(String::new(), parser.expression()?)]);
     }
+    if !code.lines().any(|line| assigned(line).is_some()) {
+        let bare = text.trim_matches(['\n', '\r']);
+        return Ok(vec![(String::new(), bare.to_owned())]);
+    }
+    let mut values = Vec::new();
+    while let Some(name) = parser.next_assigned() {
+        let value = parser.expression()?;
+        parser.known.insert(name.to_owned(), value.clone());
+        values.push((name.to_owned(), value));
+    }
+    Ok(values)
 }
 
-/// The lines without the `#` that switches them off, and without those that are comments.
-fn uncomment(text: &str) -> String {
-    let mut code = String::new();
-    for line in text.lines() {
-        let bare = line.trim_start().trim_start_matches('#').trim_start();
-        let commented = line.trim_start().starts_with('#');
-        if !commented || bare.starts_with(['\'', '"']) || variable(bare).is_some() {
-            code.push_str(bare);
-            code.push('\n');
-        }
-    }
-    code
+/// The variable and the expression, if a line begins with `$pat =` or the like.
+fn assigned(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start();
+    let name = variable(line)?;
+    let after = line[1 + name.len()..].trim_start().strip_prefix('=')?;
+    PATTERNS.contains(&name).then_some((name, after))
 }
 
 /// The name of the variable that `code` begins with.
@@ -57,27 +73,16 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn statements(mut self) -> Result<Vec<(String, String)>, String> {
-        let mut values = Vec::new();
+    /// Goes behind the next `$pat =` or the like at the beginning of a line.
+    fn next_assigned(&mut self) -> Option<&'a str> {
         loop {
-            self.skip();
-            while self.take(";") {}
-            if self.rest.is_empty() {
-                return Ok(values);
+            if let Some((name, after)) = assigned(self.rest) {
+                self.rest = after;
+                return Some(name);
             }
-            let name = self.assigned().unwrap_or_default().to_owned();
-            let value = self.expression()?;
-            self.known.insert(name.clone(), value.clone());
-            values.push((name, value));
+            let newline = self.rest.find('\n')?;
+            self.rest = &self.rest[newline + 1..];
         }
-    }
-
-    /// The variable of `$name =`, if that comes next.
-    fn assigned(&mut self) -> Option<&'a str> {
-        let name = variable(self.rest)?;
-        let after = self.rest[1 + name.len()..].trim_start();
-        self.rest = after.strip_prefix('=')?;
-        Some(name)
     }
 
     fn expression(&mut self) -> Result<String, String> {
@@ -190,6 +195,18 @@ mod tests {
         }
         let two = values("$pat = 'a';\n$out_pat = $pat . 'b';").unwrap();
         assert_eq!(two[1], ("out_pat".to_owned(), "ab".to_owned()));
+        let pid = values("$PID_pat . 'b'").unwrap();
+        assert_eq!(pid, [(String::new(), r"^x\[(\d+)\]: b".to_owned())]);
+    }
+
+    #[test]
+    fn of_a_configuration_what_is_in_force_counts() {
+        let whole =
+            "use strict;\n$debug = 1; # a\n  $pat = 'a' .\n  # more\n  'b';\n#$pat = 'c';\n";
+        let pat = |value: &str| [("pat".to_owned(), value.to_owned())];
+        assert_eq!(values(whole).unwrap(), pat("ab"));
+        let commented = whole.replace("  $pat", "# Two\n  ##$Pat");
+        assert_eq!(values(&commented).unwrap(), pat("c"));
     }
 
     #[test]

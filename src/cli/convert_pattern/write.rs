@@ -63,7 +63,7 @@ fn write(
         &format!("Fill in the senders, and try it: pop-before-smtp test --explain --server {name}"),
     )?;
     writeln!(text)?;
-    writeln!(text, "name = {}", string(&name))?;
+    writeln!(text, "name = \"{}\"", escaped(&name))?;
     writeln!(
         text,
         "description = \"Converted from a pattern of the Perl daemon\""
@@ -172,10 +172,8 @@ fn list(texts: &[String]) -> String {
 fn string(text: &str) -> String {
     if text.chars().any(|c| c == '\'' || c.is_control()) {
         format!("\"{}\"", escaped(text))
-    } else if text.contains('\\') || text.contains('"') || text.contains('{') {
-        format!("'{text}'")
     } else {
-        format!("\"{text}\"")
+        format!("'{text}'")
     }
 }
 
