@@ -23,7 +23,7 @@ pub fn run(config: Option<&Path>, out: &mut impl Write) -> Result<ExitCode, Comm
     }
     writeln!(
         out,
-        "the configuration is right: {}; servers {}, whose {} hold; access map {}:{}",
+        "the configuration is right: {}; servers {}, {} held; access map {}:{}",
         count(plan.warnings.len(), "warning"),
         plan.settings.servers.join(", "),
         count(examples, "example"),

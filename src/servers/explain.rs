@@ -349,9 +349,9 @@ fn first_characters(pattern: &str) -> String {
     }
     let first: String = pattern.chars().take(SHOWN).collect();
     if first.len() < pattern.len() {
-        format!("{first}…")
+        format!("`{first}…`")
     } else {
-        first
+        format!("`{first}`")
     }
 }
 
@@ -404,23 +404,23 @@ pattern = 'Logout session=<{session}>$'
             ),
             (
                 "Auth user=al host=[192.0.2.10] x",
-                r"stops behind 'Auth user=al host=[192.0.2.10]': $ does not follow right",
+                r"stops behind 'Auth user=al host=[192.0.2.10]': `$` does not follow right",
             ),
             (
                 "Login user=al ip=[192.0.2.10]",
-                r"stops behind 'Login user=al ': host=\[ does not follow right",
+                r"stops behind 'Login user=al ': `host=\[` does not follow right",
             ),
             (
                 "Login user=al",
-                r"stops behind 'Login user=':  host=\[ does not follow anywhere",
+                r"stops behind 'Login user=': ` host=\[` does not follow anywhere",
             ),
             (
                 "Loggin user=al",
-                r"mine.toml:10 login: stops at the beginning: (?:Login|Auth) user= is not there",
+                r"mine.toml:10 login: stops at the beginning: `(?:Login|Auth) user=` is not there",
             ),
             (
                 "Loggin",
-                "mine.toml:13 logout: stops behind 'Log': out session=< does not follow right",
+                "mine.toml:13 logout: stops behind 'Log': `out session=<` does not follow right",
             ),
             ("Logout session=<12>", "mine.toml:13 logout: takes it"),
             (

@@ -68,6 +68,8 @@ struct Complaint {
     file: String,
     line: usize,
     column: usize,
+    /// How many characters are at fault.
+    width: usize,
     source_line: String,
     message: String,
 }
@@ -78,6 +80,7 @@ impl fmt::Display for Complaint {
             file,
             line,
             column,
+            width,
             source_line,
             message,
         } = self;
@@ -87,31 +90,39 @@ impl fmt::Display for Complaint {
         writeln!(f, "{file}:{line}:{column}: {message}")?;
         let margin = line.to_string().len();
         writeln!(f, "{line} | {source_line}")?;
-        write!(f, "{:margin$} | {:>column$}", "", "^")
+        let carets = "^".repeat(*width);
+        write!(
+            f,
+            "{:margin$} | {:before$}{carets}",
+            "",
+            "",
+            before = column - 1
+        )
     }
 }
 
 impl Complaint {
     fn new(file: &str, text: &str, fault: Fault) -> Self {
-        let (line, column, source_line) = match fault.span {
-            Some(span) => {
-                let before = text.get(..span.start).unwrap_or(text);
-                let start = before.rfind('\n').map_or(0, |at| at + 1);
-                (
-                    before.matches('\n').count() + 1,
-                    before[start..].chars().count() + 1,
-                    text[start..].lines().next().unwrap_or_default().to_owned(),
-                )
-            }
-            None => (0, 0, String::new()),
-        };
-        Complaint {
+        let mut complaint = Complaint {
             file: file.to_owned(),
-            line,
-            column,
-            source_line,
+            line: 0,
+            column: 0,
+            width: 0,
+            source_line: String::new(),
             message: fault.message,
+        };
+        if let Some(span) = fault.span {
+            let before = text.get(..span.start).unwrap_or(text);
+            let start = before.rfind('\n').map_or(0, |at| at + 1);
+            let line = text[start..].lines().next().unwrap_or_default();
+            let end = span.end.min(start + line.len());
+            let width = text.get(span.start..end).map_or(1, |at| at.chars().count());
+            complaint.line = before.matches('\n').count() + 1;
+            complaint.column = before[start..].chars().count() + 1;
+            complaint.width = width.max(1);
+            complaint.source_line = line.to_owned();
         }
+        complaint
     }
 }
 
