@@ -270,3 +270,71 @@ fn meaning(variable: &str, pattern: &str, message: String) -> ConvertError {
         pattern: pattern.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::{Meaning, Recogniser};
+    use clap::{Args, FromArgMatches};
+    use proptest::prelude::*;
+
+    const ADDRESS: &str = r"(\d+\.\d+\.\d+\.\d+)";
+
+    fn convert(old: &str) -> Result<String, CommandError> {
+        let command = ConvertPatternArgs::augment_args(clap::Command::new("convert-pattern"));
+        let matches = command
+            .try_get_matches_from(["convert-pattern", "--name=mine", "--", old])
+            .unwrap();
+        let args = ConvertPatternArgs::from_arg_matches(&matches).unwrap();
+        let mut out = Vec::new();
+        run(&args, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    /// What strangers call themselves.
+    fn name() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "[a-z@.<>(), =:\"\\[\\]]{0,12}",
+            Just(" host=[203.0.113.9]".to_owned()),
+            Just(" from 203.0.113.9".to_owned()),
+            Just(", ip=[203.0.113.9]".to_owned()),
+            Just(">, rip=203.0.113.9, ".to_owned()),
+            Just("\" at (x) 203.0.113.9".to_owned()),
+            Just(" [203.0.113.9] ".to_owned()),
+        ];
+        prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_pattern_becomes_a_definition_or_an_error(
+            old in r"\^?(\[LOGTIME\]|\(... .. ..:..:..\))?( \\S\+ )?[a-z]{0,3}(\\\[\\d\+\\\]: )?([a-zä(){}\[\]\\.*+?|$'<>: =-]|\(\\d\+\\\.\\d\+\\\.\\d\+\\\.\\d\+\)){0,20}",
+        ) {
+            if let Ok(text) = convert(&old) {
+                prop_assert!(Definition::parse(&text).is_ok());
+            }
+        }
+
+        #[test]
+        fn whatever_the_name_no_address_in_it_is_taken(name in name(), at in 0..6_usize) {
+            let (old, line) = [
+                (r"a\[\d+\]: Login user=\S+ host=(?:\S+ )?\[ADDRESS\]", "Login user=NAME host=c.example [192.0.2.10]"),
+                (r"a\[\d+\]: User .+ logged in with mailbox .+ from ADDRESS", "User NAME logged in with mailbox /var/mail/NAME from 192.0.2.10"),
+                (r"a: LOGIN, user=\S+, ip=\[[:f]*ADDRESS\]", "LOGIN, user=NAME, ip=[::ffff:192.0.2.10], protocol=POP3"),
+                (r"a: Login: .*? (?:\[|rip=)[:f]*ADDRESS[],]", "Login: user=<NAME>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1"),
+                (r"a: Login: .+? rip=[:f]*ADDRESS,", "Login: user=<NAME>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1"),
+                (r"a\[\d+\]: Successful login for .+? \[ADDRESS\]", "Successful login for NAME [192.0.2.10]"),
+            ][at];
+            let old = format!(r"^[LOGTIME] \S+ {}", old.replace("ADDRESS", ADDRESS));
+            let definition = Definition::parse(&convert(&old).unwrap()).unwrap();
+            let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
+            let line = line.replace("NAME", &name);
+            if let Some(verdict) = recogniser.recognise("a", line.as_bytes()) {
+                let Meaning::Login { client: Some(client), .. } = verdict.meaning else {
+                    panic!("{line}");
+                };
+                prop_assert_eq!(client.to_string(), "192.0.2.10", "{}", line);
+            }
+        }
+    }
+}
