@@ -270,10 +270,11 @@ impl Bytes {
             HirKind::Capture(capture) => self.add_first_of(&capture.sub),
             HirKind::Concat(items) => items.iter().all(|item| self.add_first_of(item)),
             HirKind::Alternation(items) => {
-                // Every branch has to be looked at.
-                items
-                    .iter()
-                    .fold(false, |any, item| self.add_first_of(item) || any)
+                let mut may_be_empty = false;
+                for item in items {
+                    may_be_empty |= self.add_first_of(item);
+                }
+                may_be_empty
             }
         }
     }
