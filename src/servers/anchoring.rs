@@ -150,7 +150,8 @@ impl Checker<'_> {
                     }
                 }
                 let body = &*repetition.ast;
-                let next: Vec<&Ast> = std::iter::once(body).chain(next.iter().copied()).collect();
+                let again = (most(&repetition.op.kind) != Some(1)).then_some(body);
+                let next: Vec<&Ast> = again.into_iter().chain(next.iter().copied()).collect();
                 self.wide(body, &next, strictness)
             }
             _ => None,
@@ -326,6 +327,7 @@ mod tests {
             "from {client}, user={user}",
             r#"user="[^"]*" from {client}"#,
             "user=<[^<>]*>, rip={client}",
+            r"login: (?:[^\s\[\]]+ ?)?\[{client}\]",
             "(?:[^,<>]*, )*?rip={client}",
             "user={user} from {client}$",
             r"user=\S+ from {client}\z",
