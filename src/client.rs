@@ -33,6 +33,12 @@ impl Client {
         }
     }
 
+    /// An end of a range of clients, as it is.
+    #[must_use]
+    pub(crate) fn bound(address: IpAddr) -> Self {
+        Client(address)
+    }
+
     /// Whether the address names one remote host. Loopback, unspecified, multicast and broadcast
     /// addresses do not: behind them is anybody on this machine, or nobody.
     #[must_use]

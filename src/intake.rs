@@ -51,6 +51,9 @@ pub enum NoEvent {
     /// The end of a session that is not known.
     #[error("the end of a session whose login has not been seen")]
     NoSession,
+    /// A line that was cut off, or may be the rest of one that was.
+    #[error("half a line: its server cuts lines off, and this one or the one before was long")]
+    Half,
     /// A line that is no event, of a sender that has no right to it.
     #[error("{why} ({sender})")]
     Untrusted {
@@ -128,6 +131,9 @@ pub struct Taker {
     recogniser: Arc<Recogniser>,
     correlator: Correlator,
     senders: Senders,
+    /// Of the entry that was taken in last; kept for their room.
+    identifier: Vec<u8>,
+    message: Vec<u8>,
 }
 
 impl Taker {
@@ -138,6 +144,8 @@ impl Taker {
             recogniser,
             correlator: Correlator::new(unknown),
             senders,
+            identifier: Vec::new(),
+            message: Vec::new(),
         }
     }
 
@@ -146,22 +154,24 @@ impl Taker {
     /// # Errors
     /// When the journal can't be read.
     pub fn take(&mut self, reader: &mut Reader) -> Result<Intake, JournalError> {
-        let Some(identifier) = reader.identifier()? else {
+        self.message.clear();
+        if !reader.identifier(&mut self.identifier)? || !reader.message(&mut self.message)? {
             return Ok(Intake::Nothing);
-        };
-        let Some(message) = reader.message()? else {
-            return Ok(Intake::Nothing);
-        };
+        }
         let recogniser = self.recogniser.clone();
-        let Some(verdict) = recogniser.recognise(&identifier, &message) else {
+        let Some(verdict) = recogniser.recognise(&self.identifier, &self.message) else {
+            if self.correlator.expects_a_rest()
+                && let Some(sender) = reader.sender()?
+            {
+                self.correlator.pass_over(&sender);
+            }
             return Ok(Intake::Nothing);
         };
         let (server, meaning) = (verdict.server, verdict.meaning);
-        if !reader.is_unambiguous()? {
+        let Some(sender) = reader.sender()? else {
             return Ok(noted(server, NoEvent::Ambiguous));
-        }
-        let (sender, time) = (reader.sender()?, reader.time()?);
-        Ok(self.judge(server, meaning, sender, time))
+        };
+        Ok(self.judge(server, meaning, sender, reader.time()?))
     }
 
     /// Takes in a line that is in no journal: it has what `sender` and `time` say.
@@ -175,7 +185,10 @@ impl Taker {
         let recogniser = self.recogniser.clone();
         match recogniser.recognise(identifier, message) {
             Some(verdict) => self.judge(verdict.server, verdict.meaning, sender, time),
-            None => Intake::Nothing,
+            None => {
+                self.correlator.pass_over(&sender);
+                Intake::Nothing
+            }
         }
     }
 
@@ -188,6 +201,7 @@ impl Taker {
     ) -> Intake {
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(&sender)
+            && !self.ends_its_own_session(server, &meaning, &sender, &why)
         {
             // Other lines list nobody and name nobody: there is nothing to report.
             let is_event = matches!(meaning, Meaning::Login { .. } | Meaning::Logout { .. });
@@ -202,6 +216,8 @@ impl Taker {
             });
         }
         let otherwise = match &meaning {
+            Meaning::CutOff => NoEvent::Half,
+            _ if self.correlator.expects_a_rest_of(&sender) => NoEvent::Half,
             Meaning::Connect { client } => NoEvent::Connection(*client),
             Meaning::Failure | Meaning::Start => NoEvent::Failure,
             Meaning::Login { .. } => NoEvent::NoConnection,
@@ -215,6 +231,27 @@ impl Taker {
             }),
             None => noted(server, otherwise),
         }
+    }
+
+    /// Whether a process that served a session tells of its end, and was gone before journald looked
+    /// for its unit. Its pid is enough: whoever has it now, that session is over.
+    fn ends_its_own_session(
+        &self,
+        server: &Server,
+        meaning: &Meaning,
+        sender: &Sender,
+        why: &Distrust,
+    ) -> bool {
+        *why == Distrust::NoUnit
+            && matches!(meaning, Meaning::Logout { .. })
+            && self.correlator.serves(server, sender)
+    }
+
+    /// The identifier and the message of the entry that was taken in last.
+    #[must_use]
+    pub fn last(&self) -> (String, &[u8]) {
+        let identifier = String::from_utf8_lossy(&self.identifier);
+        (identifier.into_owned(), &self.message)
     }
 
     /// Whether lines before the first that matters may be needed to understand it.

@@ -192,34 +192,54 @@ impl Reader {
         })
     }
 
-    /// The entry's identifier, if it is text.
+    /// Copies the entry's identifier, any bytes; false if it has none.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn identifier(&mut self) -> Result<Option<String>, JournalError> {
-        self.text("SYSLOG_IDENTIFIER")
+    pub fn identifier(&mut self, into: &mut Vec<u8>) -> Result<bool, JournalError> {
+        self.copy("SYSLOG_IDENTIFIER", into)
     }
 
-    /// The entry's message: any bytes, those of its first MESSAGE field. One that is longer than
-    /// [`LONGEST_MESSAGE`] is still longer than that here, but may be cut off.
+    /// Copies the entry's message, any bytes, those of its first MESSAGE field; false if it has
+    /// none. One that is longer than [`LONGEST_MESSAGE`] is still longer than that here, but may be
+    /// cut off.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn message(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
-        let field = self.journal.get_data("MESSAGE")?;
-        Ok(field.and_then(|field| field_value(field.data()).map(<[u8]>::to_vec)))
+    pub fn message(&mut self, into: &mut Vec<u8>) -> Result<bool, JournalError> {
+        self.copy("MESSAGE", into)
     }
 
-    /// Who wrote the entry, from the fields that journald adds itself.
+    /// Who wrote the entry, from the fields that journald adds itself; or `None` for an entry that
+    /// has not one message and one identifier: a sender can write several, of which one reader sees
+    /// the one and another reader the other.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn sender(&mut self) -> Result<Sender, JournalError> {
-        Ok(Sender {
-            uid: self.text("_UID")?.and_then(|uid| uid.parse().ok()),
-            unit: self.text("_SYSTEMD_UNIT")?,
-            pid: self.text("_PID")?.and_then(|pid| pid.parse().ok()),
-        })
+    pub fn sender(&mut self) -> Result<Option<Sender>, JournalError> {
+        let (mut messages, mut identifiers) = (0, 0);
+        let mut sender = Sender::default();
+        self.journal.restart_data();
+        while let Some(field) = self.journal.enumerate_data()? {
+            let text = || std::str::from_utf8(field_value(field.data())?).ok();
+            match field.name() {
+                b"MESSAGE" => messages += 1,
+                b"SYSLOG_IDENTIFIER" => identifiers += 1,
+                b"_UID" => sender.uid = text().and_then(|uid| uid.parse().ok()),
+                b"_PID" => sender.pid = text().and_then(|pid| pid.parse().ok()),
+                b"_SYSTEMD_UNIT" => sender.unit = text().map(str::to_owned),
+                _ => {}
+            }
+        }
+        Ok((messages == 1 && identifiers == 1).then_some(sender))
+    }
+
+    fn copy(&mut self, name: &str, into: &mut Vec<u8>) -> Result<bool, JournalError> {
+        into.clear();
+        let field = self.journal.get_data(name)?;
+        let value = field.as_ref().and_then(|field| field_value(field.data()));
+        into.extend_from_slice(value.unwrap_or_default());
+        Ok(value.is_some())
     }
 
     /// Whether the reader stands on this entry.
@@ -228,32 +248,6 @@ impl Reader {
     /// When libsystemd fails.
     pub fn is_at(&self, position: &Position) -> Result<bool, JournalError> {
         Ok(self.journal.test_cursor(position.cursor.as_str())?)
-    }
-
-    /// Whether the entry has one message and one identifier. A sender can write several, of which
-    /// a reader sees the one and another reader the other.
-    ///
-    /// # Errors
-    /// When libsystemd fails.
-    pub fn is_unambiguous(&mut self) -> Result<bool, JournalError> {
-        let (mut messages, mut identifiers) = (0, 0);
-        self.journal.restart_data();
-        while let Some(field) = self.journal.enumerate_data()? {
-            match field.name() {
-                b"MESSAGE" => messages += 1,
-                b"SYSLOG_IDENTIFIER" => identifiers += 1,
-                _ => {}
-            }
-        }
-        Ok(messages == 1 && identifiers == 1)
-    }
-
-    fn text(&mut self, name: &str) -> Result<Option<String>, JournalError> {
-        let field = self.journal.get_data(name)?;
-        let value = field.as_ref().and_then(|field| field_value(field.data()));
-        Ok(value
-            .and_then(|value| std::str::from_utf8(value).ok())
-            .map(str::to_owned))
     }
 }
 

@@ -5,12 +5,14 @@
 //! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::process::geteuid;
+use rustix::thread::{current_timer_slack, set_current_timer_slack};
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
@@ -49,15 +51,15 @@ pub struct Kept {
     pub sessions: Vec<(SessionKey, Session)>,
     /// How far the journal had been read.
     pub position: Option<Position>,
-    /// The access map that was published last.
-    pub map: Option<MapRecord>,
+    /// What was in force.
+    pub in_force: Option<InForce>,
 }
 
-/// An access map that was published: it must not list anybody for ever when another takes its
-/// place.
+/// What is in force: the access map, which must not list anybody for ever when another takes its
+/// place, and how long clients stay in it, should the configuration be unable to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct MapRecord {
+pub struct InForce {
     /// Its path.
     pub path: PathBuf,
     /// Its type.
@@ -65,6 +67,10 @@ pub struct MapRecord {
     pub kind: MapType,
     /// What it says of a listed client.
     pub value: String,
+    /// How long a client may relay after its last login or logout.
+    pub grace: Duration,
+    /// When a session whose logout never comes is taken to have ended.
+    pub max_session: Duration,
 }
 
 /// A store that was opened.
@@ -180,6 +186,7 @@ impl Store {
     }
 
     fn open_whole(path: &Path, patience: Duration) -> Result<(Self, Kept), StoreError> {
+        let _unhurried = Unhurried::new();
         let damaged = |reason| StoreError::Damaged {
             path: path.to_owned(),
             reason,
@@ -234,8 +241,8 @@ impl Store {
             let PositionRecord { cursor, time } = from_json(&value)?;
             kept.position = Some(Position { cursor, time });
         }
-        if let Some(value) = self.meta.get("map")? {
-            kept.map = Some(from_json(&value)?);
+        if let Some(value) = self.meta.get("in-force")? {
+            kept.in_force = Some(from_json(&value)?);
         }
         Ok(kept)
     }
@@ -246,6 +253,7 @@ impl Store {
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
     pub fn commit(&self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
+        let _unhurried = Unhurried::new();
         // The transaction may run several times: everything is encoded before.
         let clients: Vec<_> = delta
             .clients
@@ -291,16 +299,45 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers which access map is published.
+    /// Remembers what is in force.
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn set_map(&self, map: &MapRecord) -> Result<(), StoreError> {
+    pub fn set_in_force(&self, in_force: &InForce) -> Result<(), StoreError> {
+        let _unhurried = Unhurried::new();
         self.meta
-            .insert("map", to_json(map))
+            .insert("in-force", to_json(in_force))
             .and_then(|_| self.db.flush())
             .map_err(|error| classify(&self.path, error))?;
         Ok(())
+    }
+}
+
+/// While it lives, threads that this thread starts are in no hurry to wake from their sleep.
+///
+/// sled starts seven threads, for good, that look for work once a second each, also when there is
+/// none. A thread inherits the timer slack of the one that starts it (prctl(2),
+/// PR_SET_TIMERSLACK): with a long one, they wake for work at once, as before, and for a time-out
+/// hardly ever. So an idle service is idle.
+struct Unhurried {
+    before: Option<u64>,
+}
+
+/// The slack of sled's threads, in nanoseconds: an hour.
+const SLACK: u64 = 3_600_000_000_000;
+
+impl Unhurried {
+    fn new() -> Self {
+        let before = current_timer_slack().ok();
+        // Without it, the threads wake once a second: nothing worse.
+        let _ = set_current_timer_slack(NonZeroU64::new(SLACK));
+        Unhurried { before }
+    }
+}
+
+impl Drop for Unhurried {
+    fn drop(&mut self) {
+        let _ = set_current_timer_slack(self.before.and_then(NonZeroU64::new));
     }
 }
 

@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jiff::SignedDuration;
 use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+use pop_before_smtp::servers::BUILT_IN;
 use serde_json::Value;
 
 fn capture(name: &str) -> PathBuf {
@@ -40,6 +43,26 @@ fn events(lines: &[Value]) -> String {
             + "\n"
     };
     lines.iter().map(event).collect()
+}
+
+/// Reads a capture with one server on. `uid` is what the server's user had on the captured host,
+/// where it is neither root's nor the mailbox's user's: here the user has another number, or none.
+fn yields_its_events_of(server: &str, uid: Option<u32>, name: &str) {
+    let journal = JournalFiles::import(&fs::read(capture(name).join("journal.export")).unwrap());
+    let expected = fs::read_to_string(capture(name).join("events")).unwrap();
+    let configuration = tempfile::tempdir().unwrap();
+    let file = configuration.path().join("config.toml");
+    let text = uid.map(|uid| format!("[senders.{server}]\nusers = [\"{uid}\"]\n"));
+    fs::write(&file, text.unwrap_or_default()).unwrap();
+    let file = file.to_str().unwrap();
+    // Alone, and with all others on: identifiers are shared, lines are not.
+    let all: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    for on in [&[server][..], &all] {
+        let options = [&["--config", file, "--server"], on].concat();
+        let lines = test_json(&journal, &options);
+        assert_eq!(events(&lines), expected, "{name}");
+        assert!(lines.iter().all(|line| line["server"] == server));
+    }
 }
 
 fn yields_its_events(name: &str) {
@@ -89,6 +112,146 @@ fn dovecot_2_4() {
 #[test]
 fn dovecot_2_4_verbose() {
     yields_its_events("dovecot-2.4-verbose");
+}
+
+#[test]
+fn courier_5_0() {
+    yields_its_events_of("courier", None, "courier-bookworm");
+}
+
+#[test]
+fn courier_5_2() {
+    yields_its_events_of("courier", None, "courier-trixie");
+}
+
+#[test]
+fn cyrus_3_6() {
+    yields_its_events_of("cyrus", Some(102), "cyrus-bookworm");
+}
+
+#[test]
+fn cyrus_3_10() {
+    yields_its_events_of("cyrus", Some(101), "cyrus-trixie");
+}
+
+#[test]
+fn mailutils_as_daemons_tell_no_address() {
+    yields_its_events_of("mailutils", None, "mailutils-bookworm");
+}
+
+#[test]
+fn mailutils_with_tcpd() {
+    yields_its_events_of("mailutils", None, "mailutils-inetd");
+}
+
+#[test]
+fn nginx() {
+    yields_its_events_of("nginx", Some(33), "nginx-mail");
+}
+
+#[test]
+fn perdition() {
+    yields_its_events_of("perdition", Some(65534), "perdition");
+}
+
+#[test]
+fn popa3d_standalone() {
+    yields_its_events_of("popa3d", None, "popa3d");
+}
+
+#[test]
+fn popa3d_for_each_connection() {
+    yields_its_events_of("popa3d", None, "popa3d-inetd");
+}
+
+#[test]
+fn solid_pop3d() {
+    yields_its_events_of("solid-pop3d", None, "solid-pop3d");
+}
+
+#[test]
+fn uw_imap() {
+    yields_its_events_of("uw-imap", None, "uw-imap");
+}
+
+#[test]
+fn the_user_of_a_server_must_be_its_own() {
+    let journal =
+        JournalFiles::import(&fs::read(capture("cyrus-trixie").join("journal.export")).unwrap());
+    let configuration = tempfile::NamedTempFile::new().unwrap();
+    let file = configuration.path().to_str().unwrap();
+    let lines = test_json(&journal, &["--server", "cyrus", "--config", file]);
+    assert!(lines.len() > 50);
+    assert!(lines.iter().all(|line| line["event"] == "refused"));
+}
+
+#[test]
+fn a_process_that_is_gone_ends_its_session_but_opens_none() {
+    let popa3d = |message: &str, unit| {
+        Entry::dovecot(SignedDuration::from_secs(60), message)
+            .but("SYSLOG_IDENTIFIER", Some("popa3d"))
+            .but("_SYSTEMD_UNIT", unit)
+            .with("_PID", "7")
+    };
+    let unit = Some("popa3d.service");
+    let entries = [
+        popa3d("Session from 192.0.2.10", unit),
+        popa3d("Authentication passed for alice", None),
+        popa3d("Premature disconnect", None),
+        popa3d("Session from 192.0.2.10", unit),
+        popa3d("Authentication passed for alice", unit),
+        popa3d("Premature disconnect", Some("session-3.scope")),
+        popa3d("Premature disconnect", None),
+        popa3d("Premature disconnect", None),
+    ];
+    let journal = JournalFiles::import(&export(&entries));
+    let lines = test_json(&journal, &["--server", "popa3d"]);
+    let kinds: Vec<_> = lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "refused", "refused", "login", "refused", "logout", "refused"
+        ]
+    );
+}
+
+fn courier(pid: u32, message: impl AsRef<[u8]>) -> Entry {
+    Entry::dovecot(SignedDuration::from_secs(60), message)
+        .but("SYSLOG_IDENTIFIER", Some("pop3d"))
+        .but("_SYSTEMD_UNIT", Some("courier-pop.service"))
+        .with("_PID", pid.to_string())
+}
+
+/// What courierlogger 5.0.13 makes of a failed login under a long name: both halves are lines.
+fn cut_line(rest: &str) -> [String; 2] {
+    let begin = format!("{:A<505}", "LOGIN FAILED, user=");
+    let rest = format!("{rest}, ip=[::ffff:203.0.113.9], port=[40000]");
+    [begin, rest]
+}
+
+#[test]
+fn the_rest_of_a_line_that_couriers_logger_cut_is_no_login() {
+    let login = "LOGIN, user=alice, ip=[::ffff:192.0.2.10], port=[42531]";
+    let [begin, rest] = cut_line("LOGIN, user=bob");
+    let entries = [
+        courier(96, &begin),
+        // Another process's line comes between.
+        courier(97, login),
+        courier(96, &rest),
+        courier(96, login.replace("alice", "carol")),
+        courier(96, &begin),
+        courier(96, &cut_line("whatever")[1]),
+        courier(96, login.replace("alice", "dave")),
+    ];
+    let lines = test_json(
+        &JournalFiles::import(&export(&entries)),
+        &["--server", "courier"],
+    );
+    let users: Vec<_> = lines.iter().map(|line| line["user"].as_str()).collect();
+    assert_eq!(users, [Some("alice"), Some("carol"), Some("dave")]);
 }
 
 #[test]

@@ -425,6 +425,7 @@ max-session = "24h"  # default
 servers = ["dovecot"]  # default
 never = ["192.0.2.0/24", "2001:db8::1"]  # DIR/config.toml:2
 permitted-networks = "postfix"  # default
+publish = ["map", "policy"]  # default
 state-directory = "/var/lib/pop-before-smtp"  # default
 
 [journal]
@@ -436,6 +437,9 @@ path = "/var/lib/pop-before-smtp/clients"  # default
 type = "auto"  # default
 value = "OK"  # default
 debounce = "1s"  # default
+
+[policy]
+ipv6-prefix = 128  # default
 
 [limits]
 clients = 1000000  # default

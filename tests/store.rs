@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pop_before_smtp::event::SessionKey;
 use pop_before_smtp::journal::Position;
 use pop_before_smtp::postfix::map_type::MapType;
-use pop_before_smtp::store::{MapRecord, Opened, Store, StoreError};
+use pop_before_smtp::store::{InForce, Opened, Store, StoreError};
 use pop_before_smtp::whitelist::{Delta, Listing, Session};
 
 fn at(second: i64) -> Timestamp {
@@ -86,15 +87,17 @@ fn what_was_committed_is_there_again_with_its_position() {
     let Opened { store, kept, .. } = Store::open(&path).unwrap();
     assert_eq!(kept.clients.len(), 197);
     assert_eq!(kept.position, Some(position(99)));
-    let map = MapRecord {
+    let in_force = InForce {
         path: "/var/lib/x/clients".into(),
         kind: MapType::Lmdb,
         value: "OK".to_owned(),
+        grace: Duration::from_secs(20),
+        max_session: Duration::from_secs(60),
     };
-    store.set_map(&map).unwrap();
+    store.set_in_force(&in_force).unwrap();
     drop(store);
     let Opened { kept, .. } = Store::open(&path).unwrap();
-    assert_eq!(kept.map, Some(map));
+    assert_eq!(kept.in_force, Some(in_force));
 }
 
 fn snapshot_of(store: &Path) -> std::path::PathBuf {

@@ -1,10 +1,12 @@
 //! `expire`: while the service is stopped, grace ends all the same.
 //!
-//! Reads the store and publishes the access map; writes nothing into the store, adds nobody, and
-//! steps back as soon as the service is there again, who then publishes what is right.
+//! Reads the store and publishes the access map; adds nobody, and steps back as soon as the
+//! service is there again, who then publishes what is right.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -18,8 +20,8 @@ use crate::networks::Networks;
 use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
-use crate::store::{Kept, MapRecord, Opened, Store, StoreError};
-use crate::whitelist::{Rules, Whitelist};
+use crate::store::{InForce, Kept, Opened, Store, StoreError};
+use crate::whitelist::{Delta, Listing, Rules, Whitelist};
 
 /// Where the state is if the configuration can't say.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
@@ -54,18 +56,28 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
     let timer = DeadlineTimer::new().map_err(CommandError::Timer)?;
     let mut whitelist: Option<Whitelist> = None;
     let mut published: Option<Vec<Client>> = None;
+    let mut with_sessions: HashSet<Client> = HashSet::new();
     loop {
         // Only who has the store may publish. If the service has it, all is in good hands.
-        let Some((_store, kept)) = take_store(&path)? else {
+        let Some((store, kept)) = take_store(&path)? else {
             return Ok(ExitCode::SUCCESS);
         };
         let now = Timestamp::now();
-        let map = map_in_force(settings.as_ref(), kept.map.as_ref(), &state_directory)?;
-        let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept, now));
+        let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
+        let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept));
         whitelist.clock_set(now);
-        for (client, listing) in whitelist.expire(now) {
-            diagnostics::client_expired(client, &listing);
+        let removed = whitelist.expire(now);
+        for (client, listing) in &removed {
+            diagnostics::client_expired(*client, listing);
         }
+        if let Some(store) = &store {
+            forget(store, &removed, &with_sessions)?;
+        }
+        // Nobody hears of logouts any more: sessions end now. Those that a returning service finds
+        // open are so again, as the store keeps them.
+        let open = whitelist.clients().filter(|(_, listing)| listing.open > 0);
+        with_sessions.extend(open.map(|(client, _)| client));
+        whitelist.end_sessions_before(now);
         let clients: Vec<Client> = whitelist.clients().map(|(client, _)| client).collect();
         let mut next = whitelist.next_deadline();
         if published.as_ref() != Some(&clients) {
@@ -76,7 +88,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
                 }
                 Err(error) if args.now => return Err(error.into()),
                 Err(error) => {
-                    let retry = std::time::Duration::from_secs(5);
+                    let retry = Duration::from_secs(5);
                     diagnostics::publication_failed(&error, retry, true);
                     next = now.checked_add(RETRY).ok();
                 }
@@ -88,7 +100,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         let Some(next) = next else {
             return Ok(ExitCode::SUCCESS);
         };
-        drop(_store);
+        drop(store);
         timer.set(Some(next)).map_err(CommandError::Timer)?;
         timer.wait();
     }
@@ -111,14 +123,46 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
     }
 }
 
-/// The whitelist as the service left it. Nobody hears of logouts any more: sessions end now.
-fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist {
-    let seconds = |duration: std::time::Duration| {
-        SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+/// Takes clients out of the store that a returning service would remove at once, and tell of it a
+/// second time. The others it may list again: a session of theirs may be open.
+fn forget(
+    store: &Store,
+    removed: &[(Client, Listing)],
+    with_sessions: &HashSet<Client>,
+) -> Result<(), StoreError> {
+    let gone = removed
+        .iter()
+        .filter(|(client, _)| !with_sessions.contains(client));
+    let clients: Vec<_> = gone.map(|(client, _)| (*client, None)).collect();
+    if clients.is_empty() {
+        return Ok(());
+    }
+    store.commit(
+        &Delta {
+            clients,
+            sessions: Vec::new(),
+        },
+        None,
+    )
+}
+
+/// The whitelist as the service left it.
+fn restore(settings: Option<&Settings>, kept: Kept) -> Whitelist {
+    // Of what the configuration says and what was in force, the shorter counts: a client was
+    // promised no more than the one, and is owed no more than the other.
+    let shorter = |of_settings: fn(&Settings) -> Duration, of_kept: fn(&InForce) -> Duration| {
+        let known = settings.map(of_settings).into_iter();
+        known
+            .chain(kept.in_force.as_ref().map(of_kept))
+            .min()
+            .unwrap_or_default()
     };
+    let grace = shorter(|s| s.grace, |k| k.grace);
+    let max_session = shorter(|s| s.max_session, |k| k.max_session);
+    let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     let rules = Rules {
-        grace: settings.map_or(SignedDuration::from_mins(30), |s| seconds(s.grace)),
-        max_session: settings.map_or(SignedDuration::from_hours(24), |s| seconds(s.max_session)),
+        grace: signed(grace),
+        max_session: signed(max_session),
         limits: Limits {
             clients: usize::MAX,
             clients_per_user: usize::MAX,
@@ -127,15 +171,13 @@ fn restore(settings: Option<&Settings>, kept: Kept, now: Timestamp) -> Whitelist
         permitted: Networks::default(),
         never: Networks::default(),
     };
-    let mut whitelist = Whitelist::restore(rules, kept.clients, kept.sessions);
-    whitelist.end_sessions_before(now);
-    whitelist
+    Whitelist::restore(rules, kept.clients, kept.sessions)
 }
 
 /// The map that the configuration names; if it can't, the one that was published last.
 fn map_in_force(
     settings: Option<&Settings>,
-    last: Option<&MapRecord>,
+    last: Option<&InForce>,
     state_directory: &Path,
 ) -> Result<AccessMap, CommandError> {
     let programs = Programs::installed();

@@ -19,6 +19,9 @@ pub struct RunArgs {
     /// Where to make a control socket if systemd holds none
     #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
     socket: PathBuf,
+    /// Where to make a policy socket if systemd holds none; none by default
+    #[arg(long, value_name = "PATH")]
+    policy_socket: Option<PathBuf>,
 }
 
 /// Runs until told to stop.
@@ -28,6 +31,7 @@ pub fn run(config: Option<&Path>, args: &RunArgs) -> Result<ExitCode, CommandErr
         config: config.map(Path::to_owned),
         once: args.once,
         socket: args.socket.clone(),
+        policy_socket: args.policy_socket.clone(),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -59,6 +59,16 @@ fn show(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         None => "not yet".to_owned(),
     };
     row("Published", &published)?;
+    if status.policy.answered > 0 {
+        let answered = count(
+            usize::try_from(status.policy.answered).unwrap_or(usize::MAX),
+            "question",
+        );
+        row(
+            "Policy",
+            &format!("{answered} answered, {} with OK", status.policy.granted),
+        )?;
+    }
     match status.problems.as_slice() {
         [] => row("Problems", "none"),
         problems => problems

@@ -11,7 +11,10 @@ use super::path::unfit_for_main_cf;
 use super::sender::matches_user_units;
 use super::table::Located;
 use super::value::quoted;
-use super::{JournalSettings, Limits, MapSettings, Origin, PermittedNetworks, Senders, Settings};
+use super::{
+    JournalSettings, Limits, MapSettings, Origin, PermittedNetworks, PolicySettings, Publish,
+    Senders, Settings,
+};
 
 /// `grace`, unless a file says otherwise.
 const GRACE: Duration = Duration::from_secs(30 * 60);
@@ -65,6 +68,20 @@ pub(super) fn check(
         journal: JournalSettings {
             directory: origins.take("journal.directory", fragment.journal_directory, None),
             namespace: origins.take("journal.namespace", fragment.journal_namespace, None),
+        },
+        publish: origins.take(
+            "publish",
+            fragment.publish,
+            Publish {
+                map: true,
+                policy: true,
+            },
+        ),
+        policy: PolicySettings {
+            ipv6_prefix: origins
+                .take("policy.ipv6-prefix", fragment.policy_ipv6_prefix, 128)
+                .try_into()
+                .unwrap_or(128),
         },
         map: MapSettings {
             path: origins.take("map.path", fragment.map_path, map_path),

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::PermittedNetworks;
 use super::error::Problem;
 use super::source::Source;
 use super::table::{Located, Reader, Table};
 use super::value::{Wrong, count, duration};
+use super::{PermittedNetworks, Publish};
 use super::{map, name, network, path, sender};
 use crate::postfix::map_type::MapType;
 
@@ -27,6 +27,9 @@ const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
 /// The most that a limit can be: beyond it, a limit protects no machine's memory.
 const LARGEST_LIMIT: usize = 10_000_000;
 
+/// Nobody has less than a /64 to himself, and a site seldom more than a /48.
+const IPV6_PREFIXES: std::ops::RangeInclusive<usize> = 48..=128;
+
 /// What one file says.
 #[derive(Debug, Default)]
 pub(super) struct Fragment {
@@ -38,6 +41,8 @@ pub(super) struct Fragment {
     pub(super) state_directory: Option<Located<PathBuf>>,
     pub(super) journal_directory: Option<Located<Option<PathBuf>>>,
     pub(super) journal_namespace: Option<Located<Option<String>>>,
+    pub(super) publish: Option<Located<Publish>>,
+    pub(super) policy_ipv6_prefix: Option<Located<usize>>,
     pub(super) map_path: Option<Located<PathBuf>>,
     pub(super) map_type: Option<Located<Option<MapType>>>,
     pub(super) map_value: Option<Located<String>>,
@@ -72,6 +77,7 @@ impl Fragment {
         let mut root = reader.document(source);
         let mut journal = reader.table(&mut root, "journal");
         let mut map_table = reader.table(&mut root, "map");
+        let mut policy = reader.table(&mut root, "policy");
         let mut limits = reader.table(&mut root, "limits");
         let senders = reader.table(&mut root, "senders");
         let r = reader;
@@ -88,6 +94,8 @@ impl Fragment {
             state_directory: r.take(&mut root, "state-directory", path::state_directory),
             journal_directory: r.take(&mut journal, "directory", path::journal_directory),
             journal_namespace: r.take(&mut journal, "namespace", name::journal_namespace),
+            publish: r.take(&mut root, "publish", map::publish),
+            policy_ipv6_prefix: r.take(&mut policy, "ipv6-prefix", count(IPV6_PREFIXES)),
             map_path: r.take(&mut map_table, "path", path::map_path),
             map_type: r.take(&mut map_table, "type", map::map_type),
             map_value: r.take(&mut map_table, "value", map::map_value),
@@ -105,7 +113,7 @@ impl Fragment {
             limits_sessions: r.take(&mut limits, "sessions", count(1..=LARGEST_LIMIT)),
             senders: take_senders(r, senders),
         };
-        for table in [root, journal, map_table, limits] {
+        for table in [root, journal, map_table, policy, limits] {
             r.finish(table);
         }
         fragment
@@ -131,6 +139,8 @@ impl Fragment {
             state_directory: later.state_directory.or(self.state_directory),
             journal_directory: later.journal_directory.or(self.journal_directory),
             journal_namespace: later.journal_namespace.or(self.journal_namespace),
+            publish: later.publish.or(self.publish),
+            policy_ipv6_prefix: later.policy_ipv6_prefix.or(self.policy_ipv6_prefix),
             map_path: later.map_path.or(self.map_path),
             map_type: later.map_type.or(self.map_type),
             map_value: later.map_value.or(self.map_value),

@@ -1,8 +1,27 @@
-//! What the access map is.
+//! How Postfix is told, and what the access map is.
 
-use super::value::{Checked, Value, text, wrong_type};
+use super::Publish;
+use super::value::{Checked, Value, list, text, wrong_type};
 use crate::postfix::access_map::validate_value;
 use crate::postfix::map_type::MapType;
+
+/// `publish`: a list of ways, at least one.
+pub(super) fn publish(value: &Value<'_>) -> Checked<Publish> {
+    const EXPECTED: &str = "a list of \"map\", \"policy\" or both";
+    let ways = list(value, EXPECTED, |way| match text(way, EXPECTED) {
+        Ok(name @ ("map" | "policy")) => Ok(name.to_owned()),
+        Ok(_) => Err(wrong_type(way, EXPECTED)),
+        Err(wrong) => Err(wrong),
+    })?;
+    if ways.is_empty() {
+        return Err(vec![wrong_type(value, EXPECTED)]);
+    }
+    let has = |name| ways.iter().any(|way| way == name);
+    Ok(Publish {
+        map: has("map"),
+        policy: has("policy"),
+    })
+}
 
 /// `map.type`; `auto` is none.
 pub(super) fn map_type(value: &Value<'_>) -> Checked<Option<MapType>> {

@@ -52,8 +52,12 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// `[journal]`.
     pub journal: JournalSettings,
+    /// `publish`: how Postfix is told.
+    pub publish: Publish,
     /// `[map]`.
     pub map: MapSettings,
+    /// `[policy]`.
+    pub policy: PolicySettings,
     /// `[limits]`.
     pub limits: Limits,
     /// `[senders.SERVER]`: who else may write a server's entries, by the server's name.
@@ -78,6 +82,22 @@ pub struct JournalSettings {
     pub directory: Option<PathBuf>,
     /// `namespace`: a journal namespace, systemd.exec(5) LogNamespace=.
     pub namespace: Option<String>,
+}
+
+/// `publish`: how Postfix is told; at least one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publish {
+    /// `"map"`: by the access map.
+    pub map: bool,
+    /// `"policy"`: by answers on the policy socket.
+    pub policy: bool,
+}
+
+/// `[policy]`: the answers on the policy socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// `ipv6-prefix`: how many bits of an IPv6 address are one client's; 128 is each by itself.
+    pub ipv6_prefix: u8,
 }
 
 /// `[map]`: the access map.

@@ -154,6 +154,15 @@ pub(super) fn effective(settings: &Settings, origins: &BTreeMap<String, Origin>)
         PermittedNetworks::List(list) => networks(list),
     };
     put("", "permitted-networks", permitted);
+    let ways = [
+        ("map", settings.publish.map),
+        ("policy", settings.publish.policy),
+    ];
+    let ways = ways
+        .iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| (*name).to_owned());
+    put("", "publish", Value::List(ways.collect()));
     put("", "state-directory", path(&settings.state_directory));
     let journal = &settings.journal;
     let directory = journal
@@ -178,6 +187,8 @@ pub(super) fn effective(settings: &Settings, origins: &BTreeMap<String, Origin>)
         "debounce",
         Value::Text(Humane(map.debounce).to_string()),
     );
+    let prefix = usize::from(settings.policy.ipv6_prefix);
+    put("policy", "ipv6-prefix", Value::Number(prefix));
     let limits = &settings.limits;
     put("limits", "clients", Value::Number(limits.clients));
     put(

@@ -72,6 +72,8 @@ pub struct Status {
     pub map: MapStatus,
     /// The last publication that succeeded.
     pub last_publication: Option<PublicationStatus>,
+    /// The policy's answers.
+    pub policy: PolicyStatus,
     /// What is wrong now, and what to do about it.
     pub problems: Vec<String>,
 }
@@ -85,6 +87,16 @@ pub struct MapStatus {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+/// The policy's answers since the service runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PolicyStatus {
+    /// How many questions were answered.
+    pub answered: u64,
+    /// How many of them with OK.
+    pub granted: u64,
 }
 
 /// A publication.

@@ -5,10 +5,14 @@
 //! decides on a login or builds a map: it only hands on.
 
 mod deadline;
+mod keeper;
+mod map_keeper;
 mod plan;
+mod policy_server;
 mod publication;
 mod publisher;
 mod reader;
+mod report;
 mod service;
 mod supervisor;
 

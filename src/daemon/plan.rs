@@ -100,6 +100,13 @@ impl Plan {
                 networks
             }
         };
+        if settings.policy.ipv6_prefix < 128 && settings.publish.map {
+            warnings.push(format!(
+                "policy.ipv6-prefix: the access map lists single addresses all the same; only the \
+                 policy socket takes /{} networks together",
+                settings.policy.ipv6_prefix
+            ));
+        }
         Ok(Plan {
             rules: Rules {
                 grace: signed(settings.grace),

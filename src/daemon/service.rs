@@ -1,36 +1,39 @@
-//! The loop of the service.
+//! The loop of the service: what happens, and whose business it is.
 
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::LocalSet;
 
 use super::deadline::{DeadlineTimer, Woken};
+use super::keeper::{Found, Keeper};
+use super::map_keeper::MapKeeper;
 use super::plan::{Plan, PlanError};
-use super::publication::{Due, Schedule};
-use super::publisher::{Done, Job, Publisher};
+use super::policy_server::{self, Policy};
+use super::publication::Schedule;
+use super::publisher::{Done, Publisher};
 use super::reader::{self, Begin, FromReader};
-use super::supervisor;
-use crate::control::protocol::{ClientInfo, MapStatus, PublicationStatus, Status};
+use super::supervisor::{self, Sockets};
+use crate::client::Client;
 use crate::control::server::{self, Question};
-use crate::diagnostics::{self, Refusals, count};
+use crate::diagnostics::{self, Refusals};
 use crate::event::{Event, EventKind};
 use crate::intake::Intake;
-use crate::journal::{Position, Source};
-use crate::postfix::access_map::{AccessMap, PublishError, Published};
-use crate::store::{Kept, MapRecord, Opened, Store, StoreError};
-use crate::whitelist::{Delta, Outcome, Refusal, Whitelist};
+use crate::journal::{JournalError, Position, Source};
+use crate::postfix::access_map::PublishError;
+use crate::store::{InForce, StoreError};
+use crate::whitelist::{Listing, Outcome, Whitelist};
 
 /// A place in the journal that is further ahead of the clock than this is not believed.
 const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 /// How often the reader says that it is alive where no watchdog asks.
 const BEAT: Duration = Duration::from_secs(60);
-/// How old the stored place may become while entries go by that mean nothing.
-const POSITION_AGE: Duration = Duration::from_secs(60);
-/// The longest pause until the store is opened again after it could not be written.
-const STORE_RETRY: Duration = Duration::from_secs(15);
 /// How often systemd is told how we are, at most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stopping service waits for a publication that is under way.
@@ -45,6 +48,8 @@ pub struct Options {
     pub once: bool,
     /// Where to make a control socket if systemd holds none.
     pub socket: PathBuf,
+    /// Where to make a policy socket if systemd holds none.
+    pub policy_socket: Option<PathBuf>,
 }
 
 /// The service can't run.
@@ -61,7 +66,7 @@ pub enum RunError {
     Publication(#[from] PublishError),
     /// With `once`: the journal can't be read.
     #[error(transparent)]
-    Journal(#[from] crate::journal::JournalError),
+    Journal(#[from] JournalError),
     /// The system does not give what a service needs.
     #[error("{what}: {source}")]
     System {
@@ -81,69 +86,44 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
 /// # Errors
 /// When it can't start; later trouble is reported, shown by `status`, and tried again.
 pub fn run(options: &Options) -> Result<(), RunError> {
+    // Before any thread is started, as the environment names them.
+    let sockets = Sockets::of_systemd();
     let plan = Plan::make(options.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("can't start the loop"))?;
-    let result = runtime.block_on(Service::run(plan, options));
+    let tasks = LocalSet::new();
+    let result = tasks.block_on(&runtime, Service::run(plan, options, sockets));
     // The reader may be waiting for the journal; it has nothing to lose.
     runtime.shutdown_background();
     result
 }
 
-/// What is wrong now. Each is told once when it begins, and shown by `status` until it ends.
-#[derive(Debug, Default)]
-struct Troubles {
-    journal: Option<String>,
-    store: Option<String>,
-    publication: Option<String>,
-    withdrawal: Option<String>,
-    reload: Option<String>,
-    configuration: Vec<String>,
+/// Where the store is in a state directory.
+#[must_use]
+pub fn store_path(state_directory: &Path) -> PathBuf {
+    state_directory.join("store")
 }
 
-impl Troubles {
-    fn list(&self) -> Vec<String> {
-        let now = [
-            &self.journal,
-            &self.store,
-            &self.publication,
-            &self.withdrawal,
-            &self.reload,
-        ];
-        now.into_iter()
-            .flatten()
-            .chain(&self.configuration)
-            .cloned()
-            .collect()
-    }
-}
-
-struct Service {
-    options: Options,
-    plan: Plan,
-    since: Timestamp,
-    whitelist: Whitelist,
-    /// None while it can't be written.
-    store: Option<Store>,
-    store_retry: Option<(Instant, Duration)>,
-    position: Option<Position>,
-    position_committed: Instant,
-    publisher: Publisher,
-    schedule: Schedule,
-    /// The last generation in which somebody was removed.
-    removal: Option<u64>,
-    last_publication: Option<PublicationStatus>,
-    /// Whether maps of other types beside ours have been seen to.
-    other_types_withdrawn: bool,
-    refusals: Refusals,
-    caught_up: bool,
+pub(super) struct Service {
+    pub(super) options: Options,
+    pub(super) plan: Plan,
+    pub(super) since: Timestamp,
+    /// Who may relay, and the policy's answers, which are made of it.
+    pub(super) policy: Rc<Policy>,
+    pub(super) keeper: Keeper,
+    pub(super) map: MapKeeper,
+    pub(super) refusals: Refusals,
+    pub(super) caught_up: bool,
     ready: bool,
     status: String,
     status_shown: Instant,
     watchdog_fed: Instant,
-    troubles: Troubles,
+    /// Why the journal can't be read for now.
+    pub(super) journal_trouble: Option<String>,
+    /// Why the last reload was refused.
+    pub(super) reload_refused: Option<String>,
 }
 
 /// What the loop does after a step.
@@ -153,7 +133,7 @@ enum Next {
 }
 
 impl Service {
-    async fn run(plan: Plan, options: &Options) -> Result<(), RunError> {
+    async fn run(plan: Plan, options: &Options, sockets: Sockets) -> Result<(), RunError> {
         let mut hangup = signal(SignalKind::hangup()).map_err(system("can't catch SIGHUP"))?;
         let mut terminate =
             signal(SignalKind::terminate()).map_err(system("can't catch SIGTERM"))?;
@@ -166,7 +146,7 @@ impl Service {
         let (question_sender, mut questions) = mpsc::channel(16);
 
         let (mut service, begin) = Self::start(plan, options.clone(), publisher)?;
-        service.serve_control(question_sender);
+        service.serve(sockets, question_sender);
         let mut journal = service.start_reader(begin)?;
         let (plan_sender, mut plans) = mpsc::channel(1);
         let mut reloading = false;
@@ -178,12 +158,7 @@ impl Service {
                 timer.set(deadline).map_err(system("can't set the timer"))?;
                 armed = Some(deadline);
             }
-            let wake = service
-                .publish_if_due()
-                .into_iter()
-                .chain(service.store_retry_at())
-                .chain(service.show_status())
-                .min();
+            let wake = service.do_what_is_due();
             let wake_up = async {
                 match wake {
                     Some(time) => tokio::time::sleep_until(time.into()).await,
@@ -222,10 +197,7 @@ impl Service {
                     Next::GoOn
                 }
                 message = journal.recv() => service.hear(message)?,
-                () = wake_up => {
-                    service.reopen_store();
-                    Next::GoOn
-                }
+                () = wake_up => Next::GoOn,
             };
             if matches!(next, Next::Leave) {
                 break;
@@ -242,85 +214,101 @@ impl Service {
         publisher: Publisher,
     ) -> Result<(Self, Begin), RunError> {
         let now = Timestamp::now();
-        let Opened {
-            store,
-            kept,
-            set_aside,
-        } = Store::open(&store_path(&plan.settings.state_directory))?;
-        let Kept {
-            clients,
-            sessions,
-            position,
-            map,
-        } = kept;
-        let oldest = earlier(earlier(now, plan.rules.max_session), plan.rules.grace);
-        let one_grace = earlier(now, plan.rules.grace);
-        let begin = match position.clone() {
-            Some(place) if place.time > later(now, FUTURE_TOLERANCE) => {
-                diagnostics::cursor_in_the_future(place.time, oldest);
-                Begin::At(oldest)
-            }
-            Some(place) => Begin::Behind(place, oldest),
-            None => match &set_aside {
-                Some((aside, reason)) => {
-                    diagnostics::store_set_aside(aside, reason, oldest);
-                    Begin::At(oldest)
-                }
-                None => Begin::At(one_grace),
-            },
-        };
+        let path = store_path(&plan.settings.state_directory);
+        let (keeper, Found { kept, set_aside }) = Keeper::open(path, in_force(&plan))?;
+        let begin = where_to_begin(&plan, kept.position, set_aside, now);
         diagnostics::started(
             &plan.settings.servers.join(", "),
             &plan.rules.permitted.to_string(),
             &plan.map.main_cf_line(),
         );
+        let schedule = Schedule::new(plan.settings.map.debounce);
+        let map = MapKeeper::new(
+            publisher,
+            plan.map.clone(),
+            plan.settings.publish.map,
+            schedule,
+        );
+        map.withdraw_former(kept.in_force);
+        let whitelist = Whitelist::restore(plan.rules.clone(), kept.clients, kept.sessions);
         let mut service = Service {
             options,
             since: now,
-            whitelist: Whitelist::restore(plan.rules.clone(), clients, sessions),
-            store: Some(store),
-            store_retry: None,
-            position,
-            position_committed: Instant::now(),
-            publisher,
-            schedule: Schedule::new(plan.settings.map.debounce),
-            removal: None,
-            last_publication: None,
-            other_types_withdrawn: false,
+            policy: Rc::new(Policy {
+                whitelist: Rc::new(RefCell::new(whitelist)),
+                ipv6_prefix: Cell::new(plan.settings.policy.ipv6_prefix),
+                enabled: Cell::new(plan.settings.publish.policy),
+                answered: Cell::new(0),
+                granted: Cell::new(0),
+            }),
+            keeper,
+            map,
             refusals: Refusals::default(),
             caught_up: false,
             ready: false,
             status: String::new(),
-            status_shown: Instant::now(),
+            status_shown: now_minus_interval(),
             watchdog_fed: Instant::now(),
-            troubles: Troubles::default(),
+            journal_trouble: None,
+            reload_refused: None,
             plan,
         };
-        service.take_warnings();
-        service.withdraw_former_maps(map);
+        service
+            .plan
+            .warnings
+            .iter()
+            .for_each(|warning| diagnostics::warning(warning));
         // A clock that was set while the service was away must lend nobody time.
-        service.whitelist.clock_set(now);
+        service.whitelist_mut().clock_set(now);
         service.refuse_by_rules();
         service.end_sessions_of_former_boots(now);
         service.expire(now);
-        service.commit();
         Ok((service, begin))
     }
 
-    fn serve_control(&mut self, questions: mpsc::Sender<Question>) {
-        let socket = match supervisor::control_socket() {
-            Some(socket) => Ok(socket),
-            None if self.options.once => return,
-            None => supervisor::own_control_socket(&self.options.socket),
-        };
-        match socket.and_then(tokio::net::UnixListener::from_std) {
+    pub(super) fn whitelist(&self) -> Ref<'_, Whitelist> {
+        self.policy.whitelist.borrow()
+    }
+
+    fn whitelist_mut(&self) -> RefMut<'_, Whitelist> {
+        self.policy.whitelist.borrow_mut()
+    }
+
+    fn serve(&self, sockets: Sockets, questions: mpsc::Sender<Question>) {
+        if self.options.once {
+            return;
+        }
+        let Options {
+            socket,
+            policy_socket,
+            ..
+        } = &self.options;
+        let control = sockets
+            .control
+            .map_or_else(|| supervisor::own_socket(socket), Ok);
+        match control.and_then(UnixListener::from_std) {
             Ok(listener) => {
                 tokio::spawn(server::serve(listener, questions));
             }
             Err(error) => diagnostics::warning(&format!(
                 "{}: no control socket: {error}; 'list' and 'status' can't ask this service",
-                self.options.socket.display()
+                socket.display()
             )),
+        }
+        let own = || policy_socket.as_deref().map(supervisor::own_socket);
+        match sockets
+            .policy
+            .map(Ok)
+            .or_else(own)
+            .map(|s| s.and_then(UnixListener::from_std))
+        {
+            Some(Ok(listener)) => {
+                tokio::task::spawn_local(policy_server::serve(listener, self.policy.clone()));
+            }
+            Some(Err(error)) => {
+                diagnostics::warning(&format!("no policy socket: {error}"));
+            }
+            None => {}
         }
     }
 
@@ -336,10 +324,24 @@ impl Service {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        self.whitelist
-            .next_deadline()
+        let expiry = self.whitelist().next_deadline();
+        expiry
             .into_iter()
             .chain(self.refusals.next_deadline())
+            .min()
+    }
+
+    /// Does what is due by the monotonic clock, and says when the next of it will be.
+    fn do_what_is_due(&mut self) -> Option<Instant> {
+        let mut whitelist = self.policy.whitelist.borrow_mut();
+        self.keeper.reopen_if_due(&mut whitelist);
+        let publication = self.map.publish_if_due(&whitelist, self.caught_up);
+        drop(whitelist);
+        let store = self.keeper.retry_at();
+        publication
+            .into_iter()
+            .chain(store)
+            .chain(self.show_status())
             .min()
     }
 
@@ -357,7 +359,7 @@ impl Service {
                         Intake::Nothing | Intake::Noted(_) => {}
                     }
                 }
-                self.position = Some(position);
+                self.keeper.advance(position);
                 self.expire(now);
                 self.commit();
                 if !self.ready {
@@ -369,7 +371,10 @@ impl Service {
                 self.expire(now);
                 self.caught_up = true;
                 self.commit();
-                diagnostics::caught_up(self.whitelist.len(), self.whitelist.open_sessions());
+                let whitelist = self.whitelist();
+                diagnostics::caught_up(whitelist.len(), whitelist.open_sessions());
+                drop(whitelist);
+                return Ok(self.become_ready());
             }
             Some(FromReader::Beat) => self.commit(),
             Some(FromReader::CursorGone(from)) => diagnostics::cursor_gone(from),
@@ -377,13 +382,13 @@ impl Service {
                 if self.options.once {
                     return Err(error.into());
                 }
-                if self.troubles.journal.is_none() {
+                if self.journal_trouble.is_none() {
                     diagnostics::journal_trouble(&error.to_string());
                 }
-                self.troubles.journal = Some(error.to_string());
+                self.journal_trouble = Some(error.to_string());
             }
             Some(FromReader::Recovered) => {
-                self.troubles.journal = None;
+                self.journal_trouble = None;
                 diagnostics::journal_recovered();
             }
             None => {
@@ -398,7 +403,7 @@ impl Service {
     }
 
     fn apply(&mut self, event: &Event, now: Timestamp) {
-        let outcome = self.whitelist.apply(event, now);
+        let outcome = self.whitelist_mut().apply(event, now);
         match outcome {
             Outcome::Added(client) => self.tell(client, diagnostics::client_added),
             Outcome::Prolonged(client) => self.tell(client, diagnostics::login_prolonged),
@@ -411,35 +416,31 @@ impl Service {
                     EventKind::Login { user, .. } => user.as_deref(),
                     _ => None,
                 };
-                self.login_refused(client, user, &event.server, why, now);
+                if why.is_limit() {
+                    self.refusals.limit(client, user, &event.server, why, now);
+                } else {
+                    diagnostics::login_ignored(client, user, &event.server, why);
+                }
             }
             Outcome::Nothing => {}
         }
     }
 
-    fn login_refused(
-        &mut self,
-        client: crate::client::Client,
-        user: Option<&str>,
-        server: &str,
-        why: Refusal,
-        now: Timestamp,
-    ) {
-        if why.is_limit() {
-            self.refusals.limit(client, user, server, why, now);
-        } else {
-            diagnostics::login_ignored(client, user, server, why);
+    fn tell(&self, client: Client, message: fn(Client, &Listing, Timestamp)) {
+        let whitelist = self.whitelist();
+        if let Some(listing) = whitelist.get(client) {
+            message(client, listing, whitelist.until(listing));
         }
     }
 
-    fn tell(
-        &self,
-        client: crate::client::Client,
-        message: fn(crate::client::Client, &crate::whitelist::Listing, Timestamp),
-    ) {
-        if let Some(listing) = self.whitelist.get(client) {
-            message(client, listing, self.whitelist.until(listing));
-        }
+    fn commit(&mut self) {
+        let mut whitelist = self.policy.whitelist.borrow_mut();
+        self.keeper.commit(&mut whitelist, self.caught_up);
+    }
+
+    fn commit_all(&mut self) {
+        let mut whitelist = self.policy.whitelist.borrow_mut();
+        self.keeper.commit_now(&mut whitelist, true);
     }
 
     // ---- Time ----
@@ -450,7 +451,7 @@ impl Service {
         }
         let now = Timestamp::now();
         if woken == Woken::ClockSet {
-            self.whitelist.clock_set(now);
+            self.whitelist_mut().clock_set(now);
         }
         let removed = self.expire(now);
         if woken == Woken::ClockSet {
@@ -461,23 +462,26 @@ impl Service {
     }
 
     fn expire(&mut self, now: Timestamp) -> usize {
-        let removed = self.whitelist.expire(now);
+        let removed = self.whitelist_mut().expire(now);
         for (client, listing) in &removed {
             diagnostics::client_expired(*client, listing);
         }
-        if !removed.is_empty() {
-            self.removal = Some(self.whitelist.generation());
-        }
+        self.note_removal(removed.len());
         removed.len()
     }
 
     fn refuse_by_rules(&mut self) {
-        let removed = self.whitelist.set_rules(self.plan.rules.clone());
+        let removed = self.whitelist_mut().set_rules(self.plan.rules.clone());
         for (client, why) in &removed {
             diagnostics::client_refused_by_rules(*client, *why);
         }
-        if !removed.is_empty() {
-            self.removal = Some(self.whitelist.generation());
+        self.note_removal(removed.len());
+    }
+
+    fn note_removal(&mut self, removed: usize) {
+        if removed > 0 {
+            let generation = self.whitelist().generation();
+            self.map.note_removal(generation);
         }
     }
 
@@ -487,178 +491,33 @@ impl Service {
             return;
         }
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        self.whitelist
-            .end_sessions_before(earlier(now, SignedDuration::from_secs(up.tv_sec)));
-    }
-
-    // ---- The store ----
-
-    /// Commits what has changed; and the place in the journal, if something has or it is old.
-    fn commit(&mut self) {
-        let Some(store) = &self.store else { return };
-        let delta = self.whitelist.take_delta();
-        if delta.is_empty() && self.position_committed.elapsed() < POSITION_AGE {
-            return;
-        }
-        match store.commit(&delta, self.position.as_ref()) {
-            Ok(()) => self.position_committed = Instant::now(),
-            Err(error) => self.store_failed(&error),
-        }
-    }
-
-    /// sled can't go on after an error: the store is closed, and opened again later.
-    fn store_failed(&mut self, error: &StoreError) {
-        if self.troubles.store.is_none() {
-            diagnostics::store_trouble(error);
-        }
-        self.troubles.store = Some(error.to_string());
-        self.store = None;
-        let pause = self
-            .store_retry
-            .map_or(Duration::from_secs(1), |(_, pause)| {
-                (pause * 2).min(STORE_RETRY)
-            });
-        self.store_retry = Some((Instant::now() + pause, pause));
-    }
-
-    fn store_retry_at(&self) -> Option<Instant> {
-        self.store_retry
-            .filter(|_| self.store.is_none())
-            .map(|(time, _)| time)
-    }
-
-    /// Opens the store again, if it is time, and writes into it all that there is.
-    fn reopen_store(&mut self) {
-        if self
-            .store_retry_at()
-            .is_none_or(|time| time > Instant::now())
-        {
-            return;
-        }
-        let path = store_path(&self.plan.settings.state_directory);
-        let written = Store::open(&path).and_then(|Opened { store, kept, .. }| {
-            let delta = difference(&kept, &self.whitelist);
-            store.commit(&delta, self.position.as_ref())?;
-            store.set_map(&record(&self.plan.map))?;
-            Ok(store)
-        });
-        match written {
-            Ok(store) => {
-                // What has changed is in there: it was written as a whole.
-                self.whitelist.take_delta();
-                self.store = Some(store);
-                self.store_retry = None;
-                self.troubles.store = None;
-                self.position_committed = Instant::now();
-                diagnostics::store_recovered();
-            }
-            Err(error) => self.store_failed(&error),
-        }
+        let boot = earlier(now, SignedDuration::from_secs(up.tv_sec));
+        self.whitelist_mut().end_sessions_before(boot);
     }
 
     // ---- The access map ----
 
-    /// Starts a publication if one is due, or says when one will be.
-    fn publish_if_due(&mut self) -> Option<Instant> {
-        let generation = self.whitelist.generation();
-        // While it catches up, only removals can't wait: logins come by the thousand.
-        if !self.caught_up && !self.removal_is_pending() {
-            return None;
-        }
-        let now = Instant::now();
-        match self.schedule.due(generation, now) {
-            Due::Nothing => None,
-            Due::At(time) => Some(time),
-            Due::Now => {
-                let clients = self.whitelist.clients().map(|(client, _)| client).collect();
-                self.schedule.started(generation, now);
-                self.publisher
-                    .give(Job::Publish(self.plan.map.clone(), clients));
-                None
-            }
-        }
-    }
-
-    /// Whether somebody is still in the map, as far as we know, who may relay no more.
-    fn removal_is_pending(&self) -> bool {
-        self.removal
-            .is_some_and(|removal| self.schedule.published().is_none_or(|p| p < removal))
-    }
-
     fn publication_done(&mut self, done: Done) -> Result<Next, RunError> {
-        match done {
-            Done::Published(Ok(Published { clients, took })) => {
-                self.schedule.succeeded();
-                self.troubles.publication = None;
-                let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                let time = Timestamp::now();
-                self.last_publication = Some(PublicationStatus {
-                    time,
-                    clients,
-                    milliseconds,
-                });
-                diagnostics::published(clients, took);
-                if !std::mem::replace(&mut self.other_types_withdrawn, true) {
-                    let map = self.plan.map.clone();
-                    self.publisher.give(Job::WithdrawOtherTypes(map));
-                }
-                return Ok(self.become_ready());
-            }
-            Done::Published(Err(error)) if self.options.once => return Err(error.into()),
-            Done::Published(Err(error)) => {
-                let retry = self.schedule.failed(Instant::now());
-                let pending = self.removal_is_pending();
-                diagnostics::publication_failed(&error, retry, pending);
-                let alarm = if pending {
-                    "a client whose grace has passed may still relay: "
-                } else {
-                    ""
-                };
-                self.troubles.publication = Some(format!("{alarm}{error}"));
-            }
-            Done::NotWithdrawn(error) => {
-                let text = format!("a former access map still lists clients: {error}");
-                diagnostics::warning(&text);
-                self.troubles.withdrawal = Some(text);
-            }
+        match self.map.done(done) {
+            Err(error) if self.options.once => Err(error.into()),
+            Err(_) => Ok(Next::GoOn),
+            Ok(()) => Ok(self.become_ready()),
         }
-        Ok(Next::GoOn)
     }
 
     /// The service is ready once the journal has been read and the map is right.
     fn become_ready(&mut self) -> Next {
-        if !self.caught_up || self.schedule.published() != Some(self.whitelist.generation()) {
+        if !self.caught_up || !self.map.is_right(&self.whitelist()) {
             return Next::GoOn;
         }
         if !self.ready {
             self.ready = true;
-            self.status = self.status_line();
-            supervisor::ready(&self.status);
+            self.show_ready();
         }
         if self.options.once {
             Next::Leave
         } else {
             Next::GoOn
-        }
-    }
-
-    /// A map that the service published before and does not any more must list nobody for ever.
-    fn withdraw_former_maps(&mut self, former: Option<MapRecord>) {
-        let map = &self.plan.map;
-        if let Some(former) = former
-            && (former.path != map.path || former.kind != map.kind)
-        {
-            let (path, kind) = (former.path, former.kind);
-            self.publisher.give(Job::Withdraw(AccessMap {
-                path,
-                kind,
-                ..map.clone()
-            }));
-        }
-        if let Some(store) = &self.store
-            && let Err(error) = store.set_map(&record(&self.plan.map))
-        {
-            self.store_failed(&error);
         }
     }
 
@@ -675,22 +534,30 @@ impl Service {
             Err(error) => error.to_string(),
         };
         diagnostics::reload_refused(&refused);
-        self.troubles.reload = Some(format!("the last reload was refused: {refused}"));
+        self.reload_refused = Some(format!("the last reload was refused: {refused}"));
         self.show_ready();
         None
     }
 
     fn take(&mut self, plan: Plan) -> Begin {
-        let former = record(&self.plan.map);
-        let same_map = plan.map == self.plan.map;
+        let former = in_force(&self.plan);
         let same_source = plan.source == self.plan.source;
         self.plan = plan;
-        self.troubles.reload = None;
-        self.take_warnings();
-        self.schedule
-            .change(self.plan.settings.map.debounce, !same_map);
-        self.withdraw_former_maps(Some(former));
-        self.other_types_withdrawn &= same_map;
+        self.reload_refused = None;
+        self.plan
+            .warnings
+            .iter()
+            .for_each(|warning| diagnostics::warning(warning));
+        let settings = &self.plan.settings;
+        self.policy.ipv6_prefix.set(settings.policy.ipv6_prefix);
+        self.policy.enabled.set(settings.publish.policy);
+        self.map.change(
+            self.plan.map.clone(),
+            settings.publish.map,
+            settings.map.debounce,
+        );
+        self.map.withdraw_former(Some(former));
+        self.keeper.put_in_force(in_force(&self.plan));
         self.refuse_by_rules();
         let now = Timestamp::now();
         self.expire(now);
@@ -701,11 +568,13 @@ impl Service {
         );
         self.show_ready();
         let one_grace = earlier(now, self.plan.rules.grace);
-        match &self.position {
+        match self.keeper.position() {
             Some(position) if same_source => Begin::Behind(position.clone(), one_grace),
             _ => Begin::At(one_grace),
         }
     }
+
+    // ---- To systemd ----
 
     /// After a reload the service is as ready as it was before.
     fn show_ready(&mut self) {
@@ -715,90 +584,14 @@ impl Service {
         }
     }
 
-    fn take_warnings(&mut self) {
-        for warning in &self.plan.warnings {
-            diagnostics::warning(warning);
-        }
-        self.troubles.configuration.clone_from(&self.plan.warnings);
-    }
-
-    // ---- To those who ask ----
-
-    fn answer(&mut self, question: Question) {
-        // Whoever has asked and left gets nothing.
-        match question {
-            Question::Status(reply) => {
-                let _ = reply.send(self.describe());
-            }
-            Question::Clients {
-                after,
-                limit,
-                reply,
-            } => {
-                let page = self.whitelist.clients_after(after).take(limit);
-                let _ = reply.send(
-                    page.map(|(client, listing)| ClientInfo {
-                        client,
-                        user: listing.user.clone(),
-                        server: listing.server.to_string(),
-                        since: listing.since,
-                        last_login: listing.last_login,
-                        until: (listing.open == 0).then(|| self.whitelist.until(listing)),
-                        sessions: listing.open,
-                    })
-                    .collect(),
-                );
-            }
-        }
-    }
-
-    fn describe(&self) -> Status {
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            since: self.since,
-            servers: self.plan.settings.servers.clone(),
-            permitted_networks: self.plan.rules.permitted.to_string(),
-            clients: self.whitelist.len(),
-            sessions: self.whitelist.open_sessions(),
-            refused: self.refusals.total(),
-            caught_up: self.caught_up,
-            journal_position: self.position.as_ref().map(|position| position.time),
-            map: MapStatus {
-                path: self.plan.map.path.display().to_string(),
-                kind: self.plan.map.kind.to_string(),
-            },
-            last_publication: self.last_publication.clone(),
-            problems: self.troubles.list(),
-        }
-    }
-
-    fn status_line(&self) -> String {
-        let clients = count(self.whitelist.len(), "client");
-        let sessions = count(self.whitelist.open_sessions(), "session");
-        let published = match &self.last_publication {
-            Some(p) => format!(
-                "; published {} at {} in {} ms",
-                count(p.clients, "client"),
-                diagnostics::local_time(p.time),
-                p.milliseconds
-            ),
-            None => "; nothing published yet".to_owned(),
-        };
-        let problem = match self.troubles.list().first() {
-            Some(problem) => format!("; PROBLEM: {}", problem.lines().next().unwrap_or_default()),
-            None => String::new(),
-        };
-        format!("{clients}, {sessions}{published}{problem}")
-    }
-
     /// Shows systemd how we are, if that has changed; or says when it may be told again.
     fn show_status(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let next = self.status_shown + STATUS_INTERVAL;
         let line = self.status_line();
         if self.status == line {
             return None;
         }
-        let now = Instant::now();
-        let next = self.status_shown + STATUS_INTERVAL;
         if next > now {
             return Some(next);
         }
@@ -821,48 +614,55 @@ impl Service {
 
     async fn stop(mut self, done: &mut mpsc::UnboundedReceiver<Done>) {
         supervisor::stopping();
-        self.position_committed = Instant::now() - POSITION_AGE;
-        self.commit();
-        if self.schedule.is_under_way() {
+        self.commit_all();
+        let listed = self.whitelist().len();
+        if self.map.is_under_way() {
             // Its outcome no longer matters to us; that it is whole does, and it always is.
             let _ = tokio::time::timeout(LAST_PUBLICATION, done.recv()).await;
         }
-        diagnostics::stopped(self.whitelist.len());
+        diagnostics::stopped(listed);
     }
 }
 
-fn record(map: &AccessMap) -> MapRecord {
-    MapRecord {
+/// Where the journal is to be read first.
+fn where_to_begin(
+    plan: &Plan,
+    position: Option<Position>,
+    set_aside: Option<(PathBuf, String)>,
+    now: Timestamp,
+) -> Begin {
+    // Whatever is older matters to nobody: its session would have ended, and its grace passed.
+    let oldest = earlier(earlier(now, plan.rules.max_session), plan.rules.grace);
+    match (position, set_aside) {
+        (Some(place), _) if place.time > later(now, FUTURE_TOLERANCE) => {
+            diagnostics::cursor_in_the_future(place.time, oldest);
+            Begin::At(oldest)
+        }
+        (Some(place), _) => Begin::Behind(place, oldest),
+        (None, Some((aside, reason))) => {
+            diagnostics::store_set_aside(&aside, &reason, oldest);
+            Begin::At(oldest)
+        }
+        (None, None) => Begin::At(earlier(now, plan.rules.grace)),
+    }
+}
+
+/// What the store is to remember of a plan.
+fn in_force(plan: &Plan) -> InForce {
+    let Plan { map, settings, .. } = plan;
+    InForce {
         path: map.path.clone(),
         kind: map.kind,
         value: map.value.clone(),
+        grace: settings.grace,
+        max_session: settings.max_session,
     }
 }
 
-/// What makes a store that holds `kept` hold the whitelist.
-fn difference(kept: &Kept, whitelist: &Whitelist) -> Delta {
-    let mut delta = Delta::default();
-    let gone = kept
-        .clients
-        .iter()
-        .filter(|(client, _)| whitelist.get(*client).is_none());
-    delta
-        .clients
-        .extend(gone.map(|(client, _)| (*client, None)));
-    delta.clients.extend(
-        whitelist
-            .clients()
-            .map(|(client, listing)| (client, Some(listing.clone()))),
-    );
-    delta
-        .sessions
-        .extend(kept.sessions.iter().map(|(key, _)| (key.clone(), None)));
-    delta.sessions.extend(
-        whitelist
-            .sessions()
-            .map(|(key, s)| (key.clone(), Some(s.clone()))),
-    );
-    delta
+/// So that the first status is told at once.
+fn now_minus_interval() -> Instant {
+    let now = Instant::now();
+    now.checked_sub(STATUS_INTERVAL).unwrap_or(now)
 }
 
 fn earlier(time: Timestamp, by: SignedDuration) -> Timestamp {
@@ -871,10 +671,4 @@ fn earlier(time: Timestamp, by: SignedDuration) -> Timestamp {
 
 fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// Where the store is in a state directory.
-#[must_use]
-pub fn store_path(state_directory: &Path) -> PathBuf {
-    state_directory.join("store")
 }

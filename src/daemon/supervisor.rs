@@ -8,29 +8,43 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 
-/// The name of the control socket (FileDescriptorName= of the socket unit).
-const CONTROL: &str = "control";
-
-/// Takes over the control socket that systemd holds.
-///
-/// The order of several sockets is not the same at each start, so they are told apart by name
-/// (sd_listen_fds_with_names(3)).
-#[must_use]
-pub fn control_socket() -> Option<UnixListener> {
-    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
-    let mut sockets = ListenFd::from_env();
-    let index = names.split(':').position(|name| name == CONTROL)?;
-    let listener = sockets.take_unix_listener(index).ok()??;
-    listener.set_nonblocking(true).ok()?;
-    Some(listener)
+/// The sockets that systemd holds for us, so that a restart refuses nobody.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// Where the service is asked how it is.
+    pub control: Option<UnixListener>,
+    /// Where Postfix asks.
+    pub policy: Option<UnixListener>,
 }
 
-/// Makes a control socket for a service that runs without systemd. One that is left over is
+impl Sockets {
+    /// Takes over what systemd holds.
+    ///
+    /// The order of several sockets is not the same at each start, so they are told apart by name
+    /// (FileDescriptorName= of their units; sd_listen_fds_with_names(3)).
+    #[must_use]
+    pub fn of_systemd() -> Self {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut held = ListenFd::from_env();
+        let mut take = |name| {
+            let index = names.split(':').position(|known| known == name)?;
+            let listener = held.take_unix_listener(index).ok()??;
+            listener.set_nonblocking(true).ok()?;
+            Some(listener)
+        };
+        Sockets {
+            control: take("control"),
+            policy: take("policy"),
+        }
+    }
+}
+
+/// Makes a socket for a service that runs without systemd. One that is left over is
 /// replaced, one that somebody listens on is not.
 ///
 /// # Errors
 /// When the socket can't be made, or somebody listens on it.
-pub fn own_control_socket(path: &Path) -> std::io::Result<UnixListener> {
+pub fn own_socket(path: &Path) -> std::io::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt;
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(std::io::Error::other("somebody listens there already"));

@@ -51,3 +51,5 @@ pub const RELOAD_REFUSED: &str = "acd0dcf1cfaa4ce290606dd9f3ffc26f";
 pub const CLOCK_SET: &str = "cfe7e031f67840f4a35690df9d504d1c";
 /// Something is odd.
 pub const NOTICE: &str = "6352d60be0894f6ba3b8ae75fca53ea2";
+/// Postfix has asked, and the client may relay.
+pub const RELAY_GRANTED: &str = "b2c07fcc5c7748cfb2ee2f738614958a";

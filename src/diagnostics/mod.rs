@@ -20,6 +20,7 @@ use log::{debug, error, info, warn};
 
 use crate::client::Client;
 use crate::intake::Refused;
+use crate::postfix::policy::Request;
 use crate::whitelist::{Listing, Refusal};
 use message_id as id;
 
@@ -175,6 +176,27 @@ pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refu
             "{client} is not listed: {user} has logged in to {server}, but {reason}"
         );
     }
+}
+
+/// Postfix has asked, and the client may relay.
+pub fn relay_granted(client: Client, listing: &Listing, request: &Request) {
+    if !log::log_enabled!(log::Level::Debug) {
+        return;
+    }
+    let user = name_of(listing.user.as_deref());
+    let (sender, recipient) = (printable(&request.sender), printable(&request.recipient));
+    let queue_id = match request.queue_id.as_str() {
+        "" => String::new(),
+        id => format!(", queue id {}", printable(id)),
+    };
+    debug!(
+        MESSAGE_ID = id::RELAY_GRANTED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_USER = user.as_str(),
+        POP_BEFORE_SMTP_SERVER = &*listing.server;
+        "{client} may relay from <{sender}> to <{recipient}>{queue_id}: {user} has logged in to {}",
+        listing.server
+    );
 }
 
 /// Logins over a limit that were not reported one by one.

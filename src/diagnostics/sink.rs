@@ -4,29 +4,32 @@
 
 use std::io::Write;
 
-use env_logger::Env;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// The variable that sets the level, as env_logger reads it.
+/// The variable that sets the level: `error`, `warn`, `info` or `debug`.
 const LEVEL: &str = "RUST_LOG";
+/// Our own messages.
+const OWN: &str = "pop_before_smtp";
 
 /// Sends messages where they belong: natively to the journal if standard error is connected to
 /// it (`$JOURNAL_STREAM`, systemd.exec(5)), else to standard error through env_logger.
 ///
-/// The level is `info`, or what `$RUST_LOG` says.
+/// The level is `info`, or what `$RUST_LOG` says; of other crates, warnings are enough.
 pub fn install() {
+    let level = std::env::var(LEVEL)
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::Info);
     if stderr_is_the_journal() {
-        let level = std::env::var(LEVEL)
-            .ok()
-            .and_then(|level| level.parse().ok())
-            .unwrap_or(LevelFilter::Info);
         if log::set_logger(&Journal).is_ok() {
             log::set_max_level(level);
         }
     } else {
         // A second installation, in tests, changes nothing.
-        let _ = env_logger::Builder::from_env(Env::default().filter_or(LEVEL, "info"))
+        let _ = env_logger::Builder::new()
+            .filter_level(level.min(LevelFilter::Warn))
+            .filter_module(OWN, level)
             .format(|buffer, record| {
                 let style = buffer.default_level_style(record.level());
                 writeln!(
@@ -62,7 +65,7 @@ struct Journal;
 impl Log for Journal {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
-            && (metadata.target().starts_with("pop_before_smtp") || metadata.level() <= Level::Warn)
+            && (metadata.target().starts_with(OWN) || metadata.level() <= Level::Warn)
     }
 
     fn log(&self, record: &Record<'_>) {

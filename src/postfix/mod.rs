@@ -5,4 +5,5 @@
 pub mod access_map;
 pub mod command;
 pub mod map_type;
+pub mod policy;
 pub mod postconf;

@@ -5,9 +5,12 @@
 //! journald vouches for. A pid is reused: a new connect takes the place of the old, and what is
 //! older than [`CONNECT_LIFETIME`] ties nothing, so that nobody is lent another's address.
 //!
+//! And a server's logger may cut a long line in two: what a stranger made the second half look
+//! like means nothing.
+//!
 //! Pure: it is told each line that a definition took, and the line's own time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +26,8 @@ pub const CONNECT_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 const CONNECTS: usize = 10_000;
 /// How many sessions are remembered by the pid that serves them.
 const SESSIONS: usize = 100_000;
+/// How many processes may wait for the rest of a line that was cut. Few write for a server then.
+const CUT_LINES: usize = 10_000;
 /// How long it is remembered that a session has ended: two lines may tell of it.
 const END_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
@@ -46,6 +51,8 @@ pub struct Correlator {
     connected: VecDeque<(Timestamp, Process)>,
     sessions: HashMap<Process, String>,
     ended: VecDeque<(Timestamp, Arc<str>, String)>,
+    /// The pids of those whose last line was cut.
+    cut: HashSet<u32>,
 }
 
 impl Correlator {
@@ -58,6 +65,33 @@ impl Correlator {
             connected: VecDeque::new(),
             sessions: HashMap::new(),
             ended: VecDeque::new(),
+            cut: HashSet::new(),
+        }
+    }
+
+    /// Whether the sender is the process that serves an open session of the server.
+    #[must_use]
+    pub fn serves(&self, server: &Server, sender: &Sender) -> bool {
+        let is_known = |pid| self.sessions.contains_key(&(server.name.clone(), pid));
+        server.sessions_by_pid && sender.pid.is_some_and(is_known)
+    }
+
+    /// Whether a message that no definition takes matters: it may be the rest of one that was cut.
+    #[must_use]
+    pub fn expects_a_rest(&self) -> bool {
+        !self.cut.is_empty()
+    }
+
+    /// Whether the sender's last message was cut off.
+    #[must_use]
+    pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
+        sender.pid.is_some_and(|pid| self.cut.contains(&pid))
+    }
+
+    /// Takes in a message that no definition takes.
+    pub fn pass_over(&mut self, sender: &Sender) {
+        if let Some(pid) = sender.pid {
+            self.cut.remove(&pid);
         }
     }
 
@@ -69,22 +103,25 @@ impl Correlator {
         sender: &Sender,
         time: Timestamp,
     ) -> Option<EventKind> {
-        if !server.ties_lines() {
+        if self.is_half_a_line(&meaning, sender) {
+            return None;
+        }
+        if !server.ties_to_processes() {
             return plain(server, meaning);
         }
         self.forget(time);
         let process = (server.name.clone(), sender.pid?);
         match meaning {
+            Meaning::CutOff => None,
             Meaning::Connect { client } => {
                 self.connected.push_back((time, process.clone()));
-                // A new connection of a process is the end of its last one.
-                self.sessions.remove(&process);
+                let ended = self.serves_another(&process, time);
                 self.connects.insert(process, (client, time));
-                None
+                ended
             }
             Meaning::Failure => {
                 self.connects.remove(&process);
-                None
+                self.serves_another(&process, time)
             }
             Meaning::Login {
                 client,
@@ -126,6 +163,19 @@ impl Correlator {
         }
     }
 
+    /// Whether a message was cut, or may be the rest of its process's last one, which was.
+    fn is_half_a_line(&mut self, meaning: &Meaning, sender: &Sender) -> bool {
+        let Some(pid) = sender.pid else {
+            return false;
+        };
+        let is_rest = self.cut.remove(&pid);
+        let is_cut = *meaning == Meaning::CutOff;
+        if is_cut && self.cut.len() < CUT_LINES {
+            self.cut.insert(pid);
+        }
+        is_rest || is_cut
+    }
+
     /// The session of a login, remembered by its process.
     fn open(
         &mut self,
@@ -144,6 +194,18 @@ impl Correlator {
             self.sessions.insert(process, session.clone());
         }
         Some(session)
+    }
+
+    /// The end of the session that a process has served until now: it has another client.
+    fn serves_another(&mut self, process: &Process, time: Timestamp) -> Option<EventKind> {
+        let session = self.sessions.remove(process)?;
+        self.ended
+            .push_back((time, process.0.clone(), session.clone()));
+        Some(EventKind::Logout {
+            client: None,
+            user: None,
+            session: Some(session),
+        })
     }
 
     /// The session that has ended, if one has.
@@ -228,7 +290,7 @@ fn plain(server: &Server, meaning: Meaning) -> Option<EventKind> {
             session,
         }),
         Meaning::Start => Some(EventKind::Start),
-        Meaning::Connect { .. } | Meaning::Failure => None,
+        Meaning::Connect { .. } | Meaning::Failure | Meaning::CutOff => None,
     }
 }
 
@@ -267,6 +329,17 @@ pattern = 'USAGE '
 pattern = 'session ended: sessionid=<{session}>'
 "#;
 
+    const CUTTING: &str = r#"name = "cutting"
+description = "its logger cuts lines"
+identifiers = ["cutting"]
+cut-at = 40
+senders = { users = ["root"], units = ["cutting.service"] }
+[[login]]
+pattern = 'login {user} from \[{client}\]:{port}$'
+[[logout]]
+pattern = 'logout \[{client}\](?::{port})?$'
+"#;
+
     struct Lines {
         recogniser: Recogniser,
         correlator: Correlator,
@@ -286,11 +359,14 @@ pattern = 'session ended: sessionid=<{session}>'
 
         fn of(&mut self, pid: u32, unit: &str, message: &str) -> Option<EventKind> {
             let identifier = self.recogniser.identifiers().next().unwrap().to_owned();
-            let verdict = self.recogniser.recognise(&identifier, message.as_bytes())?;
             let sender = Sender {
                 uid: Some(1),
                 unit: Some(unit.to_owned()),
                 pid: Some(pid),
+            };
+            let Some(verdict) = self.recogniser.recognise(&identifier, message.as_bytes()) else {
+                self.correlator.pass_over(&sender);
+                return None;
             };
             let time = Timestamp::from_second(1_800_000_000 + self.now).unwrap();
             self.correlator
@@ -376,6 +452,56 @@ pattern = 'session ended: sessionid=<{session}>'
         assert_eq!(
             lines.of(8, "popa3d@1.service", "Authentication passed for al"),
             None
+        );
+    }
+
+    #[test]
+    fn a_process_that_turns_to_another_client_has_left_the_last() {
+        let mut lines = Lines::new(POPA3D, Unknown::Drop);
+        for next in ["Session from 192.0.2.66", "Authentication failed for al"] {
+            lines.says(7, "Session from 192.0.2.10");
+            assert!(lines.says(7, "Authentication passed for al").is_some());
+            assert_eq!(lines.says(7, next), logout("7"));
+            assert_eq!(lines.says(7, "Premature disconnect"), None);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_cut_line_of_a_process_means_nothing() {
+        let mut lines = Lines::new(CUTTING, Unknown::PassOn);
+        let line = "login al from [192.0.2.10]:1";
+        let cut = format!("failed {:A<40}", "");
+        let taken = login("192.0.2.10", "al", "192.0.2.10:1");
+        assert_eq!(lines.says(7, line), taken);
+        for rest in [line, "logout [192.0.2.10]:1"] {
+            assert_eq!(lines.says(7, &cut), None);
+            assert!(lines.correlator.expects_a_rest());
+            // Others' lines are whole.
+            assert_eq!(lines.says(8, line), taken);
+            assert_eq!(lines.says(7, rest), None);
+            assert!(!lines.correlator.expects_a_rest());
+            assert_eq!(lines.says(7, line), taken);
+        }
+        // A rest that is cut again, and one that no definition takes.
+        for rest in [cut.as_str(), "LOGIN FAILED"] {
+            lines.says(7, &cut);
+            lines.says(7, rest);
+            assert_eq!(lines.correlator.expects_a_rest(), rest == cut);
+        }
+    }
+
+    #[test]
+    fn a_logout_may_name_nothing_but_its_client() {
+        let mut lines = Lines::new(CUTTING, Unknown::Drop);
+        let ended = lines.says(7, "logout [192.0.2.10]");
+        let client = Some("192.0.2.10".parse().unwrap());
+        assert_eq!(
+            ended,
+            Some(EventKind::Logout {
+                client,
+                user: None,
+                session: None
+            })
         );
     }
 

@@ -3,6 +3,7 @@
 //! Reads and checks definitions; compiles nothing that it does not keep, opens no file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -41,6 +42,9 @@ pub struct Definition {
     pub sessions_by_pid: bool,
     /// Whether the unit's name tells the client, where no line does.
     pub client_of_unit: bool,
+    /// From which length on, in bytes, the server's own logger has cut a message in two, so that
+    /// the next one of the same process may be the rest of it, and mean nothing.
+    pub cut_at: Option<usize>,
     /// Messages, and what each must yield.
     pub examples: Vec<Example>,
 }
@@ -103,6 +107,7 @@ struct DefinitionText {
     sessions: Option<SessionsText>,
     #[serde(default)]
     client_of_unit: bool,
+    cut_at: Option<NonZeroUsize>,
     #[serde(default)]
     connect: Vec<PatternText>,
     #[serde(default)]
@@ -193,6 +198,7 @@ impl Definition {
             start: start.into_iter().flatten().collect(),
             sessions_by_pid: read.sessions == Some(SessionsText::Pid),
             client_of_unit: read.client_of_unit,
+            cut_at: read.cut_at.map(NonZeroUsize::get),
             examples: examples.collect(),
         })
     }

@@ -163,6 +163,9 @@ impl Explainer {
         for at in self.recogniser.places_of(identifier) {
             let server = &self.recogniser.servers[at];
             let mut attempts = Vec::new();
+            if server.cut_at.is_some_and(|length| message.len() >= length) {
+                break;
+            }
             for tried in &self.patterns[at] {
                 let outcome = match tried.kind {
                     "login" | "connect" if !plain => Outcome::NotPlain,

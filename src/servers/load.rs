@@ -8,7 +8,17 @@ use std::path::{Path, PathBuf};
 use super::definition::{Definition, Fault};
 
 /// The built-in definitions: name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[("dovecot", include_str!("dovecot.toml"))];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("courier", include_str!("courier.toml")),
+    ("cyrus", include_str!("cyrus.toml")),
+    ("dovecot", include_str!("dovecot.toml")),
+    ("mailutils", include_str!("mailutils.toml")),
+    ("nginx", include_str!("nginx.toml")),
+    ("perdition", include_str!("perdition.toml")),
+    ("popa3d", include_str!("popa3d.toml")),
+    ("solid-pop3d", include_str!("solid-pop3d.toml")),
+    ("uw-imap", include_str!("uw-imap.toml")),
+];
 
 /// The largest definition that is read, in bytes.
 const LARGEST_DEFINITION: u64 = 1 << 20;
@@ -352,7 +362,10 @@ pattern = 'login {user} from {client}$'
             );
             assert!(error.trim_end().ends_with('^'), "{error}");
         }
-        let error = load(&["courier".to_owned()], Path::new("/nonexistent")).unwrap_err();
-        assert!(error.to_string().contains("there are: dovecot"), "{error}");
+        let error = load(&["nosuch".to_owned()], Path::new("/nonexistent")).unwrap_err();
+        assert!(
+            error.to_string().contains("there are: courier, cyrus, "),
+            "{error}"
+        );
     }
 }

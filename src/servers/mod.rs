@@ -9,6 +9,8 @@ mod correlator;
 mod definition;
 mod expansion;
 mod explain;
+#[cfg(test)]
+mod hostile_names;
 mod literal;
 mod load;
 mod pattern;

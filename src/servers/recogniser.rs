@@ -28,6 +28,7 @@ pub struct Server {
     pub origin: String,
     pub(super) sessions_by_pid: bool,
     pub(super) client_of_unit: bool,
+    pub(super) cut_at: Option<usize>,
     pub(super) connect: Vec<Pattern>,
     pub(super) login: Vec<Pattern>,
     pub(super) failure: Vec<Pattern>,
@@ -65,6 +66,8 @@ pub enum Meaning {
     },
     /// The server has started.
     Start,
+    /// The server's logger has cut this message: the next of its process may be the rest of it.
+    CutOff,
 }
 
 /// What a message means, if its sender is to be believed.
@@ -80,7 +83,7 @@ pub struct Verdict<'a> {
 #[derive(Debug)]
 pub struct Recogniser {
     pub(super) servers: Vec<Server>,
-    by_identifier: HashMap<String, Vec<usize>>,
+    by_identifier: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Recogniser {
@@ -93,7 +96,7 @@ impl Recogniser {
     ) -> Self {
         let number = |user: &str| user.parse().ok().or_else(|| uid_of(user));
         let mut servers = Vec::new();
-        let mut by_identifier: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_identifier: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
         for definition in definitions {
             let users: Option<BTreeSet<u32>> = if definition.users.iter().any(|u| u == "*") {
                 None
@@ -107,7 +110,7 @@ impl Recogniser {
             }
             for identifier in definition.identifiers {
                 by_identifier
-                    .entry(identifier)
+                    .entry(identifier.into_bytes())
                     .or_default()
                     .push(servers.len());
             }
@@ -117,6 +120,7 @@ impl Recogniser {
                 origin: definition.origin,
                 sessions_by_pid: definition.sessions_by_pid,
                 client_of_unit: definition.client_of_unit,
+                cut_at: definition.cut_at,
                 connect: definition.connect,
                 failure: definition.failure,
                 login: definition.login,
@@ -132,7 +136,9 @@ impl Recogniser {
 
     /// The identifiers whose entries are worth reading.
     pub fn identifiers(&self) -> impl Iterator<Item = &str> {
-        self.by_identifier.keys().map(String::as_str)
+        self.by_identifier
+            .keys()
+            .filter_map(|name| std::str::from_utf8(name).ok())
     }
 
     /// The names of the servers that are on, in the order of the configuration.
@@ -153,19 +159,19 @@ impl Recogniser {
 
     /// Which of the servers write under `identifier`.
     pub(super) fn places_of(&self, identifier: &str) -> impl Iterator<Item = usize> {
-        let servers = self.by_identifier.get(identifier).into_iter().flatten();
-        servers.copied()
+        let servers = self.by_identifier.get(identifier.as_bytes());
+        servers.into_iter().flatten().copied()
     }
 
     /// What `message` under `identifier` means. Where servers share an identifier, the first whose
     /// definition takes the message.
     #[must_use]
-    pub fn recognise(&self, identifier: &str, message: &[u8]) -> Option<Verdict<'_>> {
+    pub fn recognise(&self, identifier: impl AsRef<[u8]>, message: &[u8]) -> Option<Verdict<'_>> {
         if message.len() > LONGEST_MESSAGE {
             return None;
         }
         self.by_identifier
-            .get(identifier)?
+            .get(identifier.as_ref())?
             .iter()
             .map(|at| &self.servers[*at])
             .find_map(|server| {
@@ -179,6 +185,9 @@ impl Recogniser {
 
 impl Server {
     fn recognise(&self, message: &[u8]) -> Option<Meaning> {
+        if self.cut_at.is_some_and(|length| message.len() >= length) {
+            return Some(Meaning::CutOff);
+        }
         let first = |patterns: &[Pattern]| patterns.iter().find_map(|p| p.find(message));
         if is_plain_text(message) {
             if let Some(Found {
@@ -224,6 +233,11 @@ impl Server {
     /// Whether a line of this server may need another to tell an event.
     #[must_use]
     pub fn ties_lines(&self) -> bool {
+        self.ties_to_processes() || self.cut_at.is_some()
+    }
+
+    /// Whether lines are tied by the process that wrote them.
+    pub(super) fn ties_to_processes(&self) -> bool {
         self.sessions_by_pid || self.client_of_unit || !self.connect.is_empty()
     }
 
@@ -332,6 +346,7 @@ impl fmt::Display for Meaning {
                 session.as_deref(),
             ),
             Meaning::Start => f.write_str("a start"),
+            Meaning::CutOff => f.write_str("half a line"),
         }
     }
 }
@@ -368,7 +383,7 @@ impl Example {
             self.start,
         ];
         match meaning {
-            None => expected == [false; 5],
+            None | Some(Meaning::CutOff) => expected == [false; 5],
             Some(Meaning::Login {
                 client,
                 user,
@@ -407,8 +422,12 @@ mod tests {
     use crate::servers::Sender;
     use proptest::prelude::*;
 
+    fn text_of(server: &str) -> &'static str {
+        BUILT_IN.iter().find(|(name, _)| *name == server).unwrap().1
+    }
+
     fn dovecot() -> Recogniser {
-        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let definition = Definition::parse(text_of("dovecot")).unwrap();
         Recogniser::new(vec![definition], &BTreeMap::new(), |u| {
             (u == "root").then_some(0)
         })
@@ -429,9 +448,7 @@ mod tests {
     #[test]
     fn an_example_that_does_not_hold_is_an_error() {
         let text =
-            BUILT_IN[0]
-                .1
-                .replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
+            text_of("dovecot").replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
         let broken = check_examples(&Definition::parse(&text).unwrap()).unwrap_err();
         let line = 1 + text.lines().position(|l| l == "[[example]]").unwrap();
         assert_eq!(broken.len(), 1);
@@ -477,7 +494,7 @@ mod tests {
 
     #[test]
     fn configured_senders_are_trusted_beside_the_definitions() {
-        let definition = Definition::parse(BUILT_IN[0].1).unwrap();
+        let definition = Definition::parse(text_of("dovecot")).unwrap();
         let more = Senders {
             users: vec!["vmail".into(), "7".into()],
             units: vec!["m.service".into()],

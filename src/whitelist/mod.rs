@@ -10,8 +10,10 @@ pub use record::{Listing, Session};
 pub use rules::{Refusal, Rules};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::Ipv6Net;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
@@ -486,6 +488,29 @@ impl Whitelist {
     #[must_use]
     pub fn get(&self, client: Client) -> Option<&Listing> {
         self.clients.get(&client)
+    }
+
+    /// Why `client` may relay at `now`, if it may: it is listed itself, or another address of the
+    /// first `ipv6_prefix` bits of its IPv6 address is.
+    #[must_use]
+    pub fn may_relay(&self, client: Client, ipv6_prefix: u8, now: Timestamp) -> Option<&Listing> {
+        let valid = |listing: &&Listing| listing.open > 0 || self.until(listing) > now;
+        if let Some(listing) = self.clients.get(&client).filter(valid) {
+            return Some(listing);
+        }
+        let IpAddr::V6(address) = client.address() else {
+            return None;
+        };
+        if ipv6_prefix >= 128 || self.rules.admit(client).is_err() {
+            return None;
+        }
+        let network = Ipv6Net::new(address, ipv6_prefix).ok()?;
+        let [first, last] = [network.network(), network.broadcast()].map(IpAddr::V6);
+        // The bounds are not normalised: they are no clients, but the ends of a range of them.
+        let range = self
+            .clients
+            .range(Client::bound(first)..=Client::bound(last));
+        range.map(|(_, listing)| listing).find(valid)
     }
 
     /// All sessions that are remembered, open or ended a moment ago.

@@ -297,6 +297,62 @@ fn limits_refuse_new_clients_and_keep_the_old() {
 }
 
 #[test]
+fn a_client_may_relay_at_once_and_no_longer_than_its_time() {
+    let mut whitelist = Whitelist::new(rules());
+    let may = |whitelist: &Whitelist, client: &str, prefix, second| {
+        whitelist
+            .may_relay(client.parse().unwrap(), prefix, at(second))
+            .is_some()
+    };
+    apply(&mut whitelist, &login(0, 10, None));
+    apply(&mut whitelist, &login(0, 11, Some("a")));
+    for (client, second, expected) in [
+        ("192.0.2.10", GRACE - 1, true),
+        ("192.0.2.10", GRACE, false),
+        ("192.0.2.11", GRACE, true),
+        ("192.0.2.12", 0, false),
+        ("192.0.2.201", 0, false),
+    ] {
+        // Not even if the timer is late.
+        assert_eq!(
+            may(&whitelist, client, 128, second),
+            expected,
+            "{client} {second}"
+        );
+    }
+    let login = |client: &str| {
+        let client = client.parse().unwrap();
+        event(
+            0,
+            EventKind::Login {
+                client,
+                user: None,
+                session: None,
+            },
+        )
+    };
+    apply(&mut whitelist, &login("2001:db8:0:1::10"));
+    let never = Networks::from(vec!["2001:db8:0:1::bad/128".parse().unwrap()]);
+    whitelist.set_rules(Rules { never, ..rules() });
+    for (client, prefix, expected) in [
+        ("2001:db8:0:1::10", 128, true),
+        ("2001:db8:0:1::11", 128, false),
+        ("2001:db8:0:1::11", 64, true),
+        ("2001:db8:0:1:ffff:ffff:ffff:ffff", 64, true),
+        ("2001:db8:0:1::bad", 64, false),
+        ("2001:db8:0:2::10", 64, false),
+        ("2001:db8::10", 64, false),
+        ("192.0.2.12", 64, false),
+    ] {
+        assert_eq!(
+            may(&whitelist, client, prefix, 0),
+            expected,
+            "{client}/{prefix}"
+        );
+    }
+}
+
+#[test]
 fn the_future_gains_nothing() {
     let mut whitelist = Whitelist::new(rules());
     let ahead = login(3600, 10, None);

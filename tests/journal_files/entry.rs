@@ -59,10 +59,11 @@ impl Entry {
 /// The export text of entries, in this order.
 pub fn export(entries: &[Entry]) -> Vec<u8> {
     let mut text = Vec::new();
-    for (number, entry) in entries.iter().enumerate() {
+    for entry in entries {
         let microseconds = entry.time.as_microsecond();
         text.extend(format!("__REALTIME_TIMESTAMP={microseconds}\n").bytes());
-        text.extend(format!("__MONOTONIC_TIMESTAMP={}\n", number + 1).bytes());
+        // One boot that began with the epoch: entries of several files are in the order of their time.
+        text.extend(format!("__MONOTONIC_TIMESTAMP={microseconds}\n").bytes());
         text.extend(b"_BOOT_ID=15f594f33c494af59fa3cdf33c2aa578\n");
         for (name, value) in &entry.fields {
             text.extend(name.bytes());

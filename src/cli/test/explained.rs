@@ -36,7 +36,7 @@ pub(super) fn reason(
                 on.join(", ")
             ));
         }
-        // Longer than any login.
+        // Longer than any login, or cut off.
         None if explanations.is_empty() => lines.extend(known.map(str::to_owned)),
         None => explanations.iter().for_each(|e| lines.extend(untaken(e))),
     }

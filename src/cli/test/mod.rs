@@ -142,9 +142,8 @@ fn read_journal<W: Write>(
             break;
         }
         let intake = taker.take(&mut reader)?;
-        let identifier = reader.identifier()?.unwrap_or_default();
-        let message = reader.message()?.unwrap_or_default();
-        teller.tell(&intake, time, &identifier, &message)?;
+        let (identifier, message) = taker.last();
+        teller.tell(&intake, time, &identifier, message)?;
     }
     Ok(())
 }

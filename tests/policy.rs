@@ -1,0 +1,220 @@
+//! The policy socket of a running service: its answers are those of the whitelist, at once.
+
+mod journal_files;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+use tempfile::TempDir;
+
+/// A service in the foreground, without systemd.
+struct Service {
+    directory: TempDir,
+    journal: JournalFiles,
+    child: Child,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ago(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
+}
+
+impl Service {
+    fn start(entries: &[Entry], settings: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = JournalFiles::import(&export(entries));
+        let state = directory.path().join("state");
+        fs::create_dir(&state).unwrap();
+        let config = directory.path().join("config.toml");
+        let text = format!(
+            "{settings}\nstate-directory = {state:?}\npermitted-networks = []\n\
+             journal.directory = {:?}\nmap.type = \"hash\"\n",
+            journal.path(),
+        );
+        fs::write(&config, text).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+            .arg("--config")
+            .arg(&config)
+            .args(["run", "--socket"])
+            .arg(directory.path().join("control"))
+            .arg("--policy-socket")
+            .arg(directory.path().join("policy"))
+            .env("RUST_LOG", "debug")
+            .stderr(Stdio::from(
+                fs::File::create(directory.path().join("log")).unwrap(),
+            ))
+            .spawn()
+            .unwrap();
+        let service = Service {
+            directory,
+            journal,
+            child,
+        };
+        service.wait_for("caught up with the journal");
+        service
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    fn wait_for(&self, text: &str) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !self.log().contains(text) {
+            assert!(Instant::now() < patience, "no {text:?} in {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.path("policy")).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream
+    }
+
+    fn ask(&self, client: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request(client).as_bytes()).unwrap();
+        reply(&mut stream)
+    }
+}
+
+fn request(client: &str) -> String {
+    format!(
+        "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address={client}\n\
+         sender=a@example.org\nrecipient=b@example.net\nqueue_id=4cFz\n\n"
+    )
+}
+
+/// One reply, or what came before the connection was closed.
+fn reply(stream: &mut UnixStream) -> String {
+    let mut reply = Vec::new();
+    let mut byte = [0];
+    while !reply.ends_with(b"\n\n") && stream.read(&mut byte).unwrap() == 1 {
+        reply.push(byte[0]);
+    }
+    String::from_utf8(reply).unwrap()
+}
+
+const OK: &str = "action=OK\n\n";
+const DUNNO: &str = "action=DUNNO\n\n";
+
+#[test]
+fn the_answer_is_right_the_moment_the_entry_has_been_read() {
+    let logins = [
+        Entry::login(ago(10), "192.0.2.10", "a"),
+        Entry::login(ago(10), "2001:db8:0:1::10", "b"),
+    ];
+    let service = Service::start(&logins, "policy.ipv6-prefix = 64");
+    for (client, expected) in [
+        ("192.0.2.10", OK),
+        ("192.0.2.11", DUNNO),
+        ("2001:db8:0:1::10", OK),
+        ("2001:db8:0:1::11", OK),
+        ("2001:db8:0:2::10", DUNNO),
+        ("unknown", DUNNO),
+        ("", DUNNO),
+    ] {
+        assert_eq!(service.ask(client), expected, "{client}");
+    }
+    let mut held = service.connect();
+    held.write_all(request("192.0.2.12").as_bytes()).unwrap();
+    assert_eq!(reply(&mut held), DUNNO);
+    let login = Entry::login(ago(0), "192.0.2.12", "c");
+    service.journal.add("more.journal", &export(&[login]));
+    service.wait_for("added 192.0.2.12");
+    held.write_all(request("192.0.2.12").as_bytes()).unwrap();
+    assert_eq!(reply(&mut held), OK);
+    service.wait_for(
+        "192.0.2.12 may relay from <a@example.org> to <b@example.net>, queue id 4cFz: alice",
+    );
+}
+
+#[test]
+fn requests_may_be_pipelined_and_cut_and_others_may_be_silent() {
+    let service = Service::start(&[Entry::login(ago(10), "192.0.2.10", "a")], "");
+    let silent: Vec<_> = (0..300).map(|_| service.connect()).collect();
+    let mut stream = service.connect();
+    let requests: String = (0..500)
+        .map(|n| {
+            request(if n % 2 == 0 {
+                "192.0.2.10"
+            } else {
+                "192.0.2.11"
+            })
+        })
+        .collect();
+    for piece in requests.as_bytes().chunks(1001) {
+        stream.write_all(piece).unwrap();
+    }
+    for n in 0..500 {
+        assert_eq!(
+            reply(&mut stream),
+            if n % 2 == 0 { OK } else { DUNNO },
+            "{n}"
+        );
+    }
+    let mut broken = service.connect();
+    broken.write_all(b"HELO\n\n").unwrap();
+    assert_eq!(reply(&mut broken), "");
+    let mut endless = service.connect();
+    let _ = endless.write_all(&[b'a'; 70_000]);
+    let mut rest = Vec::new();
+    // Closed with bytes of ours unread, which some systems call a reset.
+    let _ = endless.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+    assert_eq!(service.ask("192.0.2.10"), OK);
+    drop(silent);
+}
+
+#[test]
+fn map_and_policy_can_each_be_left_out() {
+    let login = Entry::login(ago(10), "192.0.2.10", "a");
+    let in_map = |service: &Service| {
+        let map = format!("hash:{}", service.path("state/clients").display());
+        let output = Command::new("/usr/sbin/postmap")
+            .args(["-q", "192.0.2.10", &map])
+            .output();
+        output.unwrap().status.success()
+    };
+    let service = Service::start(std::slice::from_ref(&login), "publish = [\"map\"]");
+    service.wait_for("published 1 client");
+    assert!(in_map(&service));
+    assert_eq!(service.ask("192.0.2.10"), DUNNO);
+    let service = Service::start(&[login], "publish = [\"policy\"]");
+    assert_eq!(service.ask("192.0.2.10"), OK);
+    assert!(!in_map(&service));
+}
+
+#[test]
+fn a_client_is_refused_when_its_grace_has_passed() {
+    let service = Service::start(
+        &[
+            Entry::login(ago(1), "192.0.2.10", "a"),
+            Entry::logout(ago(1), "a"),
+        ],
+        "grace = \"3s\"",
+    );
+    assert_eq!(service.ask("192.0.2.10"), OK);
+    service.wait_for("removed 192.0.2.10");
+    assert_eq!(service.ask("192.0.2.10"), DUNNO);
+}
