@@ -17,22 +17,48 @@ const NEARLY_ALL: usize = 84;
 /// A repetition of at most so many characters has no room for an address and what must precede it.
 const FEW: u32 = 8;
 
-/// The repetition by which a stranger's text can get before the client's address and be taken for
-/// it, if there is one. `expression` is what `ast` was parsed from.
-pub(super) fn weakness(expression: &str, ast: &Ast) -> Option<Span> {
+/// Where a stranger's text can be taken for the client's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Weakness {
+    /// The repetition that takes it.
+    pub(super) span: Span,
+    /// Whether the end of the line would be fixed enough, if the repetition took as much as it can.
+    pub(super) lazy: bool,
+}
+
+/// The weakness of an expression, if there is one. `expression` is what `ast` was parsed from.
+pub(super) fn weakness(expression: &str, ast: &Ast) -> Option<Weakness> {
     let checker = Checker { expression };
     let mut path = Path::default();
     if !path.find_client(ast) {
         return None;
     }
-    if let Some(repeated) = path.repeated {
-        return Some(repeated);
+    if let Some(span) = path.repeated {
+        return Some(Weakness { span, lazy: false });
     }
-    let wide = (path.before.iter())
-        .find_map(|(ast, next)| checker.wide(ast, next, Strictness::Delimited))?;
-    let fixed = path.after.last().is_some_and(|last| ends_the_line(last))
-        && (path.after.iter()).all(|ast| checker.wide(ast, &[], Strictness::Any).is_none());
-    (!fixed).then_some(wide)
+    let mut wide = Vec::new();
+    for (ast, next) in &path.before {
+        checker.find_wide(ast, next, Wide::Undelimited, &mut wide);
+    }
+    let first = wide.first()?;
+    let holds = |which| {
+        let mut found = Vec::new();
+        for ast in &path.after {
+            checker.find_wide(ast, &[], which, &mut found);
+        }
+        !found.is_empty()
+    };
+    if !path.after.last().is_some_and(|last| ends_the_line(last)) || holds(Wide::AnyText) {
+        let span = first.span;
+        return Some(Weakness { span, lazy: false });
+    }
+    // What takes as much as it can leaves the last address. What takes as little as it can leaves
+    // the first one, and what follows may take the server's.
+    let lazy = wide.iter().find(|repetition| !repetition.greedy)?;
+    holds(Wide::Address).then_some(Weakness {
+        span: lazy.span,
+        lazy: true,
+    })
 }
 
 /// What stands before and after the client.
@@ -108,13 +134,15 @@ fn ends_the_line(ast: &Ast) -> bool {
     }
 }
 
-/// Which repetitions are too wide.
+/// Which repetitions are looked for.
 #[derive(Clone, Copy, PartialEq)]
-enum Strictness {
+enum Wide {
+    /// Those that hold an address.
+    Address,
     /// Those that hold any text.
-    Any,
+    AnyText,
     /// Also those that hold nearly any, where what follows does not delimit them.
-    Delimited,
+    Undelimited,
 }
 
 struct Checker<'a> {
@@ -122,39 +150,58 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// A repetition in `ast` that is too wide; `next` is what follows.
-    fn wide(&self, ast: &Ast, next: &[&Ast], strictness: Strictness) -> Option<Span> {
+    /// Finds the repetitions in `ast` that are too wide, in their order; `next` is what follows.
+    fn find_wide<'b>(
+        &self,
+        ast: &'b Ast,
+        next: &[&'b Ast],
+        which: Wide,
+        found: &mut Vec<&'b ast::Repetition>,
+    ) {
         match ast {
-            Ast::Group(group) => self.wide(&group.ast, next, strictness),
+            Ast::Group(group) => self.find_wide(&group.ast, next, which, found),
             Ast::Alternation(alternation) => {
-                (alternation.asts.iter()).find_map(|branch| self.wide(branch, next, strictness))
+                for branch in &alternation.asts {
+                    self.find_wide(branch, next, which, found);
+                }
             }
-            Ast::Concat(concat) => concat.asts.iter().enumerate().find_map(|(number, item)| {
-                let rest = concat.asts[number + 1..].iter();
-                let next: Vec<&Ast> = rest.chain(next.iter().copied()).collect();
-                self.wide(item, &next, strictness)
-            }),
+            Ast::Concat(concat) => {
+                for (number, item) in concat.asts.iter().enumerate() {
+                    let rest = concat.asts[number + 1..].iter();
+                    let next: Vec<&Ast> = rest.chain(next.iter().copied()).collect();
+                    self.find_wide(item, &next, which, found);
+                }
+            }
             Ast::Repetition(repetition) => {
-                if most(&repetition.op.kind).is_none_or(|most| most > FEW) {
-                    let hir = self.translate(&repetition.ast)?;
-                    let bytes = Bytes::anywhere_in(&hir);
-                    let any = bytes.graphic() == GRAPHIC.count();
-                    let undelimited = || {
-                        strictness == Strictness::Delimited
-                            && is_class(&hir)
-                            && bytes.graphic() >= NEARLY_ALL
-                            && !self.delimits(next, &bytes)
-                    };
-                    if any || undelimited() {
-                        return Some(repetition.span);
-                    }
+                if most(&repetition.op.kind).is_none_or(|most| most > FEW)
+                    && self.is_wide(repetition, next, which)
+                {
+                    found.push(repetition);
+                    return;
                 }
                 let body = &*repetition.ast;
                 let again = (most(&repetition.op.kind) != Some(1)).then_some(body);
                 let next: Vec<&Ast> = again.into_iter().chain(next.iter().copied()).collect();
-                self.wide(body, &next, strictness)
+                self.find_wide(body, &next, which, found);
             }
-            _ => None,
+            _ => {}
+        }
+    }
+
+    fn is_wide(&self, repetition: &ast::Repetition, next: &[&Ast], which: Wide) -> bool {
+        let Some(hir) = self.translate(&repetition.ast) else {
+            return true;
+        };
+        let bytes = Bytes::anywhere_in(&hir);
+        match which {
+            Wide::Address => bytes.hold_an_address(),
+            Wide::AnyText => bytes.graphic() == GRAPHIC.count(),
+            Wide::Undelimited => {
+                bytes.graphic() == GRAPHIC.count()
+                    || is_class(&hir)
+                        && bytes.graphic() >= NEARLY_ALL
+                        && !self.delimits(next, &bytes)
+            }
         }
     }
 
@@ -212,6 +259,11 @@ impl Bytes {
 
     fn graphic(&self) -> usize {
         GRAPHIC.filter(|byte| self.0[usize::from(*byte)]).count()
+    }
+
+    fn hold_an_address(&self) -> bool {
+        let holds = |byte: u8| self.0[usize::from(byte)];
+        (b'0'..=b'9').all(holds) && (holds(b'.') || holds(b':'))
     }
 
     fn meets(&self, other: &Bytes) -> bool {
@@ -289,7 +341,9 @@ mod tests {
     fn weak(pattern: &str) -> Option<String> {
         match Pattern::compile(pattern, None, &BTreeMap::new()) {
             Ok(_) => None,
-            Err(PatternError::Unanchored { spot }) => Some(pattern[spot.span].to_owned()),
+            Err(PatternError::Unanchored { spot } | PatternError::Lazy { spot }) => {
+                Some(pattern[spot.span].to_owned())
+            }
             Err(error) => panic!("{pattern}: {error}"),
         }
     }
@@ -313,6 +367,8 @@ mod tests {
             (r#"user=[^"]* from {client}"#, r#"[^"]*"#),
             (r#"user="[^"]*"? from {client}"#, r#"[^"]*"#),
             ("user=(?:.*|x) from (?:{client}|nowhere)", ".*"),
+            (r"user=.*? \[{client}\](?:, [^,<>]*)*$", ".*?"),
+            (r"a .* user=.+? {client}[^~]*$", ".+?"),
             (r"from (?:\d+|{client} )+", r"(?:\d+|{client} )+"),
             ("user=.* from (?:{client}|{port}$)", ".*"),
         ] {
@@ -333,6 +389,7 @@ mod tests {
             r"user=\S+ from {client}\z",
             r"user=.* \[{client}\](?:, [^,<>]*)*$",
             "user=.* from (?:{client}|x)(?:$|, port={port}$)",
+            r"user=.*? \[{client}\](?:, [a-z]+)*$",
             "user=.* from (?:{client}$|{port})",
             r"v\S+ starting",
             r"\d+ \w+ .{8} from {client}",

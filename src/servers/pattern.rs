@@ -78,6 +78,16 @@ pub enum PatternError {
         /// The repetition that takes any text.
         spot: Spot,
     },
+    /// The same, because a repetition takes as little as it can.
+    #[error(
+        "any text can stand here, before {{client}}, and this repetition takes the first address \
+         that it can, also one in a user's name. Write it without its ?, so that the last address \
+         is taken"
+    )]
+    Lazy {
+        /// The repetition.
+        spot: Spot,
+    },
 }
 
 impl PatternError {
@@ -88,7 +98,8 @@ impl PatternError {
             Self::Expression { spot, .. }
             | Self::Placeholder { spot, .. }
             | Self::Nesting { spot, .. }
-            | Self::Unanchored { spot } => spot,
+            | Self::Unanchored { spot }
+            | Self::Lazy { spot } => spot,
         }
     }
 }
@@ -108,9 +119,14 @@ impl Pattern {
         let bare = pattern.strip_prefix('^').unwrap_or(pattern);
         let expanded = Expanded::new(bare, &Text::Pattern, pattern.len() - bare.len(), parts)?;
         let ast = parse(&expanded)?;
-        if let Some(span) = anchoring::weakness(&expanded.text, &ast) {
+        if let Some(weakness) = anchoring::weakness(&expanded.text, &ast) {
+            let span = weakness.span;
             let spot = expanded.spot(span.start.offset, span.end.offset);
-            return Err(PatternError::Unanchored { spot });
+            return Err(if weakness.lazy {
+                PatternError::Lazy { spot }
+            } else {
+                PatternError::Unanchored { spot }
+            });
         }
         let unless = match unless {
             Some(unless) => {

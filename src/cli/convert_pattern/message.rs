@@ -105,9 +105,10 @@ fn anchored(before: &str, after: &str) -> Result<Converted, String> {
             return converted(format!("{plain}$"), None, Some(SUCCESS_AT_END));
         }
         Ok(()) => return converted(plain, None, None),
-        Err(PatternError::Unanchored { .. }) => {}
+        Err(PatternError::Unanchored { .. } | PatternError::Lazy { .. }) => {}
         Err(error) => return Err(error.to_string()),
     }
+    let (before, plain) = (&greedy(before), greedy(&plain));
     let bracket = before.chars().next_back().filter(|c| "[(<{\"".contains(*c));
     if let Some(bracket) = bracket {
         return converted(format!("{plain}[^\\{bracket}]*$"), None, Some(FIXED_END));
@@ -118,6 +119,14 @@ fn anchored(before: &str, after: &str) -> Result<Converted, String> {
     let introduction = introduction(before);
     let unless = format!("{introduction}.*{introduction}");
     converted(format!("{plain}[^\"]*$"), Some(unless), Some(ONCE))
+}
+
+/// With repetitions of any text that take as much as they can: what is left is the last address.
+fn greedy(text: &str) -> String {
+    let lazy = [".*?", ".+?", r"\S*?", r"\S+?"];
+    (lazy.iter()).fold(text.to_owned(), |text, lazy| {
+        text.replace(lazy, lazy.trim_end_matches('?'))
+    })
 }
 
 /// Whether the last thing that an expression asks for is a text, with any text before it.
@@ -250,17 +259,17 @@ mod tests {
             ),
             (
                 r"User .+? logged in from ADDRESS",
-                "User (?<user>.+?) logged in from {client}$",
+                "User (?<user>.+) logged in from {client}$",
                 None,
             ),
             (
                 r"Login: .*? (?:\[|rip=)[:f]*ADDRESS[\],]",
-                r#"Login: .*? (?:\[|rip=){client}[\],][^"]*$"#,
+                r#"Login: .* (?:\[|rip=){client}[\],][^"]*$"#,
                 Some(r"(?:\[|rip=).*(?:\[|rip=)"),
             ),
             (
                 r"Login: .+? rip=[:f]*ADDRESS,",
-                r#"Login: .+? rip={client},[^"]*$"#,
+                r#"Login: .+ rip={client},[^"]*$"#,
                 Some(" rip=.* rip="),
             ),
             (
