@@ -272,3 +272,29 @@ fn a_bare_message_needs_an_identifier() {
         );
     }
 }
+
+#[test]
+fn halves_of_lines_are_named_so() {
+    let directory = configured();
+    let file = directory.path().join("servers.d/mine.toml");
+    fs::write(&file, MINE.replace("[senders]", "cut-at = 40\n[senders]")).unwrap();
+    let input = format!(
+        "Nov 24 10:34:11 mail mine[7]: connect from 192.0.2.11\n\
+         Nov 24 10:34:12 mail mine[7]: welcome {}\n\
+         Nov 24 10:34:12 mail mine[7]: welcome al\n\
+         Nov 24 10:34:13 mail mine[7]: welcome bob\n",
+        "x".repeat(40)
+    );
+    let lines = json(&directory, &["--stdin", "--explain"], input.as_bytes());
+    let events: Vec<_> = lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["connect", "nothing", "nothing", "login"]);
+    for half in &lines[1..3] {
+        assert!(
+            half["reason"].as_str().unwrap().contains("half a line"),
+            "{half}"
+        );
+    }
+}

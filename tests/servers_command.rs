@@ -128,7 +128,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
     for line in [
         " off  My own server\n",
         " identifiers: mine, mine2\n",
-        " written by: user root, mail, in mine.service, m.service\n",
+        " written by: users root, mail, in mine.service, m.service\n",
         "servers.d/mine.toml\n",
         " seen: no\n",
     ] {

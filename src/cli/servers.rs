@@ -178,15 +178,16 @@ impl<'a> Row<'a> {
         writeln!(out, "{:<16} {on}  {description}", self.name)?;
         let mut line = |what: &str, text: &str| writeln!(out, "{what:>20}: {}", printable(text));
         line("identifiers", &self.identifiers.join(", "))?;
-        let users = self.users.join(", ");
-        line(
-            "written by",
-            &if self.units.is_empty() {
-                format!("user {users}")
-            } else {
-                format!("user {users}, in {}", self.units.join(", "))
-            },
-        )?;
+        let users = match self.users.as_slice() {
+            users if users.contains(&"*") => "any user".to_owned(),
+            [user] => format!("user {user}"),
+            users => format!("users {}", users.join(", ")),
+        };
+        let units = match self.units.as_slice() {
+            [] => String::new(),
+            units => format!(", in {}", units.join(", ")),
+        };
+        line("written by", &format!("{users}{units}"))?;
         if let Some(file) = self.defined_in {
             line("defined in", &file.display().to_string())?;
         }
