@@ -266,6 +266,27 @@ fn another_map_takes_the_place_of_the_former_which_is_emptied() {
 }
 
 #[test]
+fn a_whitelist_that_changes_faster_than_a_map_is_built_is_published_all_the_same() {
+    // Somebody's grace ends every 5 ms, from now on and for 10 s.
+    let entries: Vec<_> = (0..2000)
+        .flat_map(|n| {
+            let ago = SignedDuration::from_millis(30_000 - 5 * i64::from(n));
+            let client = format!("198.18.{}.{}", n / 250, n % 250);
+            [
+                Entry::login(ago, &client, &n.to_string()),
+                Entry::logout(ago, &n.to_string()),
+            ]
+        })
+        .collect();
+    let host = Host::configured(&entries, "grace = \"30s\"");
+    let said = host.once();
+    assert!(
+        !host.listed().is_empty(),
+        "it waited until nobody was left: {said}"
+    );
+}
+
+#[test]
 fn a_bad_configuration_ends_with_78_and_names_the_place() {
     let host = Host::configured(&[], "grace = \"soon\"");
     let output = host.try_once();

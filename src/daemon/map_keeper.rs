@@ -79,10 +79,10 @@ impl MapKeeper {
             .is_some_and(|removal| self.schedule.published().is_none_or(|p| p < removal))
     }
 
-    /// Whether the map is as the whitelist is.
+    /// Whether the map is as the whitelist was at `generation`, or later.
     #[must_use]
-    pub fn is_right(&self, whitelist: &Whitelist) -> bool {
-        !self.wanted || self.schedule.published() == Some(whitelist.generation())
+    pub fn has_published(&self, generation: u64) -> bool {
+        !self.wanted || self.schedule.published().is_some_and(|p| p >= generation)
     }
 
     /// Whether a publication is under way.

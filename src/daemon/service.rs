@@ -116,6 +116,9 @@ pub(super) struct Service {
     pub(super) map: MapKeeper,
     pub(super) refusals: Refusals,
     pub(super) caught_up: bool,
+    /// The whitelist's generation when the journal had been read: once the map has it, it is right.
+    /// Clients that come and go since then may do so faster than maps can be built.
+    right_from: u64,
     ready: bool,
     status: String,
     status_shown: Instant,
@@ -245,6 +248,7 @@ impl Service {
             map,
             refusals: Refusals::default(),
             caught_up: false,
+            right_from: 0,
             ready: false,
             status: String::new(),
             status_shown: now_minus_interval(),
@@ -370,6 +374,8 @@ impl Service {
                 self.end_sessions_of_former_boots(now);
                 self.expire(now);
                 self.caught_up = true;
+                let generation = self.whitelist().generation();
+                self.right_from = generation;
                 self.commit();
                 let whitelist = self.whitelist();
                 diagnostics::caught_up(whitelist.len(), whitelist.open_sessions());
@@ -410,6 +416,9 @@ impl Service {
             Outcome::Ended(client) => self.tell(client, diagnostics::session_ended),
             Outcome::Restarted(sessions) => {
                 diagnostics::server_restarted(&event.server, sessions);
+            }
+            Outcome::Unfollowed(sessions) => {
+                diagnostics::sessions_unfollowed(&event.server, sessions);
             }
             Outcome::Refused(client, why) => {
                 let user = match &event.kind {
@@ -507,7 +516,7 @@ impl Service {
 
     /// The service is ready once the journal has been read and the map is right.
     fn become_ready(&mut self) -> Next {
-        if !self.caught_up || !self.map.is_right(&self.whitelist()) {
+        if !self.caught_up || !self.map.has_published(self.right_from) {
             return Next::GoOn;
         }
         if !self.ready {

@@ -154,6 +154,15 @@ pub fn server_restarted(server: &str, sessions: usize) {
     );
 }
 
+/// Sessions are taken to have ended: the server said that one has, and not which.
+pub fn sessions_unfollowed(server: &str, sessions: usize) {
+    debug!(
+        POP_BEFORE_SMTP_SERVER = server;
+        "{server} does not say which session has ended: {} taken to be over; grace counts from now",
+        count(sessions, "session")
+    );
+}
+
 /// A login lists nobody.
 pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refusal) {
     let user = name_of(user);

@@ -8,6 +8,9 @@
 //! And a server's logger may cut a long line in two: what a stranger made the second half look
 //! like means nothing.
 //!
+//! Some servers tell that a session has ended, and not which. Their sessions can't be followed:
+//! from the first such line on, their logins open none.
+//!
 //! Pure: it is told each line that a definition took, and the line's own time.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -53,6 +56,9 @@ pub struct Correlator {
     ended: VecDeque<(Timestamp, Arc<str>, String)>,
     /// The pids of those whose last line was cut.
     cut: HashSet<u32>,
+    /// The servers whose logouts name no session; forgotten with their next start, which may be
+    /// of another version. As few as there are definitions.
+    unfollowed: HashSet<Arc<str>>,
 }
 
 impl Correlator {
@@ -66,6 +72,7 @@ impl Correlator {
             sessions: HashMap::new(),
             ended: VecDeque::new(),
             cut: HashSet::new(),
+            unfollowed: HashSet::new(),
         }
     }
 
@@ -107,7 +114,7 @@ impl Correlator {
             return None;
         }
         if !server.ties_to_processes() {
-            return plain(server, meaning);
+            return self.plain(server, meaning);
         }
         self.forget(time);
         let process = (server.name.clone(), sender.pid?);
@@ -240,6 +247,44 @@ impl Correlator {
         Some(session)
     }
 
+    /// A server whose every line stands for itself.
+    fn plain(&mut self, server: &Server, meaning: Meaning) -> Option<EventKind> {
+        match meaning {
+            Meaning::Login {
+                client,
+                user,
+                session,
+            } => {
+                // A session whose end nobody tells is none: it would stay open.
+                let is_followed = server.tells_logouts() && !self.unfollowed.contains(&server.name);
+                Some(EventKind::Login {
+                    client: client?,
+                    user,
+                    session: session.filter(|_| is_followed),
+                })
+            }
+            Meaning::Logout {
+                client,
+                user,
+                session,
+            } => {
+                if session.is_none() {
+                    self.unfollowed.insert(server.name.clone());
+                }
+                Some(EventKind::Logout {
+                    client,
+                    user,
+                    session,
+                })
+            }
+            Meaning::Start => {
+                self.unfollowed.remove(&server.name);
+                Some(EventKind::Start)
+            }
+            Meaning::Connect { .. } | Meaning::Failure | Meaning::CutOff => None,
+        }
+    }
+
     fn forget(&mut self, now: Timestamp) {
         let old = |time: Timestamp, lifetime| now.duration_since(time) > lifetime;
         while self
@@ -264,33 +309,6 @@ impl Correlator {
         {
             self.ended.pop_front();
         }
-    }
-}
-
-/// A server whose every line stands for itself.
-fn plain(server: &Server, meaning: Meaning) -> Option<EventKind> {
-    match meaning {
-        Meaning::Login {
-            client,
-            user,
-            session,
-        } => Some(EventKind::Login {
-            client: client?,
-            user,
-            // A session whose end nobody tells is none: it would stay open.
-            session: session.filter(|_| server.tells_logouts()),
-        }),
-        Meaning::Logout {
-            client,
-            user,
-            session,
-        } => Some(EventKind::Logout {
-            client,
-            user,
-            session,
-        }),
-        Meaning::Start => Some(EventKind::Start),
-        Meaning::Connect { .. } | Meaning::Failure | Meaning::CutOff => None,
     }
 }
 
@@ -338,6 +356,20 @@ senders = { users = ["root"], units = ["cutting.service"] }
 pattern = 'login {user} from \[{client}\]:{port}$'
 [[logout]]
 pattern = 'logout \[{client}\](?::{port})?$'
+"#;
+
+    const OLD_DOVECOT: &str = r#"name = "dovecot"
+description = "ends that name no session"
+identifiers = ["dovecot"]
+senders = { users = ["root"], units = ["dovecot.service"] }
+[[login]]
+pattern = 'Login: {user} {client} {session}$'
+[[logout]]
+pattern = '{user} {session} logged out$'
+[[logout]]
+pattern = '{user} logged out$'
+[[start]]
+pattern = 'starting'
 "#;
 
     struct Lines {
@@ -530,5 +562,34 @@ pattern = 'logout \[{client}\](?::{port})?$'
         );
         let mut lines = Lines::new(CYRUS, Unknown::Drop);
         assert_eq!(lines.says(9, "session ended: sessionid=<c-9>"), None);
+    }
+    #[test]
+    fn logouts_that_name_no_session_mean_that_none_can_be_followed() {
+        let mut lines = Lines::new(OLD_DOVECOT, Unknown::PassOn);
+        let is_followed = |event: &Option<EventKind>| match event {
+            Some(EventKind::Login { session, .. }) => session.is_some(),
+            other => panic!("{other:?}"),
+        };
+        assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s1")));
+        assert_eq!(
+            lines.says(7, "al s1 logged out"),
+            Some(EventKind::Logout {
+                client: None,
+                user: Some("al".to_owned()),
+                session: Some("s1".to_owned()),
+            })
+        );
+        assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s2")));
+        assert_eq!(
+            lines.says(7, "al logged out"),
+            Some(EventKind::Logout {
+                client: None,
+                user: Some("al".to_owned()),
+                session: None,
+            })
+        );
+        assert!(!is_followed(&lines.says(7, "Login: al 192.0.2.10 s3")));
+        assert_eq!(lines.says(7, "starting"), Some(EventKind::Start));
+        assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s4")));
     }
 }

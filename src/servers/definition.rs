@@ -28,6 +28,8 @@ pub struct Definition {
     pub users: Vec<String>,
     /// The units that write its entries; `*` in a name stands for any text.
     pub units: Vec<String>,
+    /// Whether an entry without a unit is nobody's, as the users run other programs, too.
+    pub unit_required: bool,
     /// What tells a client's address before its login, where the login does not.
     pub connect: Vec<Pattern>,
     /// What a login looks like.
@@ -123,10 +125,12 @@ struct DefinitionText {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct SendersText {
     users: Vec<String>,
     units: Vec<String>,
+    #[serde(default)]
+    unit_required: bool,
 }
 
 /// How lines are tied where they name no session.
@@ -189,6 +193,7 @@ impl Definition {
             name: read.name.into_inner(),
             description: read.description,
             identifiers: read.identifiers.into_inner(),
+            unit_required: senders.unit_required,
             users: senders.users,
             units: senders.units,
             connect: connect.into_iter().flatten().collect(),

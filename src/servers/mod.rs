@@ -11,6 +11,8 @@ mod expansion;
 mod explain;
 #[cfg(test)]
 mod hostile_names;
+#[cfg(test)]
+mod hostile_seed_names;
 mod literal;
 mod load;
 mod pattern;

@@ -104,6 +104,9 @@ impl Recogniser {
                 Some(definition.users.iter().filter_map(|u| number(u)).collect())
             };
             let mut trust = Trust::new(users, definition.units);
+            if definition.unit_required {
+                trust = trust.with_unit_required();
+            }
             if let Some(more) = senders.get(&definition.name) {
                 let users = more.users.iter().filter_map(|u| number(u));
                 trust.extend(users, more.units.iter().cloned());
@@ -431,6 +434,11 @@ mod tests {
         Recogniser::new(vec![definition], &BTreeMap::new(), |u| {
             (u == "root").then_some(0)
         })
+    }
+
+    #[test]
+    fn the_built_in_definitions_are_in_the_order_of_their_names() {
+        assert!(BUILT_IN.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Trust {
     /// `None`: any user. The server writes as the mailbox's user, and the unit must prove it.
     users: Option<BTreeSet<u32>>,
     units: Vec<String>,
+    /// Whether an entry without a unit proves nothing: the users run other programs, too.
+    unit_required: bool,
 }
 
 /// Why a sender is not trusted.
@@ -70,7 +72,7 @@ pub enum Distrust {
     /// Neither.
     #[error("neither the sender's user nor its unit is one of the server's")]
     UserAndUnit,
-    /// A server that writes as any user must be proved by its unit, and there is none.
+    /// The server must be proved by its unit, as its users run other programs, and there is none.
     #[error("the sender's unit is unknown, and its user proves nothing for this server")]
     NoUnit,
 }
@@ -79,7 +81,20 @@ impl Trust {
     /// Trusts `users` (`None`: any) in `units`; in a unit's name `*` stands for any text.
     #[must_use]
     pub fn new(users: Option<BTreeSet<u32>>, units: Vec<String>) -> Self {
-        Trust { users, units }
+        let unit_required = users.is_none();
+        Trust {
+            users,
+            units,
+            unit_required,
+        }
+    }
+
+    /// The users run other programs, too (`www-data`, `nobody`): without a unit, an entry can be
+    /// anybody's who lets a program of theirs write and end before journald looks.
+    #[must_use]
+    pub fn with_unit_required(mut self) -> Self {
+        self.unit_required = true;
+        self
     }
 
     /// Trusts these too.
@@ -105,10 +120,10 @@ impl Trust {
             .map(|unit| self.units.iter().any(|glob| matches_glob(glob, unit)));
         let user = match &self.users {
             Some(users) => sender.uid.is_some_and(|uid| users.contains(&uid)),
-            None if unit.is_none() => return Err(Distrust::NoUnit),
             None => sender.uid.is_some(),
         };
         match (user, unit) {
+            (true, None) if self.unit_required => Err(Distrust::NoUnit),
             (true, Some(true) | None) => Ok(()),
             (false, Some(false)) => Err(Distrust::UserAndUnit),
             (false, _) => Err(Distrust::User),
@@ -190,6 +205,25 @@ mod tests {
             (Some(0), None, Err(Distrust::NoUnit)),
             (Some(1000), Some("session-3.scope"), Err(Distrust::Unit)),
             (None, Some("popa3d.service"), Err(Distrust::User)),
+        ] {
+            assert_eq!(
+                trust.check(&sender(uid, unit)),
+                expected,
+                "{uid:?} {unit:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_whose_users_run_other_programs_needs_its_unit() {
+        let trust = Trust::new(Some([33].into()), vec!["nginx.service".into()]);
+        assert_eq!(trust.check(&sender(Some(33), None)), Ok(()));
+        let trust = trust.with_unit_required();
+        for (uid, unit, expected) in [
+            (Some(33), Some("nginx.service"), Ok(())),
+            (Some(33), None, Err(Distrust::NoUnit)),
+            (Some(33), Some("php-fpm.service"), Err(Distrust::Unit)),
+            (Some(0), None, Err(Distrust::User)),
         ] {
             assert_eq!(
                 trust.check(&sender(uid, unit)),

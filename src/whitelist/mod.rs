@@ -39,6 +39,8 @@ pub enum Outcome {
     Ended(Client),
     /// Sessions of the server ended with its start.
     Restarted(usize),
+    /// Sessions of the server are taken to have ended, as it does not say which of them has.
+    Unfollowed(usize),
     /// Nothing.
     Nothing,
 }
@@ -189,7 +191,10 @@ impl Whitelist {
                     server: event.server.clone(),
                     id: id.clone(),
                 });
-                self.logout(*client, key, time)
+                match key {
+                    Some(key) => self.logout(&key, time),
+                    None => self.unnamed_logout(*client, &event.server, time),
+                }
             }
             EventKind::Start => {
                 let ended = self.end_sessions(time, |key| key.server == event.server);
@@ -316,33 +321,38 @@ impl Whitelist {
         }
     }
 
-    fn logout(
+    /// A session has ended, and its server does not say which. All that it has open end: what is
+    /// left of them can't be told from what has ended, and grace counts from now.
+    fn unnamed_logout(
         &mut self,
         client: Option<Client>,
-        key: Option<SessionKey>,
+        server: &Arc<str>,
         time: Timestamp,
     ) -> Outcome {
-        let Some(key) = key else {
-            return match client.filter(|client| self.touch(*client, time, 0)) {
-                Some(client) => Outcome::Ended(client),
-                None => Outcome::Nothing,
-            };
-        };
-        match self.sessions.get(&key) {
+        let ended = self.end_sessions(time, |key| key.server == *server);
+        match client.filter(|client| self.touch(*client, time, 0)) {
+            Some(client) => Outcome::Ended(client),
+            None if ended > 0 => Outcome::Unfollowed(ended),
+            None => Outcome::Nothing,
+        }
+    }
+
+    fn logout(&mut self, key: &SessionKey, time: Timestamp) -> Outcome {
+        match self.sessions.get(key) {
             Some(Session {
                 ended: None,
                 client,
                 ..
             }) => {
                 let client = *client;
-                self.end(&key, time);
+                self.end(key, time);
                 client.map_or(Outcome::Nothing, Outcome::Ended)
             }
             Some(_) => Outcome::Nothing,
             None => {
                 // Its login may still come.
                 self.remember_end(
-                    &key,
+                    key,
                     Session {
                         client: None,
                         since: time,

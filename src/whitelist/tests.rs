@@ -134,6 +134,45 @@ fn a_session_whose_logout_never_comes_ends_after_max_session() {
 }
 
 #[test]
+fn a_logout_that_names_no_session_ends_all_of_its_server_only() {
+    let unnamed = |second, client| {
+        let user = None;
+        let session = None;
+        event(
+            second,
+            EventKind::Logout {
+                client,
+                user,
+                session,
+            },
+        )
+    };
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    apply(&mut whitelist, &login(1, 12, Some("b")));
+    let other = Event {
+        server: "courier".into(),
+        ..login(0, 11, Some("a"))
+    };
+    apply(&mut whitelist, &other);
+    assert_eq!(
+        apply(&mut whitelist, &unnamed(50, None)),
+        Outcome::Unfollowed(2)
+    );
+    assert_eq!(apply(&mut whitelist, &unnamed(51, None)), Outcome::Nothing);
+    apply(&mut whitelist, &login(60, 12, Some("c")));
+    assert_eq!(
+        apply(&mut whitelist, &unnamed(61, Some(client(12)))),
+        Outcome::Ended(client(12))
+    );
+    assert_eq!(whitelist.open_sessions(), 1);
+    whitelist.expire(at(50 + GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.11", "192.0.2.12"]);
+    whitelist.expire(at(61 + GRACE));
+    assert_eq!(listed(&whitelist), ["192.0.2.11"]);
+}
+
+#[test]
 fn a_start_ends_the_sessions_of_its_server_only() {
     let mut whitelist = Whitelist::new(rules());
     apply(&mut whitelist, &login(0, 10, Some("a")));
