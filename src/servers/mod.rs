@@ -27,4 +27,4 @@ pub use pattern::{Pattern, PatternError};
 pub use recogniser::{
     BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
 };
-pub use sender::{Distrust, Sender, Trust};
+pub use sender::{Distrust, Sender, Senders, Trust};

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use super::definition::{Definition, Example, ExampleEvent};
 use super::pattern::{Found, Pattern};
-use super::sender::Trust;
+use super::sender::{Senders, Trust};
 use crate::client::Client;
-use crate::config::Senders;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
 /// is longer than this is not what it seems.

@@ -129,12 +129,21 @@ impl Host {
     /// The process that everything in the host descends from.
     fn await_systemd(&mut self, cgroup: &Path) -> u32 {
         let processes = cgroup.join("payload/init.scope/cgroup.procs");
-        wait_until("systemd has started", Duration::from_secs(60), || {
-            if let Some(status) = self.supervisor.try_wait().unwrap() {
-                panic!("the host did not start: {status}");
+        let started = look_until(Duration::from_secs(60), || {
+            let over = self.supervisor.try_wait().unwrap().is_some();
+            if over || self.run.join("ended").exists() {
+                return Some(None);
             }
             let leader = fs::read_to_string(&processes).ok()?;
-            leader.lines().next()?.parse().ok()
+            leader.lines().next()?.parse().ok().map(Some)
+        });
+        started.flatten().unwrap_or_else(|| {
+            let said = |file| fs::read_to_string(self.run.join(file)).unwrap_or_default();
+            panic!(
+                "no systemd has started in the container: {}{}",
+                said("supervisor"),
+                said("console")
+            )
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::host::{Finished, Host, look_until};
+use crate::host::{Finished, Host, look_until, wait_until};
 use crate::image::Release;
 
 /// The directory of the service's state, with the access map in it.
@@ -107,10 +107,15 @@ impl Host {
             .collect()
     }
 
+    /// How the service is. With problems to tell of, `status` ends with 1.
     #[track_caller]
     pub fn status(&self) -> Status {
-        let json = self.run(&["pop-before-smtp", "status", "--json"]);
-        serde_json::from_str(&json).unwrap_or_else(|error| panic!("status --json: {error}: {json}"))
+        let asked = self.try_run(&["pop-before-smtp", "status", "--json"]);
+        let status: Status = serde_json::from_str(&asked.stdout)
+            .unwrap_or_else(|error| panic!("status --json: {error}: {}", asked.transcript()));
+        let expected = i32::from(!status.problems.is_empty());
+        assert_eq!(asked.code, Some(expected), "{status:?}");
+        status
     }
 
     /// Waits until exactly these clients are listed, and the map says the same.
@@ -179,10 +184,14 @@ impl Host {
         }
     }
 
-    /// The service's main process, as the host numbers it.
+    /// The main process of the running service, as the host numbers it; waits for one.
+    #[track_caller]
     pub fn main_process(&self) -> u32 {
-        let pid = self.service_property("MainPID");
-        pid.parse().unwrap()
+        wait_until("the service runs", SOON, || {
+            // systemd says 0 where there is none.
+            let process = self.service_property("MainPID").parse().unwrap();
+            (process != 0 && self.is_active()).then_some(process)
+        })
     }
 
     pub fn service_property(&self, name: &str) -> String {

@@ -20,6 +20,7 @@ remove_host() {
         compgen -G "/sys/fs/cgroup/*/$NAME" || [ -d "$CGROUP" ] || break
         sleep 0.05
     done
+    wait
     umount "$RUN/root" 2>/dev/null || umount --lazy "$RUN/root" 2>/dev/null
     # systemd-nspawn, when killed, does not take these away itself.
     rm -rf "/run/systemd/nspawn/propagate/$NAME" "/run/systemd/nspawn/unix-export/$NAME"
@@ -42,11 +43,14 @@ fi
 export NAME RUN CGROUP
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 # shellcheck disable=SC2016 # it is the inner shell that expands these
-setsid script --quiet --flush --return --command '
-    echo $$ >"$CGROUP/cgroup.procs" &&
-    exec systemd-nspawn --quiet --directory="$RUN/root" --machine="$NAME" --boot \
-        --private-network --register=no --keep-unit' \
-    "$RUN/console" </dev/null >/dev/null 2>&1 9>&- &
+{
+    setsid script --quiet --flush --return --command '
+        echo $$ >"$CGROUP/cgroup.procs" &&
+        exec systemd-nspawn --quiet --directory="$RUN/root" --machine="$NAME" --boot \
+            --private-network --register=no --keep-unit' "$RUN/console"
+    # A host that could not start is one that nobody need wait for.
+    touch "$RUN/ended"
+} </dev/null >/dev/null 2>&1 9>&- &
 
 cat >/dev/null
 remove_host
