@@ -63,7 +63,7 @@ enum Command {
     /// Show how the service is, and what is wrong
     Status(AskArgs),
     /// Check the configuration and the definitions of servers
-    CheckConfig,
+    CheckConfig(check_config::CheckConfigArgs),
     /// Show the effective configuration, and where each value came from
     ShowConfig(show_config::ShowConfigArgs),
     /// Show the servers that are known, which of them are on, and which have written lately
@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(config, &args),
         Command::List(args) => list::run(&args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
-        Command::CheckConfig => check_config::run(config, &mut out),
+        Command::CheckConfig(args) => check_config::run(config, &args, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
         Command::Servers(args) => servers::run(config, &args, &mut out),
         Command::Test(args) => test::run(config, &args, &mut out),

@@ -147,7 +147,16 @@ struct PatternText {
     unless: Option<Spanned<String>>,
 }
 
+/// What the origin of a built-in definition ends with.
+pub(super) const BUILT_IN_MARK: &str = " (built in)";
+
 impl Definition {
+    /// Whether it came with the program.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.origin.ends_with(BUILT_IN_MARK)
+    }
+
     /// Reads a definition.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::definition::{Definition, Fault};
+use super::definition::{BUILT_IN_MARK, Definition, Fault};
 
 /// The built-in definitions: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -176,7 +176,7 @@ impl Catalogue {
         }
         for (name, text) in BUILT_IN {
             if catalogue.get(name).is_none() {
-                match parse(&format!("{name}.toml (built in)"), text) {
+                match parse(&format!("{name}.toml{BUILT_IN_MARK}"), text) {
                     Ok(definition) => catalogue.definitions.push(Loaded {
                         definition,
                         text: (*text).to_owned(),
