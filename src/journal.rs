@@ -81,6 +81,8 @@ pub enum JournalError {
 /// Reads the entries of some identifiers, in order. Not to be sent to another thread.
 pub struct Reader {
     journal: Journal,
+    /// Directories of a namespace that were not there yet: libsystemd does not notice them come.
+    missing: Vec<PathBuf>,
 }
 
 impl Reader {
@@ -93,6 +95,10 @@ impl Reader {
         identifiers: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, JournalError> {
         check_readable(source)?;
+        let missing = match source {
+            Source::Namespace(_) => directories_of(source).filter(|d| !d.exists()).collect(),
+            _ => Vec::new(),
+        };
         let opened = match source {
             // No flag for "system": entries of unprivileged users are in files of their own.
             Source::Host => OpenOptions::default().local_only(true).open(),
@@ -117,7 +123,7 @@ impl Reader {
         }
         // From now on, changes are noticed: what is written while we read is not missed.
         journal.wait(Some(Duration::ZERO))?;
-        Ok(Reader { journal })
+        Ok(Reader { journal, missing })
     }
 
     /// Goes to the first entry that is not older than `time`; [`Reader::next`] steps on it.
@@ -170,6 +176,13 @@ impl Reader {
     pub fn wait(&mut self, limit: Duration) -> Result<(), JournalError> {
         self.journal.wait(Some(limit))?;
         Ok(())
+    }
+
+    /// Whether there are entries that this reader can't see, and one that is opened now can: the
+    /// first process of a namespace has started since.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.missing.iter().any(|directory| directory.exists())
     }
 
     /// When the journal received the entry. Senders can't choose it.
@@ -301,23 +314,26 @@ impl std::fmt::Display for Source {
     }
 }
 
+/// Where the journal of this host, or of a namespace of it, is (systemd-journald.service(8)).
+fn directories_of(source: &Source) -> impl Iterator<Item = PathBuf> {
+    let suffix = match source {
+        Source::Namespace(name) => format!(".{name}"),
+        _ => String::new(),
+    };
+    let machine = std::fs::read_to_string("/etc/machine-id").ok();
+    let name = machine.map(|machine| format!("{}{suffix}", machine.trim()));
+    let below = |root| name.clone().map(|name| Path::new(root).join(name));
+    ["/var/log/journal", "/run/log/journal"]
+        .map(below)
+        .into_iter()
+        .flatten()
+}
+
 /// Finds out what libsystemd does not tell: without permission, it shows an empty journal.
 fn check_readable(source: &Source) -> Result<(), JournalError> {
     match source {
-        Source::Host | Source::Namespace(_) => {
-            let suffix = match source {
-                Source::Namespace(name) => format!(".{name}"),
-                _ => String::new(),
-            };
-            let Ok(machine) = std::fs::read_to_string("/etc/machine-id") else {
-                return Ok(());
-            };
-            let directory = format!("{}{suffix}", machine.trim());
-            for root in ["/var/log/journal", "/run/log/journal"] {
-                check_file(&Path::new(root).join(&directory).join("system.journal"))?;
-            }
-            Ok(())
-        }
+        Source::Host | Source::Namespace(_) => directories_of(source)
+            .try_for_each(|directory| check_file(&directory.join("system.journal"))),
         Source::Directory(path) => match std::fs::read_dir(path) {
             Ok(entries) => entries
                 .flatten()

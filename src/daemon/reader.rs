@@ -87,7 +87,12 @@ pub fn start(
             };
             let mut failures = 0;
             // The loop has left when a message finds no receiver.
-            while let Err(Stop::Journal(error)) = thread.read(&mut failures) {
+            loop {
+                let error = match thread.read(&mut failures) {
+                    Err(Stop::Journal(error)) => error,
+                    Err(Stop::Outdated) => continue,
+                    Err(Stop::NobodyListens) | Ok(()) => return,
+                };
                 let pause = FIRST_RETRY
                     .saturating_mul(1 << failures.min(10))
                     .min(LONGEST_RETRY);
@@ -116,6 +121,8 @@ struct Thread {
 /// Why reading stopped.
 enum Stop {
     Journal(JournalError),
+    /// The journal is to be opened again, as there is more of it.
+    Outdated,
     NobodyListens,
 }
 
@@ -166,6 +173,9 @@ impl Thread {
                     self.tell(FromReader::Beat)?;
                 }
                 reader.wait(self.beat.saturating_sub(silent).max(SHORTEST_WAIT))?;
+                if reader.is_outdated() {
+                    return Err(Stop::Outdated);
+                }
             }
         }
     }

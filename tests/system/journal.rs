@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::Host;
+use crate::host::{Host, NEAR};
 use crate::image::Release;
 use crate::mail::fetch_mail;
 
@@ -59,4 +59,19 @@ fn no_login_is_lost_on_bookworm() {
 #[test]
 fn no_login_is_lost_on_trixie() {
     no_login_is_lost(Release::Trixie);
+}
+
+/// A server whose unit has a journal namespace of its own is not in the default journal at all.
+#[test]
+fn a_namespace_is_read() {
+    let host = Host::with_service(Release::Bookworm, "[journal]\nnamespace = \"mail\"\n");
+    host.write_file(
+        "/etc/systemd/system/dovecot.service.d/namespace.conf",
+        "[Service]\nLogNamespace=mail\n",
+    );
+    host.sh("systemctl daemon-reload && systemctl restart dovecot.service");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    let default = host.journal(&["--identifier=dovecot"]).join("\n");
+    assert!(!default.contains("Login: user=<tom>"), "{default}");
 }
