@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::client::Client;
 use crate::event::Event;
 use crate::journal::{JournalError, Reader};
@@ -15,10 +17,54 @@ use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, 
 pub enum Intake {
     /// For nothing.
     Nothing,
+    /// For a line of a server that tells of no event by itself.
+    Noted(Noted),
     /// For an event of a server.
     Event(Event),
     /// For somebody playing a server.
     Refused(Refused),
+}
+
+/// A line that a definition takes, and that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// The server whose definition takes it.
+    pub server: Arc<str>,
+    /// Why it is none.
+    pub why: NoEvent,
+}
+
+/// Why a line that a definition takes is no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvent {
+    /// A client has connected.
+    #[error("a connection of {0}: a login of the same process may follow")]
+    Connection(Client),
+    /// A connection will come to no login.
+    #[error("a failure: no login follows from this process's connection")]
+    Failure,
+    /// A login that says nothing of its client, and nothing before it has.
+    #[error(
+        "a login without an address, and no line of the same process has told the client before it"
+    )]
+    NoConnection,
+    /// The end of a session that is not known.
+    #[error("the end of a session whose login has not been seen")]
+    NoSession,
+    /// A line that was cut off, or may be the rest of one that was.
+    #[error("half a line: its server cuts lines off, and this one or the one before was long")]
+    Half,
+    /// A line that is no event, of a sender that has no right to it.
+    #[error("{why} ({sender})")]
+    Untrusted {
+        /// Who wrote it.
+        sender: Sender,
+        /// Why the sender is not trusted.
+        why: Distrust,
+    },
+    /// Several messages or identifiers in one entry, of which readers see different ones.
+    #[error("the entry has several MESSAGE or SYSLOG_IDENTIFIER fields")]
+    Ambiguous,
 }
 
 /// A login or a logout that its sender had no right to tell of.
@@ -112,7 +158,8 @@ impl Taker {
         if !reader.identifier(&mut self.identifier)? || !reader.message(&mut self.message)? {
             return Ok(Intake::Nothing);
         }
-        let Some(verdict) = self.recogniser.recognise(&self.identifier, &self.message) else {
+        let recogniser = self.recogniser.clone();
+        let Some(verdict) = recogniser.recognise(&self.identifier, &self.message) else {
             if self.correlator.expects_a_rest()
                 && let Some(sender) = reader.sender()?
             {
@@ -122,35 +169,68 @@ impl Taker {
         };
         let (server, meaning) = (verdict.server, verdict.meaning);
         let Some(sender) = reader.sender()? else {
-            return Ok(Intake::Nothing);
+            return Ok(noted(server, NoEvent::Ambiguous));
         };
+        Ok(self.judge(server, meaning, sender, reader.time()?))
+    }
+
+    /// Takes in a line that is in no journal: it has what `sender` and `time` say.
+    pub fn take_line(
+        &mut self,
+        identifier: &str,
+        message: &[u8],
+        sender: Sender,
+        time: Timestamp,
+    ) -> Intake {
+        let recogniser = self.recogniser.clone();
+        match recogniser.recognise(identifier, message) {
+            Some(verdict) => self.judge(verdict.server, verdict.meaning, sender, time),
+            None => {
+                self.correlator.pass_over(&sender);
+                Intake::Nothing
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        server: &Server,
+        meaning: Meaning,
+        sender: Sender,
+        time: Timestamp,
+    ) -> Intake {
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(&sender)
             && !self.ends_its_own_session(server, &meaning, &sender, &why)
         {
             // Other lines list nobody and name nobody: there is nothing to report.
             let is_event = matches!(meaning, Meaning::Login { .. } | Meaning::Logout { .. });
-            let server = server.name.clone();
-            return Ok(if is_event {
-                Intake::Refused(Refused {
-                    server,
-                    meaning,
-                    sender,
-                    why,
-                })
-            } else {
-                Intake::Nothing
+            if !is_event {
+                return noted(server, NoEvent::Untrusted { sender, why });
+            }
+            return Intake::Refused(Refused {
+                server: server.name.clone(),
+                meaning,
+                sender,
+                why,
             });
         }
-        let time = reader.time()?;
-        let kind = self.correlator.tie(server, meaning, &sender, time);
-        Ok(kind.map_or(Intake::Nothing, |kind| {
-            Intake::Event(Event {
+        let otherwise = match &meaning {
+            Meaning::CutOff => NoEvent::Half,
+            _ if self.correlator.expects_a_rest_of(&sender) => NoEvent::Half,
+            Meaning::Connect { client } => NoEvent::Connection(*client),
+            Meaning::Failure | Meaning::Start => NoEvent::Failure,
+            Meaning::Login { .. } => NoEvent::NoConnection,
+            Meaning::Logout { .. } => NoEvent::NoSession,
+        };
+        match self.correlator.tie(server, meaning, &sender, time) {
+            Some(kind) => Intake::Event(Event {
                 time,
                 server: server.name.clone(),
                 kind,
-            })
-        }))
+            }),
+            None => noted(server, otherwise),
+        }
     }
 
     /// Whether a process that served a session tells of its end, and was gone before journald looked
@@ -169,9 +249,9 @@ impl Taker {
 
     /// The identifier and the message of the entry that was taken in last.
     #[must_use]
-    pub fn last(&self) -> (String, String) {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        (text(&self.identifier), text(&self.message))
+    pub fn last(&self) -> (String, &[u8]) {
+        let identifier = String::from_utf8_lossy(&self.identifier);
+        (identifier.into_owned(), &self.message)
     }
 
     /// Whether lines before the first that matters may be needed to understand it.
@@ -179,4 +259,11 @@ impl Taker {
     pub fn ties_lines(&self) -> bool {
         self.recogniser.ties_lines()
     }
+}
+
+fn noted(server: &Server, why: NoEvent) -> Intake {
+    Intake::Noted(Noted {
+        server: server.name.clone(),
+        why,
+    })
 }

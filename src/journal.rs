@@ -3,6 +3,7 @@
 //! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -248,6 +249,34 @@ impl Reader {
     pub fn is_at(&self, position: &Position) -> Result<bool, JournalError> {
         Ok(self.journal.test_cursor(position.cursor.as_str())?)
     }
+}
+
+/// Which of `identifiers` have written anything since `since`; `None` if the journal holds no
+/// entries at all, so that nobody can tell.
+///
+/// # Errors
+/// When the journal can't be opened or read, or is there and may not be read.
+pub fn seen<'a>(
+    source: &Source,
+    identifiers: impl IntoIterator<Item = &'a str>,
+    since: Timestamp,
+) -> Result<Option<BTreeSet<String>>, JournalError> {
+    let mut reader = Reader::open(source, [])?;
+    reader.seek_head()?;
+    if !reader.next()? {
+        return Ok(None);
+    }
+    let mut seen = BTreeSet::new();
+    for identifier in identifiers {
+        // By the journal's own index: no entry of others is looked at.
+        reader.journal.match_flush()?;
+        reader.journal.match_add("SYSLOG_IDENTIFIER", identifier)?;
+        reader.seek_time(since)?;
+        if reader.next()? {
+            seen.insert(identifier.to_owned());
+        }
+    }
+    Ok(Some(seen))
 }
 
 /// The value of `NAME=value`.

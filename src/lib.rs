@@ -12,20 +12,20 @@
 //! | room | job |
 //! |---|---|
 //! | [`client`], [`event`] | the words that the other rooms share |
+//! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
+//! | [`networks`] | the networks that Postfix lets relay anyway |
+//! | [`postfix`] | postconf, the access map and the policy protocol |
 //! | [`config`] | the configuration: read, merged, checked, errors explained |
 //! | [`journal`] | entries from the systemd journal |
-//! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
 //! | [`intake`] | from an entry to an event: recognised, and its sender trusted |
 //! | [`whitelist`] | the rules: grace, sessions, expiry, limits |
-//! | [`store`] | whitelist, sessions and cursor on disk (sled) |
-//! | [`networks`] | the networks that Postfix lets relay anyway |
-//! | [`postfix`] | postconf and the access map |
+//! | [`store`] | whitelist, sessions and journal position on disk (sled) |
+//! | [`diagnostics`] | what we write to the journal |
 //! | [`control`] | the control socket: protocol, server, client |
 //! | [`daemon`] | the service: wires the rooms together and owns the loop |
-//! | [`diagnostics`] | what we write to the journal |
 //! | [`cli`] | the command line, one file a subcommand |
 //!
-//! No room knows a room to its right, and only [`daemon`] and [`cli`] know them all.
+//! No room knows a room below it in this table, and only [`daemon`] and [`cli`] know them all.
 
 // Tests may fail by panicking; the program may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]

@@ -272,7 +272,7 @@ fn forged_entries_are_refused() {
         "{reasons:?}"
     );
     assert!(
-        reasons[3].contains("(uid 0, unit run-u7.service)"),
+        reasons[4].contains("(uid 0, unit run-u7.service)"),
         "{reasons:?}"
     );
     // Whoever brings a journal from another host can't check its senders.

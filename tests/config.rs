@@ -66,7 +66,7 @@ fn without_files_everything_is_default() {
         let settings = loaded.settings;
         assert_eq!(settings.grace, Duration::from_secs(1800));
         assert_eq!(settings.max_session, Duration::from_secs(86400));
-        assert_eq!(settings.servers, ["dovecot"]);
+        assert!(settings.servers.contains(&"dovecot".to_owned()));
         assert_eq!(settings.never, []);
         assert_eq!(settings.permitted_networks, PermittedNetworks::Postfix);
         assert_eq!(
@@ -315,8 +315,8 @@ fn what_is_odd_is_taken_with_a_warning() {
             "x.toml:1:9: grace: with a `max-session` shorter than",
         ),
         (
-            "[senders.courier]\nusers = ['root']",
-            "x.toml:2:9: senders.courier.users: has no effect",
+            "servers = ['dovecot']\n[senders.courier]\nusers = ['root']",
+            "x.toml:3:9: senders.courier.users: has no effect",
         ),
         (
             "senders.dovecot.units = ['user@*.service']",
@@ -422,7 +422,7 @@ fn it_is_shown_with_where_it_came_from() {
     let expected = r#"
 grace = "1h 30min"  # DIR/config.toml:1
 max-session = "24h"  # default
-servers = ["dovecot"]  # default
+servers = ["apple-mail", "courier", "cucipop", "cyrus", "dbmail", "dovecot", "macosx-server", "mailutils", "nginx", "perdition", "popa3d", "qpopper", "solid-pop3d", "teapop", "uw-imap", "vm-pop3d", "vpopmail"]  # default
 never = ["192.0.2.0/24", "2001:db8::1"]  # DIR/config.toml:2
 permitted-networks = "postfix"  # default
 publish = ["map", "policy"]  # default

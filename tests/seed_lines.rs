@@ -449,5 +449,5 @@ fn the_manuals_example_holds() {
     let example = between(&manual, "example: begin\n.Bd -literal\n", ".Ed\n");
     let definition = Definition::parse(example).unwrap();
     assert_eq!(definition.name, "example-pop");
-    assert_eq!(check_examples(definition).unwrap(), 5);
+    assert_eq!(check_examples(&definition).unwrap(), 5);
 }

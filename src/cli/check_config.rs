@@ -4,21 +4,46 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::CommandError;
-use crate::daemon::Plan;
-use crate::diagnostics::count;
+use clap::Args;
 
-/// Makes a plan as the service does, and throws it away.
-pub fn run(config: Option<&Path>, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+use super::CommandError;
+use crate::daemon::{Plan, check_all_examples};
+use crate::diagnostics::count;
+use crate::servers::Catalogue;
+
+/// How much is said.
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    /// Say nothing if all is right
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Makes a plan as the service does, and throws it away. Unlike the service, it also runs the
+/// examples of servers.d that are of servers which are off.
+pub fn run(
+    config: Option<&Path>,
+    args: &CheckConfigArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
     let plan = Plan::make(config)?;
+    let catalogue = Catalogue::read(&plan.settings.servers_directory);
+    let checked = catalogue.definitions.iter().filter(|loaded| {
+        loaded.file.is_some() || plan.settings.servers.contains(&loaded.definition.name)
+    });
+    let examples = check_all_examples(checked.map(|loaded| &loaded.definition))?;
+    if args.quiet {
+        return Ok(ExitCode::SUCCESS);
+    }
     for warning in &plan.warnings {
         writeln!(out, "warning: {warning}")?;
     }
     writeln!(
         out,
-        "the configuration is right: {}; servers {}; access map {}:{}",
+        "the configuration is right: {}; servers {}, {} held; access map {}:{}",
         count(plan.warnings.len(), "warning"),
         plan.settings.servers.join(", "),
+        count(examples, "example"),
         plan.map.kind,
         plan.map.path.display()
     )?;

@@ -3,9 +3,11 @@
 //! Asks, shows and starts; decides nothing itself.
 
 mod check_config;
+mod convert_pattern;
 mod expire;
 mod list;
 mod run;
+mod servers;
 mod show_config;
 mod status;
 mod test;
@@ -23,6 +25,7 @@ use crate::control::client::AskError;
 use crate::daemon::{PlanError, RunError};
 use crate::journal::JournalError;
 use crate::postfix::access_map::PublishError;
+use crate::servers::DefinitionError;
 use crate::store::StoreError;
 
 /// What a bad configuration ends with, EX_CONFIG of sysexits.h: a restart would not help.
@@ -60,11 +63,15 @@ enum Command {
     /// Show how the service is, and what is wrong
     Status(AskArgs),
     /// Check the configuration and the definitions of servers
-    CheckConfig,
+    CheckConfig(check_config::CheckConfigArgs),
     /// Show the effective configuration, and where each value came from
     ShowConfig(show_config::ShowConfigArgs),
+    /// Show the servers that are known, which of them are on, and which have written lately
+    Servers(servers::ServersArgs),
     /// Show what would be recognised in a journal, without touching anything
     Test(test::TestArgs),
+    /// Turn a pattern of the Perl daemon into a definition for servers.d
+    ConvertPattern(convert_pattern::ConvertPatternArgs),
     /// Withdraw expired clients from the access map while the service is stopped
     Expire(expire::ExpireArgs),
 }
@@ -97,6 +104,20 @@ enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Convert(#[from] convert_pattern::ConvertError),
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error("can't read standard input: {0}")]
+    Input(io::Error),
+    #[error(
+        "line {line} of the standard input is no syslog line: say with --identifier under which \
+         identifier the server writes, such as dovecot"
+    )]
+    NoIdentifier {
+        /// The line, counted from 1.
+        line: usize,
+    },
     #[error("can't write: {0}")]
     Output(#[from] io::Error),
     #[error("can't set a timer: {0}")]
@@ -106,7 +127,7 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => EX_CONFIG,
+            Self::Config(_) | Self::Definition(_) => EX_CONFIG,
             Self::Plan(error) | Self::Run(RunError::Plan(error)) if error.is_configuration() => {
                 EX_CONFIG
             }
@@ -125,9 +146,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(config, &args),
         Command::List(args) => list::run(&args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
-        Command::CheckConfig => check_config::run(config, &mut out),
+        Command::CheckConfig(args) => check_config::run(config, &args, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
+        Command::Servers(args) => servers::run(config, &args, &mut out),
         Command::Test(args) => test::run(config, &args, &mut out),
+        Command::ConvertPattern(args) => convert_pattern::run(&args, &mut out),
         Command::Expire(args) => expire::run(config, &args),
     };
     match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {

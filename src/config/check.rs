@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::{Problem, harmless};
 use super::fragment::{Fragment, SendersFragment};
+use super::name::built_in_servers;
 use super::path::unfit_for_main_cf;
 use super::sender::matches_user_units;
 use super::table::Located;
@@ -58,7 +59,7 @@ pub(super) fn check(
     let settings = Settings {
         grace: origins.take("grace", fragment.grace, GRACE),
         max_session: origins.take("max-session", fragment.max_session, MAX_SESSION),
-        servers: origins.take("servers", fragment.servers, default_servers()),
+        servers: origins.take("servers", fragment.servers, built_in_servers()),
         never: origins.take("never", fragment.never, Vec::new()),
         permitted_networks: origins.take(
             "permitted-networks",
@@ -111,11 +112,6 @@ pub(super) fn check(
         origins: origins.0,
         warnings,
     })
-}
-
-/// `servers`, unless a file names some.
-fn default_servers() -> Vec<String> {
-    vec!["dovecot".to_owned()]
 }
 
 /// Notes where values came from, while they are taken.
@@ -237,7 +233,7 @@ fn warnings(fragment: &Fragment) -> Vec<Problem> {
         warnings.extend(problem.or_else(or_grace));
     }
     let servers = fragment.servers.as_ref();
-    let servers = servers.map_or_else(default_servers, |servers| servers.value.clone());
+    let servers = servers.map_or_else(built_in_servers, |servers| servers.value.clone());
     for (server, senders) in &fragment.senders {
         let key = |name: &str| format!("senders.{server}.{name}");
         if !servers.contains(server) {

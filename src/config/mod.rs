@@ -31,6 +31,7 @@ use ipnet::IpNet;
 
 use crate::postfix::map_type::MapType;
 
+pub use crate::servers::Senders;
 pub use error::{ConfigError, Place, Problem};
 pub use load::{DIRECTORY, Loaded, load, load_directory, load_file};
 pub use show::{Effective, Origin, Value, show, show_json};
@@ -122,13 +123,4 @@ pub struct Limits {
     pub clients_per_user: usize,
     /// `sessions`: open at once; a login beyond it counts, but its session is not followed.
     pub sessions: usize,
-}
-
-/// Who may write a server's entries, beside those that its definition names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Senders {
-    /// Names or numbers of users.
-    pub users: Vec<String>,
-    /// Units; `*` stands for any text.
-    pub units: Vec<String>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::servers::BUILT_IN;
+
 use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type};
 
 /// Whether this can be the name of a server's definition.
@@ -17,11 +19,25 @@ pub(super) fn is_server_name(name: &str) -> bool {
 pub(super) const SERVER_NAME: &str =
     "the name of a server: small letters, digits and hyphens, such as \"dovecot\"";
 
+/// What `servers` calls all built-in definitions.
+const BUILT_IN_SERVERS: &str = "built-in";
+
+/// The names of all built-in definitions. None takes a line of another's.
+pub(super) fn built_in_servers() -> Vec<String> {
+    BUILT_IN
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect()
+}
+
 /// `servers`.
 pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
+    if value.get_ref().as_str() == Some(BUILT_IN_SERVERS) {
+        return Ok(built_in_servers());
+    }
     let servers = list(
         value,
-        "a list of servers, such as [\"dovecot\"]",
+        "\"built-in\", or a list of servers, such as [\"dovecot\"]",
         |element| match text(element, SERVER_NAME)? {
             name if is_server_name(name) => Ok((name.to_owned(), element.span())),
             _ => Err(wrong_type(element, SERVER_NAME)),

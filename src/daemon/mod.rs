@@ -17,5 +17,5 @@ mod service;
 mod supervisor;
 
 pub use deadline::DeadlineTimer;
-pub use plan::{Plan, PlanError, recogniser, source};
+pub use plan::{Plan, PlanError, check_all_examples, recogniser, source};
 pub use service::{Options, RunError, run, store_path};

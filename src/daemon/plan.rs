@@ -14,7 +14,9 @@ use crate::networks::Networks;
 use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::{CommandError, Programs};
 use crate::postfix::postconf::{self, PostconfError};
-use crate::servers::{self, DefinitionError, Recogniser, check_examples};
+use crate::servers::{
+    self, BrokenExample, Definition, DefinitionError, Recogniser, check_examples,
+};
 use crate::whitelist::Rules;
 
 /// The variable that names a file with the value of mynetworks as computed outside the sandbox.
@@ -47,8 +49,8 @@ pub enum PlanError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     /// A definition does not keep its own promises.
-    #[error("{0}")]
-    Example(String),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Example(Vec<BrokenExample>),
     /// This Postfix has no such maps.
     #[error(
         "map.type: this Postfix does not support {wanted}, only {supported}; install \
@@ -122,19 +124,42 @@ impl Plan {
     }
 }
 
-/// The definitions that are on, compiled.
+/// The definitions that are on, compiled. The examples of own ones must hold; those of built-in
+/// ones held when the program was made.
 ///
 /// # Errors
 /// The first definition that is wrong.
 pub fn recogniser(settings: &Settings) -> Result<Recogniser, PlanError> {
-    // Loaded twice, as the examples are run on a recogniser of their own.
-    for definition in servers::load(&settings.servers, &settings.servers_directory)? {
-        check_examples(definition).map_err(PlanError::Example)?;
-    }
     let definitions = servers::load(&settings.servers, &settings.servers_directory)?;
+    check_all_examples(
+        definitions
+            .iter()
+            .filter(|definition| !definition.is_built_in()),
+    )?;
     Ok(Recogniser::new(definitions, &settings.senders, |user| {
         uzers::get_user_by_name(user).map(|user| user.uid())
     }))
+}
+
+/// Runs the examples of definitions. Returns how many there are.
+///
+/// # Errors
+/// Those of all definitions that do not hold.
+pub fn check_all_examples<'a>(
+    definitions: impl IntoIterator<Item = &'a Definition>,
+) -> Result<usize, PlanError> {
+    let (mut held, mut broken) = (0, Vec::new());
+    for definition in definitions {
+        match check_examples(definition) {
+            Ok(number) => held += number,
+            Err(examples) => broken.extend(examples),
+        }
+    }
+    if broken.is_empty() {
+        Ok(held)
+    } else {
+        Err(PlanError::Example(broken))
+    }
 }
 
 /// The journal that is read.

@@ -212,7 +212,7 @@ impl Thread {
             // before it, and events that come twice change nothing.
             match self.read_entry(reader, skip)? {
                 None => break true,
-                Some(Intake::Nothing) => {}
+                Some(Intake::Nothing | Intake::Noted(_)) => {}
                 Some(intake) => intakes.push(intake),
             }
             read += 1;

@@ -360,7 +360,7 @@ impl Service {
                     match intake {
                         Intake::Event(event) => self.apply(&event, now),
                         Intake::Refused(refused) => self.refusals.entry(&refused, now),
-                        Intake::Nothing => {}
+                        Intake::Nothing | Intake::Noted(_) => {}
                     }
                 }
                 self.keeper.advance(position);

@@ -89,6 +89,12 @@ impl Correlator {
         !self.cut.is_empty()
     }
 
+    /// Whether the sender's last message was cut off.
+    #[must_use]
+    pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
+        sender.pid.is_some_and(|pid| self.cut.contains(&pid))
+    }
+
     /// Takes in a message that no definition takes.
     pub fn pass_over(&mut self, sender: &Sender) {
         if let Some(pid) = sender.pid {

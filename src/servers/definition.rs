@@ -9,11 +9,15 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::pattern::Pattern;
+use super::expansion::Text;
+use super::literal;
+use super::pattern::{Pattern, PatternError};
 
 /// A definition, read from TOML and checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Definition {
+    /// Where it was read from, for messages: a file's path, or `NAME.toml (built in)`.
+    pub origin: String,
     /// The server's name: lower-case letters, digits and hyphens.
     pub name: String,
     /// One line about the server and its versions.
@@ -51,6 +55,9 @@ pub struct Definition {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Example {
+    /// The line that it begins on.
+    #[serde(skip)]
+    pub line: usize,
     /// The message.
     pub message: String,
     /// The login that it is.
@@ -98,7 +105,7 @@ struct DefinitionText {
     identifiers: Spanned<Vec<String>>,
     senders: Spanned<SendersText>,
     #[serde(default)]
-    parts: BTreeMap<String, String>,
+    parts: BTreeMap<String, Spanned<String>>,
     sessions: Option<SessionsText>,
     #[serde(default)]
     client_of_unit: bool,
@@ -114,7 +121,7 @@ struct DefinitionText {
     #[serde(default)]
     start: Vec<PatternText>,
     #[serde(default)]
-    example: Vec<Example>,
+    example: Vec<Spanned<Example>>,
 }
 
 #[derive(Deserialize)]
@@ -140,105 +147,193 @@ struct PatternText {
     unless: Option<Spanned<String>>,
 }
 
+/// What the origin of a built-in definition ends with.
+pub(super) const BUILT_IN_MARK: &str = " (built in)";
+
 impl Definition {
+    /// Whether it came with the program.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.origin.ends_with(BUILT_IN_MARK)
+    }
+
     /// Reads a definition.
     ///
     /// # Errors
-    /// The first fault, with its place in `text`.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        let read: DefinitionText = toml::from_str(text).map_err(|e| Fault {
-            span: e.span(),
-            message: e.message().to_owned(),
+    /// Its faults, with their places in `text`.
+    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        let read: DefinitionText = toml::from_str(text).map_err(|e| {
+            vec![Fault {
+                span: e.span(),
+                message: e.message().to_owned(),
+            }]
         })?;
-        let fault = |span, message: &str| Fault {
-            span: Some(span),
-            message: message.to_owned(),
-        };
+        let mut faults = read.faults();
+        let mut compiler = Compiler::new(text, &read.parts);
+        let connect = compiler.compile_all(&read.connect);
+        let failure = compiler.compile_all(&read.failure);
+        let login = compiler.compile_all(&read.login);
+        let logout = compiler.compile_all(&read.logout);
+        let start = compiler.compile_all(&read.start);
 
-        let name = read.name.get_ref();
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        {
-            return Err(fault(
-                read.name.span(),
-                "a server's name is of lower-case letters, digits and hyphens",
-            ));
-        }
-        let identifiers = read.identifiers.get_ref();
-        if identifiers.is_empty() || identifiers.iter().any(String::is_empty) {
-            return Err(fault(
-                read.identifiers.span(),
-                "name at least one SYSLOG_IDENTIFIER that the server writes under",
-            ));
-        }
-        let senders = read.senders.get_ref();
-        let any_user = senders.users.iter().any(|user| user == "*");
-        if senders.users.is_empty() {
-            return Err(fault(
-                read.senders.span(),
-                "senders.users: name the users that write the server's entries, or [\"*\"] where \
-                 it writes as the mailbox's user",
-            ));
-        }
-        if any_user && senders.units.is_empty() || senders.units.iter().any(|unit| unit == "*") {
-            return Err(fault(
-                read.senders.span(),
-                "senders: users = [\"*\"] needs units, and no unit may be \"*\": somebody must \
-                 prove that an entry is the server's",
-            ));
-        }
-        if read.login.is_empty() {
-            return Err(Fault {
-                span: None,
-                message: "a definition needs at least one [[login]] with a pattern".to_owned(),
-            });
-        }
-        let compile_all = |patterns: &[PatternText]| {
-            patterns
-                .iter()
-                .map(|p| compile(p, &read.parts))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let login = compile_all(&read.login)?;
-        let connect = compile_all(&read.connect)?;
-        let told_elsewhere = !connect.is_empty() || read.client_of_unit;
-        let needs_client = (read.login.iter().zip(&login).filter(|_| !told_elsewhere))
-            .chain(read.connect.iter().zip(&connect));
-        for (pattern, compiled) in needs_client {
-            if !compiled.yields_client() {
-                return Err(fault(
+        let told_elsewhere = !read.connect.is_empty() || read.client_of_unit;
+        let logins = read.login.iter().zip(&login).filter(|_| !told_elsewhere);
+        for (pattern, compiled) in logins.chain(read.connect.iter().zip(&connect)) {
+            if compiled.as_ref().is_some_and(|c| !c.yields_client()) {
+                compiler.faults.push(Fault::at(
                     pattern.pattern.span(),
                     "the pattern must say where the client's address is: write {client}; or a \
                      [[connect]] must, whose line comes before the login's",
                 ));
             }
         }
+        faults.append(&mut compiler.faults);
+        if !faults.is_empty() {
+            faults.sort_by_key(|fault| fault.span.as_ref().map_or(0, |span| span.start));
+            return Err(faults);
+        }
+        let examples = read.example.into_iter().map(|example| Example {
+            line: line_of(text, example.span().start),
+            ..example.into_inner()
+        });
+        let senders = read.senders.into_inner();
         Ok(Definition {
-            connect,
-            failure: compile_all(&read.failure)?,
-            sessions_by_pid: read.sessions == Some(SessionsText::Pid),
-            client_of_unit: read.client_of_unit,
-            cut_at: read.cut_at.map(NonZeroUsize::get),
-            logout: compile_all(&read.logout)?,
-            start: compile_all(&read.start)?,
-            login,
+            origin: format!("{}.toml", read.name.get_ref()),
             name: read.name.into_inner(),
             description: read.description,
             identifiers: read.identifiers.into_inner(),
-            unit_required: read.senders.get_ref().unit_required,
-            users: read.senders.get_ref().users.clone(),
-            units: read.senders.into_inner().units,
-            examples: read.example,
+            unit_required: senders.unit_required,
+            users: senders.users,
+            units: senders.units,
+            connect: connect.into_iter().flatten().collect(),
+            failure: failure.into_iter().flatten().collect(),
+            login: login.into_iter().flatten().collect(),
+            logout: logout.into_iter().flatten().collect(),
+            start: start.into_iter().flatten().collect(),
+            sessions_by_pid: read.sessions == Some(SessionsText::Pid),
+            client_of_unit: read.client_of_unit,
+            cut_at: read.cut_at.map(NonZeroUsize::get),
+            examples: examples.collect(),
         })
     }
 }
 
-fn compile(text: &PatternText, parts: &BTreeMap<String, String>) -> Result<Pattern, Fault> {
-    let unless = text.unless.as_ref().map(|u| u.get_ref().as_str());
-    Pattern::compile(text.pattern.get_ref(), unless, parts).map_err(|e| Fault {
-        span: Some(text.pattern.span()),
-        message: e.to_string(),
-    })
+impl Fault {
+    fn at(span: Range<usize>, message: &str) -> Self {
+        Fault {
+            span: Some(span),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl DefinitionText {
+    /// What is wrong with everything but the patterns.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let name = self.name.get_ref();
+        let is_lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if name.is_empty() || !name.bytes().all(is_lower) {
+            faults.push(Fault::at(
+                self.name.span(),
+                "a server's name is of lower-case letters, digits and hyphens",
+            ));
+        }
+        let identifiers = self.identifiers.get_ref();
+        if identifiers.is_empty() || identifiers.iter().any(String::is_empty) {
+            faults.push(Fault::at(
+                self.identifiers.span(),
+                "name at least one SYSLOG_IDENTIFIER that the server writes under",
+            ));
+        }
+        let senders = self.senders.get_ref();
+        let any_user = senders.users.iter().any(|user| user == "*");
+        if senders.users.is_empty() {
+            faults.push(Fault::at(
+                self.senders.span(),
+                "senders.users: name the users that write the server's entries, or [\"*\"] where \
+                 it writes as the mailbox's user",
+            ));
+        }
+        if any_user && senders.units.is_empty() || senders.units.iter().any(|unit| unit == "*") {
+            faults.push(Fault::at(
+                self.senders.span(),
+                "senders: users = [\"*\"] needs units, and no unit may be \"*\": somebody must \
+                 prove that an entry is the server's",
+            ));
+        }
+        if self.login.is_empty() {
+            faults.push(Fault {
+                span: None,
+                message: "a definition needs at least one [[login]] with a pattern".to_owned(),
+            });
+        }
+        faults
+    }
+}
+
+/// Compiles the patterns of a definition, and collects what is wrong with them.
+struct Compiler<'a> {
+    text: &'a str,
+    written: &'a BTreeMap<String, Spanned<String>>,
+    parts: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(text: &'a str, written: &'a BTreeMap<String, Spanned<String>>) -> Self {
+        let parts = written
+            .iter()
+            .map(|(name, part)| (name.clone(), part.get_ref().clone()));
+        Compiler {
+            text,
+            written,
+            parts: parts.collect(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn compile_all(&mut self, patterns: &[PatternText]) -> Vec<Option<Pattern>> {
+        patterns.iter().map(|text| self.compile(text)).collect()
+    }
+
+    fn compile(&mut self, pattern: &PatternText) -> Option<Pattern> {
+        let unless = pattern.unless.as_ref().map(|u| u.get_ref().as_str());
+        let line = line_of(self.text, pattern.pattern.span().start);
+        match Pattern::compile(pattern.pattern.get_ref(), unless, &self.parts) {
+            Ok(compiled) => Some(compiled.on_line(line)),
+            Err(error) => {
+                let fault = self.fault(&error, pattern, line);
+                // A part that is wrong is wrong in every pattern that it is part of.
+                if !self.faults.iter().any(|known| known.span == fault.span) {
+                    self.faults.push(fault);
+                }
+                None
+            }
+        }
+    }
+
+    fn fault(&self, error: &PatternError, pattern: &PatternText, line: usize) -> Fault {
+        let spot = error.spot();
+        let (string, whose) = match &spot.text {
+            Text::Pattern => (pattern.pattern.span(), String::new()),
+            Text::Unless => {
+                let unless = pattern.unless.as_ref().unwrap_or(&pattern.pattern);
+                (unless.span(), String::new())
+            }
+            Text::Part(name) => match self.written.get(name) {
+                Some(part) => (part.span(), format!(" (in the pattern of line {line})")),
+                None => (pattern.pattern.span(), String::new()),
+            },
+        };
+        Fault {
+            span: Some(literal::place(self.text, &string, &spot.span)),
+            message: format!("{error}{whose}"),
+        }
+    }
+}
+
+/// The line of the byte `at`, counted from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::definition::{Definition, Fault};
+use super::definition::{BUILT_IN_MARK, Definition, Fault};
 
 /// The built-in definitions: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -44,7 +44,7 @@ pub enum DefinitionError {
     },
     /// Its text is wrong.
     #[error("{0}")]
-    Wrong(Complaint),
+    Wrong(Complaints),
     /// Nothing defines a server of this name.
     #[error("servers: there is no definition of '{name}'; there are: {known}")]
     Unknown {
@@ -55,12 +55,39 @@ pub enum DefinitionError {
     },
 }
 
+/// All that is wrong with one definition.
+#[derive(Debug)]
+pub struct Complaints(Vec<Complaint>);
+
+impl fmt::Display for Complaints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, complaint) in self.0.iter().enumerate() {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{complaint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Complaints {
+    fn new(file: &str, text: &str, faults: Vec<Fault>) -> Self {
+        let complaints = faults
+            .into_iter()
+            .map(|fault| Complaint::new(file, text, fault));
+        Complaints(complaints.collect())
+    }
+}
+
 /// A fault, shown with file, line, column and a caret.
 #[derive(Debug)]
-pub struct Complaint {
+struct Complaint {
     file: String,
     line: usize,
     column: usize,
+    /// How many characters are at fault.
+    width: usize,
     source_line: String,
     message: String,
 }
@@ -71,6 +98,7 @@ impl fmt::Display for Complaint {
             file,
             line,
             column,
+            width,
             source_line,
             message,
         } = self;
@@ -80,72 +108,157 @@ impl fmt::Display for Complaint {
         writeln!(f, "{file}:{line}:{column}: {message}")?;
         let margin = line.to_string().len();
         writeln!(f, "{line} | {source_line}")?;
-        write!(f, "{:margin$} | {:>column$}", "", "^")
+        let carets = "^".repeat(*width);
+        write!(
+            f,
+            "{:margin$} | {:before$}{carets}",
+            "",
+            "",
+            before = column - 1
+        )
     }
 }
 
 impl Complaint {
     fn new(file: &str, text: &str, fault: Fault) -> Self {
-        let (line, column, source_line) = match fault.span {
-            Some(span) => {
-                let before = text.get(..span.start).unwrap_or(text);
-                let start = before.rfind('\n').map_or(0, |at| at + 1);
-                (
-                    before.matches('\n').count() + 1,
-                    before[start..].chars().count() + 1,
-                    text[start..].lines().next().unwrap_or_default().to_owned(),
-                )
-            }
-            None => (0, 0, String::new()),
-        };
-        Complaint {
+        let mut complaint = Complaint {
             file: file.to_owned(),
-            line,
-            column,
-            source_line,
+            line: 0,
+            column: 0,
+            width: 0,
+            source_line: String::new(),
             message: fault.message,
+        };
+        if let Some(span) = fault.span {
+            let before = text.get(..span.start).unwrap_or(text);
+            let start = before.rfind('\n').map_or(0, |at| at + 1);
+            let line = text[start..].lines().next().unwrap_or_default();
+            let end = span.end.min(start + line.len());
+            let width = text.get(span.start..end).map_or(1, |at| at.chars().count());
+            complaint.line = before.matches('\n').count() + 1;
+            complaint.column = before[start..].chars().count() + 1;
+            complaint.width = width.max(1);
+            complaint.source_line = line.to_owned();
         }
+        complaint
     }
 }
 
-/// Loads the definitions of the servers `names`, from the built-in ones and from `directory`
-/// (`*.toml`; it need not exist), where one replaces a built-in one of the same name.
+/// A definition, and the text that it was read from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The definition.
+    pub definition: Definition,
+    /// Its text, as it stands in its file.
+    pub text: String,
+    /// Its file; `None` for a built-in one.
+    pub file: Option<PathBuf>,
+}
+
+/// All definitions that there are, sorted by name; those of `directory` (`*.toml`; it need not
+/// exist) replace built-in ones of the same name.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// Those that can be used.
+    pub definitions: Vec<Loaded>,
+    /// Those that can't, and why.
+    pub errors: Vec<DefinitionError>,
+}
+
+impl Catalogue {
+    /// Reads and checks every definition.
+    #[must_use]
+    pub fn read(directory: &Path) -> Self {
+        let mut catalogue = Catalogue::default();
+        match files(directory) {
+            Ok(files) => files.into_iter().for_each(|file| catalogue.add_file(file)),
+            Err(error) => catalogue.errors.push(error),
+        }
+        for (name, text) in BUILT_IN {
+            if catalogue.get(name).is_none() {
+                match parse(&format!("{name}.toml{BUILT_IN_MARK}"), text) {
+                    Ok(definition) => catalogue.definitions.push(Loaded {
+                        definition,
+                        text: (*text).to_owned(),
+                        file: None,
+                    }),
+                    Err(error) => catalogue.errors.push(error),
+                }
+            }
+        }
+        let name = |loaded: &Loaded| loaded.definition.name.clone();
+        catalogue.definitions.sort_by_key(name);
+        catalogue
+    }
+
+    /// The definition of a server.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Loaded> {
+        (self.definitions.iter()).find(|loaded| loaded.definition.name == name)
+    }
+
+    /// The names of all servers, for a sentence.
+    #[must_use]
+    pub fn names(&self) -> String {
+        let names = self.definitions.iter().map(|l| l.definition.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn add_file(&mut self, path: PathBuf) {
+        let read =
+            read(&path).and_then(|text| Ok((parse(&path.display().to_string(), &text)?, text)));
+        let (definition, text) = match read {
+            Ok(read) => read,
+            Err(error) => return self.errors.push(error),
+        };
+        if let Some(other) = self.get(&definition.name) {
+            let message = format!(
+                "the server '{}' is defined in {} already: keep one of the two",
+                definition.name, other.definition.origin
+            );
+            let span = None;
+            let complaints =
+                Complaints::new(&definition.origin, &text, vec![Fault { span, message }]);
+            return self.errors.push(DefinitionError::Wrong(complaints));
+        }
+        self.definitions.push(Loaded {
+            definition,
+            text,
+            file: Some(path),
+        });
+    }
+}
+
+/// Loads the definitions of the servers `names`, from the built-in ones and from `directory`.
 ///
 /// Every file of the directory is checked, also of servers that are not named.
 ///
 /// # Errors
 /// The first definition that can't be read or is wrong, or the first name that nothing defines.
 pub fn load(names: &[String], directory: &Path) -> Result<Vec<Definition>, DefinitionError> {
-    let mut definitions = own(directory)?;
-    for (name, text) in BUILT_IN {
-        if !definitions.iter().any(|d| d.name == *name) {
-            definitions.push(parse(&format!("{name}.toml (built in)"), text)?);
-        }
+    let mut catalogue = Catalogue::read(directory);
+    if !catalogue.errors.is_empty() {
+        return Err(catalogue.errors.swap_remove(0));
     }
-    names
-        .iter()
-        .map(|name| {
-            let at = definitions
-                .iter()
-                .position(|d| d.name == *name)
-                .ok_or_else(|| {
-                    let mut known: Vec<_> = definitions.iter().map(|d| d.name.as_str()).collect();
-                    known.sort_unstable();
-                    DefinitionError::Unknown {
-                        name: name.clone(),
-                        known: known.join(", "),
-                    }
-                })?;
-            Ok(definitions.swap_remove(at))
-        })
-        .collect()
+    let definition = |name: &String| match catalogue.get(name) {
+        Some(loaded) => Ok(loaded.definition.clone()),
+        None => Err(DefinitionError::Unknown {
+            name: name.clone(),
+            known: catalogue.names(),
+        }),
+    };
+    names.iter().map(definition).collect()
 }
 
-fn own(directory: &Path) -> Result<Vec<Definition>, DefinitionError> {
-    let unreadable = |path: &Path, source| DefinitionError::Unreadable {
+fn unreadable(path: &Path, source: std::io::Error) -> DefinitionError {
+    DefinitionError::Unreadable {
         path: path.to_owned(),
         source,
-    };
+    }
+}
+
+/// The definitions' files in a directory, sorted.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, DefinitionError> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -162,41 +275,28 @@ fn own(directory: &Path) -> Result<Vec<Definition>, DefinitionError> {
         }
     }
     files.sort();
-    let mut definitions: Vec<(PathBuf, Definition)> = Vec::new();
-    for path in files {
-        let size = std::fs::metadata(&path)
-            .map_err(|e| unreadable(&path, e))?
-            .len();
-        if size > LARGEST_DEFINITION {
-            let source = std::io::Error::other("larger than any definition (1 MiB)");
-            return Err(unreadable(&path, source));
-        }
-        let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
-        let definition = parse(&path.display().to_string(), &text)?;
-        if let Some((other, _)) = definitions.iter().find(|(_, d)| d.name == definition.name) {
-            let message = format!(
-                "the server '{}' is defined in {} already: keep one of the two",
-                definition.name,
-                other.display()
-            );
-            let fault = Fault {
-                span: None,
-                message,
-            };
-            return Err(DefinitionError::Wrong(Complaint::new(
-                &path.display().to_string(),
-                &text,
-                fault,
-            )));
-        }
-        definitions.push((path, definition));
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String, DefinitionError> {
+    let size = std::fs::metadata(path)
+        .map_err(|e| unreadable(path, e))?
+        .len();
+    if size > LARGEST_DEFINITION {
+        let source = std::io::Error::other("larger than any definition (1 MiB)");
+        return Err(unreadable(path, source));
     }
-    Ok(definitions.into_iter().map(|(_, d)| d).collect())
+    std::fs::read_to_string(path).map_err(|e| unreadable(path, e))
 }
 
 fn parse(file: &str, text: &str) -> Result<Definition, DefinitionError> {
-    Definition::parse(text)
-        .map_err(|fault| DefinitionError::Wrong(Complaint::new(file, text, fault)))
+    match Definition::parse(text) {
+        Ok(definition) => Ok(Definition {
+            origin: file.to_owned(),
+            ..definition
+        }),
+        Err(faults) => Err(DefinitionError::Wrong(Complaints::new(file, text, faults))),
+    }
 }
 
 #[cfg(test)]
@@ -245,10 +345,10 @@ pattern = 'login {user} from {client}$'
             (
                 "{client}",
                 "{clint}",
-                ":8:11: ",
+                ":8:30: ",
                 "unknown placeholder {clint}",
             ),
-            ("{client}", "({client}", ":8:11: ", "unclosed group"),
+            ("{client}", "({client}", ":8:30: ", "unclosed group"),
             ("\"root\"", "\"*\"", ":4:1: ", "no unit may be"),
             ("mine.service", "*", ":4:1: ", "no unit may be"),
             ("\"mine\"\nd", "\"My Own\"\nd", ":1:8: ", "lower-case"),

@@ -4,12 +4,16 @@
 //! examples. This room recognises; it reads no journal, keeps no whitelist and decides on no
 //! relaying.
 
+mod anchoring;
 mod correlator;
 mod definition;
+mod expansion;
+mod explain;
 #[cfg(test)]
 mod hostile_names;
 #[cfg(test)]
 mod hostile_seed_names;
+mod literal;
 mod load;
 mod pattern;
 mod recogniser;
@@ -17,6 +21,10 @@ mod sender;
 
 pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
-pub use load::{BUILT_IN, DefinitionError, load};
-pub use recogniser::{LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples};
-pub use sender::{Distrust, Sender, Trust};
+pub use explain::{Attempt, Explainer, Explanation, Outcome};
+pub use load::{BUILT_IN, Catalogue, DefinitionError, Loaded, load};
+pub use pattern::{Pattern, PatternError};
+pub use recogniser::{
+    BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
+};
+pub use sender::{Distrust, Sender, Senders, Trust};

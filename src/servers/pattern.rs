@@ -7,25 +7,22 @@
 use std::collections::BTreeMap;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex_syntax::ast::{Ast, Span};
+use regex_syntax::hir::translate::TranslatorBuilder;
 
+use super::anchoring;
+use super::expansion::{Expanded, Spot, Text};
 use crate::client::Client;
-
-/// What `{client}` stands for: the characters of an address, checked by parsing it.
-const CLIENT: &str = r"(?<client>\[?[0-9A-Za-z:.%]{2,64}\]?)";
-/// What `{user}` stands for.
-const USER: &str = "(?<user>.*)";
-/// What `{session}` stands for.
-const SESSION: &str = r"(?<session>[^<>\s]{1,128})";
-
-/// What `{port}` stands for.
-const PORT: &str = "(?<port>[0-9]{1,5})";
 
 /// How large a compiled expression may become, in bytes; it bounds what a definition can cost.
 const SIZE_LIMIT: usize = 1 << 20;
 
 /// A compiled pattern.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pattern {
+    /// The line of its definition that it stands on; 0 where it stands in none.
+    pub line: usize,
+    pub(super) expanded: Expanded,
     expression: Regex,
     unless: Option<Regex>,
 }
@@ -42,12 +39,17 @@ pub struct Found {
     pub session: Option<String>,
 }
 
-/// A pattern can't be compiled.
-#[derive(Debug, thiserror::Error)]
+/// A pattern can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// The expression is wrong; the regex crate's message shows where.
-    #[error("{0}")]
-    Expression(#[from] regex::Error),
+    /// The expression is wrong.
+    #[error("{message}")]
+    Expression {
+        /// What the regex crate says.
+        message: String,
+        /// Where it says so.
+        spot: Spot,
+    },
     /// A placeholder that nobody knows.
     #[error("unknown placeholder {{{name}}}: known are {known}")]
     Placeholder {
@@ -55,26 +57,96 @@ pub enum PatternError {
         name: String,
         /// The placeholders that there are.
         known: String,
+        /// Where it stands.
+        spot: Spot,
     },
     /// Parts that contain each other.
-    #[error("the parts are nested too deeply at {{{0}}}: does a part contain itself?")]
-    Nesting(String),
+    #[error("the parts are nested too deeply at {{{name}}}: does a part contain itself?")]
+    Nesting {
+        /// The innermost part.
+        name: String,
+        /// Where it is named.
+        spot: Spot,
+    },
+    /// A stranger's text can be taken for the client's address.
+    #[error(
+        "any text can stand here, before {{client}}, also a user's name with an address in it. \
+         Write what delimits it, such as <[^<>]*>; or let nothing but fixed text follow {{client}} \
+         and end the pattern with $, so that the last address is taken"
+    )]
+    Unanchored {
+        /// The repetition that takes any text.
+        spot: Spot,
+    },
+    /// The same, because a repetition takes as little as it can.
+    #[error(
+        "any text can stand here, before {{client}}, and this repetition takes the first address \
+         that it can, also one in a user's name. Write it without its ?, so that the last address \
+         is taken"
+    )]
+    Lazy {
+        /// The repetition.
+        spot: Spot,
+    },
+}
+
+impl PatternError {
+    /// What is at fault.
+    #[must_use]
+    pub fn spot(&self) -> &Spot {
+        match self {
+            Self::Expression { spot, .. }
+            | Self::Placeholder { spot, .. }
+            | Self::Nesting { spot, .. }
+            | Self::Unanchored { spot }
+            | Self::Lazy { spot } => spot,
+        }
+    }
 }
 
 impl Pattern {
     /// Compiles `pattern`; `parts` are the definition's own placeholders.
     ///
     /// Messages are bytes: `.` is any byte but a line feed, classes are ASCII.
+    ///
+    /// # Errors
+    /// What is wrong, and where: in the pattern, its `unless` or a part.
     pub fn compile(
         pattern: &str,
         unless: Option<&str>,
         parts: &BTreeMap<String, String>,
     ) -> Result<Self, PatternError> {
-        let expanded = expand(pattern.strip_prefix('^').unwrap_or(pattern), parts, 0)?;
+        let bare = pattern.strip_prefix('^').unwrap_or(pattern);
+        let expanded = Expanded::new(bare, &Text::Pattern, pattern.len() - bare.len(), parts)?;
+        let ast = parse(&expanded)?;
+        if let Some(weakness) = anchoring::weakness(&expanded.text, &ast) {
+            let span = weakness.span;
+            let spot = expanded.spot(span.start.offset, span.end.offset);
+            return Err(if weakness.lazy {
+                PatternError::Lazy { spot }
+            } else {
+                PatternError::Unanchored { spot }
+            });
+        }
+        let unless = match unless {
+            Some(unless) => {
+                let expanded = Expanded::new(unless, &Text::Unless, 0, parts)?;
+                parse(&expanded)?;
+                Some(regex(&expanded, &expanded.text)?)
+            }
+            None => None,
+        };
         Ok(Pattern {
-            expression: regex(&format!(r"\A(?:{expanded})"))?,
-            unless: unless.map(|u| regex(&expand(u, parts, 0)?)).transpose()?,
+            line: 0,
+            expression: regex(&expanded, &format!(r"\A(?:{})", expanded.text))?,
+            unless,
+            expanded,
         })
+    }
+
+    /// The pattern, known to stand on this line of its definition.
+    pub(super) fn on_line(self, line: usize) -> Self {
+        Pattern { line, ..self }
     }
 
     /// Whether the pattern names a group `client`.
@@ -85,14 +157,26 @@ impl Pattern {
             .any(|n| n == "client")
     }
 
+    /// Whether the expression matches.
+    pub(super) fn is_match(&self, message: &[u8]) -> bool {
+        self.expression.is_match(message)
+    }
+
+    /// Whether its `unless` matches.
+    pub(super) fn is_excluded(&self, message: &[u8]) -> bool {
+        let unless = self.unless.as_ref();
+        unless.is_some_and(|unless| unless.is_match(message))
+    }
+
+    /// What stands where the client's address should.
+    pub(super) fn client_text(&self, message: &[u8]) -> Option<String> {
+        text(&self.expression.captures(message)?, "client")
+    }
+
     /// What the pattern finds in `message`; nothing if the client that it finds is no address.
     pub fn find(&self, message: &[u8]) -> Option<Found> {
         let captures = self.expression.captures(message)?;
-        if self
-            .unless
-            .as_ref()
-            .is_some_and(|unless| unless.is_match(message))
-        {
+        if self.is_excluded(message) {
             return None;
         }
         let client: Option<Client> = match captures.name("client") {
@@ -114,57 +198,32 @@ fn text(captures: &Captures<'_>, name: &str) -> Option<String> {
     (!found.is_empty()).then(|| String::from_utf8_lossy(found).into_owned())
 }
 
-fn regex(expression: &str) -> Result<Regex, PatternError> {
-    Ok(RegexBuilder::new(expression)
-        .unicode(false)
-        .size_limit(SIZE_LIMIT)
-        .build()?)
+/// Parses an expression as [`regex`] will.
+pub(super) fn parse(expanded: &Expanded) -> Result<Ast, PatternError> {
+    let fault = |message: String, span: &Span| PatternError::Expression {
+        message,
+        spot: expanded.spot(span.start.offset, span.end.offset),
+    };
+    let ast = regex_syntax::ast::parse::Parser::new()
+        .parse(&expanded.text)
+        .map_err(|error| fault(error.kind().to_string(), error.span()))?;
+    let mut translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
+    translator
+        .translate(&expanded.text, &ast)
+        .map_err(|error| fault(error.kind().to_string(), error.span()))?;
+    Ok(ast)
 }
 
-/// Replaces placeholders. Braces that hold no name (`\d{1,3}`) are left to the expression.
-fn expand(
-    pattern: &str,
-    parts: &BTreeMap<String, String>,
-    depth: u8,
-) -> Result<String, PatternError> {
-    let mut expanded = String::with_capacity(pattern.len() * 2);
-    let mut rest = pattern;
-    while let Some(open) = rest.find('{') {
-        let (before, braced) = rest.split_at(open);
-        expanded.push_str(before);
-        let name = braced[1..].split('}').next().unwrap_or_default();
-        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && braced.len() > name.len() + 1
-            && !before.ends_with('\\')
-            && !before.ends_with("\\p")
-            && !before.ends_with("\\x");
-        if !is_name {
-            expanded.push('{');
-            rest = &braced[1..];
-            continue;
-        }
-        match (name, parts.get(name)) {
-            ("client", _) => expanded.push_str(CLIENT),
-            ("user", _) => expanded.push_str(USER),
-            ("session", _) => expanded.push_str(SESSION),
-            ("port", _) => expanded.push_str(PORT),
-            (_, Some(_)) if depth > 8 => return Err(PatternError::Nesting(name.to_owned())),
-            (_, Some(part)) => expanded.push_str(&expand(part, parts, depth + 1)?),
-            (_, None) => {
-                return Err(PatternError::Placeholder {
-                    name: name.to_owned(),
-                    known: ["client", "user", "session", "port"]
-                        .into_iter()
-                        .chain(parts.keys().map(String::as_str))
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                });
-            }
-        }
-        rest = &braced[name.len() + 2..];
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
+/// Compiles `expression`, which comes of `expanded`.
+fn regex(expanded: &Expanded, expression: &str) -> Result<Regex, PatternError> {
+    let built = RegexBuilder::new(expression)
+        .unicode(false)
+        .size_limit(SIZE_LIMIT)
+        .build();
+    built.map_err(|error| PatternError::Expression {
+        message: error.to_string(),
+        spot: expanded.spot(0, expanded.text.len()),
+    })
 }
 
 #[cfg(test)]
@@ -211,11 +270,11 @@ mod tests {
         );
         assert!(matches!(
             compile("{a}", &[("a", "{b}"), ("b", "{a}")]),
-            Err(PatternError::Nesting(_))
+            Err(PatternError::Nesting { .. })
         ));
         assert!(matches!(
             compile("(", &[]),
-            Err(PatternError::Expression(_))
+            Err(PatternError::Expression { .. })
         ));
     }
 

@@ -4,13 +4,13 @@
 //! it second, so that the fields of unrelated entries need never be read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use super::definition::{Definition, Example, ExampleEvent};
 use super::pattern::{Found, Pattern};
-use super::sender::Trust;
+use super::sender::{Senders, Trust};
 use crate::client::Client;
-use crate::config::Senders;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
 /// is longer than this is not what it seems.
@@ -23,14 +23,16 @@ pub struct Server {
     pub name: Arc<str>,
     /// Who may write its entries.
     pub trust: Trust,
+    /// Where its definition was read from, for messages.
+    pub origin: String,
     pub(super) sessions_by_pid: bool,
     pub(super) client_of_unit: bool,
-    cut_at: Option<usize>,
-    connect: Vec<Pattern>,
-    login: Vec<Pattern>,
-    failure: Vec<Pattern>,
-    logout: Vec<Pattern>,
-    start: Vec<Pattern>,
+    pub(super) cut_at: Option<usize>,
+    pub(super) connect: Vec<Pattern>,
+    pub(super) login: Vec<Pattern>,
+    pub(super) failure: Vec<Pattern>,
+    pub(super) logout: Vec<Pattern>,
+    pub(super) start: Vec<Pattern>,
 }
 
 /// What one message means; several may be needed for an event.
@@ -79,7 +81,7 @@ pub struct Verdict<'a> {
 /// Compiled definitions of all servers that are on.
 #[derive(Debug)]
 pub struct Recogniser {
-    servers: Vec<Server>,
+    pub(super) servers: Vec<Server>,
     by_identifier: HashMap<Vec<u8>, Vec<usize>>,
 }
 
@@ -117,6 +119,7 @@ impl Recogniser {
             servers.push(Server {
                 name: definition.name.into(),
                 trust,
+                origin: definition.origin,
                 sessions_by_pid: definition.sessions_by_pid,
                 client_of_unit: definition.client_of_unit,
                 cut_at: definition.cut_at,
@@ -153,12 +156,13 @@ impl Recogniser {
 
     /// The names of the servers that write under `identifier`.
     pub fn servers_of(&self, identifier: &str) -> impl Iterator<Item = &str> {
-        let servers = self
-            .by_identifier
-            .get(identifier.as_bytes())
-            .into_iter()
-            .flatten();
-        servers.map(|at| &*self.servers[*at].name)
+        self.places_of(identifier).map(|at| &*self.servers[at].name)
+    }
+
+    /// Which of the servers write under `identifier`.
+    pub(super) fn places_of(&self, identifier: &str) -> impl Iterator<Item = usize> {
+        let servers = self.by_identifier.get(identifier.as_bytes());
+        servers.into_iter().flatten().copied()
     }
 
     /// What `message` under `identifier` means. Where servers share an identifier, the first whose
@@ -247,35 +251,128 @@ impl Server {
 }
 
 /// Whether a message can be a login at all: UTF-8, one line, no control character.
-fn is_plain_text(message: &[u8]) -> bool {
+pub(super) fn is_plain_text(message: &[u8]) -> bool {
     std::str::from_utf8(message).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
-/// Runs the examples of a definition.
+/// An example of a definition does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{file}:{line}: the example does not hold: the message\n    {message}\nmust yield {expected}, but yields {yields}"
+)]
+pub struct BrokenExample {
+    /// The definition's file.
+    pub file: String,
+    /// The line of the example.
+    pub line: usize,
+    /// The message.
+    pub message: String,
+    /// What it must yield.
+    pub expected: String,
+    /// What it yields.
+    pub yields: String,
+}
+
+/// Runs the examples of a definition. Returns how many there are.
 ///
 /// # Errors
-/// The first message that does not yield what its example says.
-pub fn check_examples(definition: Definition) -> Result<usize, String> {
-    let examples = definition.examples.clone();
-    let name = definition.name.clone();
-    let Some(identifier) = definition.identifiers.first().cloned() else {
-        return Err(format!("{name}: no identifier"));
-    };
-    let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
-    for example in &examples {
-        let identifier = example.identifier.as_ref().unwrap_or(&identifier);
-        let meaning = recogniser
-            .recognise(identifier, example.message.as_bytes())
-            .map(|v| v.meaning);
-        if !example.is_met_by(meaning.as_ref()) {
-            let yields = meaning.map_or_else(|| "nothing".to_owned(), |m| format!("{m:?}"));
-            return Err(format!(
-                "{name}: an example does not hold: the message\n    {}\nyields {yields}",
-                example.message
-            ));
+/// Those that do not yield what they say.
+pub fn check_examples(definition: &Definition) -> Result<usize, Vec<BrokenExample>> {
+    let recogniser = Recogniser::new(vec![definition.clone()], &BTreeMap::new(), |_| None);
+    let first = definition.identifiers.first();
+    let broken: Vec<_> = (definition.examples.iter())
+        .filter_map(|example| {
+            let identifier = example.identifier.as_ref().or(first)?;
+            let meaning = recogniser
+                .recognise(identifier, example.message.as_bytes())
+                .map(|verdict| verdict.meaning);
+            (!example.is_met_by(meaning.as_ref())).then(|| BrokenExample {
+                file: definition.origin.clone(),
+                line: example.line,
+                message: example.message.clone(),
+                expected: example.to_string(),
+                yields: meaning.map_or_else(|| "nothing".to_owned(), |m| m.to_string()),
+            })
+        })
+        .collect();
+    if broken.is_empty() {
+        Ok(definition.examples.len())
+    } else {
+        Err(broken)
+    }
+}
+
+/// An event for a sentence: `a login of 192.0.2.10, user alice, session 12`.
+fn event(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    client: Option<&str>,
+    user: Option<&str>,
+    session: Option<&str>,
+) -> fmt::Result {
+    f.write_str(what)?;
+    for (name, value) in [(" of", client), (", user", user), (", session", session)] {
+        if let Some(value) = value {
+            write!(f, "{name} {value}")?;
         }
     }
-    Ok(examples.len())
+    Ok(())
+}
+
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |client: &Option<Client>| client.map(|client| client.to_string());
+        match self {
+            Meaning::Connect { client } => write!(f, "a connection of {client}"),
+            Meaning::Login {
+                client,
+                user,
+                session,
+            } => event(
+                f,
+                "a login",
+                text(client).as_deref(),
+                user.as_deref(),
+                session.as_deref(),
+            ),
+            Meaning::Failure => f.write_str("a failure"),
+            Meaning::Logout {
+                client,
+                user,
+                session,
+            } => event(
+                f,
+                "a logout",
+                text(client).as_deref(),
+                user.as_deref(),
+                session.as_deref(),
+            ),
+            Meaning::Start => f.write_str("a start"),
+            Meaning::CutOff => f.write_str("half a line"),
+        }
+    }
+}
+
+impl fmt::Display for Example {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut of = |what, e: &ExampleEvent| {
+            event(
+                f,
+                what,
+                e.client.as_deref(),
+                e.user.as_deref(),
+                e.session.as_deref(),
+            )
+        };
+        match (&self.login, &self.logout, &self.connect) {
+            (Some(login), ..) => of("a login", login),
+            (_, Some(logout), _) => of("a logout", logout),
+            (.., Some(client)) => write!(f, "a connection of {client}"),
+            _ if self.failure => f.write_str("a failure"),
+            _ if self.start => f.write_str("a start"),
+            _ => f.write_str("nothing"),
+        }
+    }
 }
 
 impl Example {
@@ -349,7 +446,7 @@ mod tests {
             let definition = Definition::parse(text).unwrap();
             assert_eq!(definition.name, *name);
             assert!(
-                check_examples(definition).unwrap() > 0,
+                check_examples(&definition).unwrap() > 0,
                 "{name} has no examples"
             );
         }
@@ -359,10 +456,14 @@ mod tests {
     fn an_example_that_does_not_hold_is_an_error() {
         let text =
             text_of("dovecot").replacen(r#"client = "192.0.2.10""#, r#"client = "192.0.2.11""#, 1);
-        let error = check_examples(Definition::parse(&text).unwrap()).unwrap_err();
-        assert!(
-            error.contains("mpyWQQNhtdPAAAIK") && error.contains("yields Login"),
-            "{error}"
+        let broken = check_examples(&Definition::parse(&text).unwrap()).unwrap_err();
+        let line = 1 + text.lines().position(|l| l == "[[example]]").unwrap();
+        assert_eq!(broken.len(), 1);
+        assert_eq!(broken[0].line, line);
+        assert_eq!(
+            broken[0].to_string().split_once("\nmust yield ").unwrap().1,
+            "a login of 192.0.2.11, user alice, session mpyWQQNhtdPAAAIK, \
+             but yields a login of 192.0.2.10, user alice, session mpyWQQNhtdPAAAIK"
         );
     }
 

@@ -50,6 +50,15 @@ impl fmt::Display for Sender {
     }
 }
 
+/// Who may write a server's entries, beside those that its definition names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Senders {
+    /// Names or numbers of users.
+    pub users: Vec<String>,
+    /// Units; `*` stands for any text.
+    pub units: Vec<String>,
+}
+
 /// Who may write a server's entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {

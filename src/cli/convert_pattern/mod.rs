@@ -1,0 +1,340 @@
+//! `convert-pattern`: from a pattern of the Perl daemon to a definition for servers.d.
+//!
+//! Reads and prints; what it prints is a definition, or it is an error. It takes nobody's word for
+//! who writes the entries: senders are the administrator's to fill in.
+
+mod header;
+mod message;
+mod perl;
+mod syntax;
+mod write;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use self::header::Headed;
+use self::message::Converted;
+use super::CommandError;
+use crate::servers::Definition;
+
+/// The old pattern, and what is known beside.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pop-before-smtp convert-pattern --name uw-imap \\
+    '^[LOGTIME] \\S+ imapd\\[\\d+\\]: Login user=\\S+ host=\\[(\\d+\\.\\d+\\.\\d+\\.\\d+)\\]'
+  pop-before-smtp convert-pattern --name mine < /etc/pop-before-smtp/pop-before-smtp.conf
+
+Time, host, identifier and pid are taken off, as the journal keeps them apart. The address becomes
+{client}, IPv4 or IPv6. Where the old pattern let any text stand before the address, the new one
+is made strict, and a comment says how. Before use, name the senders (users and units); then put
+the definition into /etc/pop-before-smtp/servers.d, run 'pop-before-smtp check-config' and
+'pop-before-smtp test --explain --server NAME', and name the server in 'servers'.
+
+Lookarounds, back references and patterns without a group for the address can't be carried over;
+this is said, with exit status 1.")]
+pub struct ConvertPatternArgs {
+    /// The old $pat: as a pattern, or as in the old configuration, with quotes and dots. Otherwise
+    /// standard input is read: the old configuration or a part of it, of which $pat, $out_pat,
+    /// $PID_pat and its companions are used
+    pattern: Option<String>,
+    /// The old $out_pat
+    #[arg(long, value_name = "PATTERN")]
+    out_pattern: Option<String>,
+    /// The old $PID_pat, for servers that tell the address and the login on two lines
+    #[arg(long, value_name = "PATTERN", requires_all = ["ip_pattern", "ok_pattern"], conflicts_with = "pattern")]
+    pid_pattern: Option<String>,
+    /// The old $IP_pat; it may begin with $PID_pat . '…'
+    #[arg(long, value_name = "PATTERN", requires = "pid_pattern")]
+    ip_pattern: Option<String>,
+    /// The old $OK_pat, likewise
+    #[arg(long, value_name = "PATTERN", requires = "pid_pattern")]
+    ok_pattern: Option<String>,
+    /// The old $FAIL_pat, likewise; without it, any other line of the process is a failure
+    #[arg(long, value_name = "PATTERN", requires = "pid_pattern")]
+    fail_pattern: Option<String>,
+    /// The server's name; otherwise it is that of its first identifier
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The identifiers that the server writes under; otherwise those that the pattern names
+    #[arg(long, value_name = "NAME")]
+    identifier: Vec<String>,
+    /// The units that write the server's entries
+    #[arg(long, value_name = "UNIT")]
+    unit: Vec<String>,
+}
+
+/// An old pattern can't be carried over.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The Perl around it is not understood.
+    #[error("can't read the pattern: {0}")]
+    Perl(String),
+    /// A variable is missing, or there are too many.
+    #[error("{0}")]
+    Variables(String),
+    /// Something in it has no counterpart.
+    #[error("can't carry over ${variable}: {message}\n    {pattern}\n    {:>width$}", "^", width = at + 1)]
+    Syntax {
+        /// Its variable.
+        variable: String,
+        /// What it is.
+        message: String,
+        /// The old pattern.
+        pattern: String,
+        /// Where it stands, in characters.
+        at: usize,
+    },
+    /// It is not what a pattern was.
+    #[error("can't carry over ${variable}: {message}\n    {pattern}")]
+    Meaning {
+        /// Its variable.
+        variable: String,
+        /// Why.
+        message: String,
+        /// The old pattern.
+        pattern: String,
+    },
+    /// What came out is no definition.
+    #[error(
+        "can't carry this over by itself: {0}; write the definition by hand, as in 'pop-before-smtp servers --show dovecot'"
+    )]
+    Definition(String),
+}
+
+/// A converted pattern, and the table of the definition that it belongs to.
+struct Entry {
+    kind: &'static str,
+    converted: Converted,
+}
+
+/// The old patterns, by the names of their variables.
+type Old = BTreeMap<String, String>;
+
+/// Prints the definition.
+pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let old = read(args)?;
+    let (heads, entries) = if old.contains_key("PID_pat") {
+        two_lines(&old)?
+    } else {
+        one_line(&old)?
+    };
+    let text = write::definition(args, &old, &heads, &entries);
+    match Definition::parse(&text) {
+        Ok(_) => out.write_all(text.as_bytes())?,
+        Err(faults) => {
+            let messages: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            return Err(ConvertError::Definition(messages.join("; ")).into());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Collects the patterns from the options, the argument and standard input.
+fn read(args: &ConvertPatternArgs) -> Result<Old, CommandError> {
+    let mut old = Old::new();
+    let given = [
+        ("PID_pat", &args.pid_pattern),
+        ("IP_pat", &args.ip_pattern),
+        ("OK_pat", &args.ok_pattern),
+        ("FAIL_pat", &args.fail_pattern),
+        ("pat", &args.pattern),
+    ];
+    let out = if args.pid_pattern.is_some() {
+        "OUT_pat"
+    } else {
+        "out_pat"
+    };
+    let given = given.into_iter().chain([(out, &args.out_pattern)]);
+    for (name, text) in given.filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+        add(&mut old, name, text)?;
+    }
+    if args.pattern.is_none() && args.pid_pattern.is_none() {
+        let mut text = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut text);
+        read.map_err(CommandError::Input)?;
+        add(&mut old, "pat", &String::from_utf8_lossy(&text))?;
+    }
+    Ok(old)
+}
+
+/// Adds what a text says; what it gives to no variable is `name`'s.
+fn add(old: &mut Old, name: &str, text: &str) -> Result<(), ConvertError> {
+    for (variable, value) in perl::read(text, old).map_err(ConvertError::Perl)? {
+        let variable = if variable.is_empty() { name } else { &variable };
+        if old.insert(variable.to_owned(), value).is_some() {
+            return Err(ConvertError::Variables(format!(
+                "${variable} is given twice: convert the servers one by one"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `$pat`, and `$out_pat` if there is one.
+fn one_line(old: &Old) -> Result<(Vec<Headed>, Vec<Entry>), ConvertError> {
+    if !old.contains_key("pat") {
+        return Err(ConvertError::Variables(
+            "there is neither a $pat nor a $PID_pat".to_owned(),
+        ));
+    }
+    let mut heads = Vec::new();
+    let mut entries = Vec::new();
+    for (variable, kind) in [("pat", "login"), ("out_pat", "logout")] {
+        let Some(pattern) = old.get(variable) else {
+            continue;
+        };
+        let headed = take_off(variable, pattern)?;
+        let converted = message::with_client(&headed.message)
+            .map_err(|message| meaning(variable, pattern, message))?;
+        entries.push(Entry { kind, converted });
+        heads.push(headed);
+    }
+    Ok((heads, entries))
+}
+
+/// `$PID_pat`, and what was looked for on its lines.
+fn two_lines(old: &Old) -> Result<(Vec<Headed>, Vec<Entry>), ConvertError> {
+    let mut heads = Vec::new();
+    let mut entries = Vec::new();
+    let pid = &old["PID_pat"];
+    for (variable, kind) in [
+        ("IP_pat", "connect"),
+        ("OK_pat", "login"),
+        ("FAIL_pat", "failure"),
+        ("OUT_pat", "logout"),
+    ] {
+        let Some(pattern) = old.get(variable) else {
+            if variable == "IP_pat" || variable == "OK_pat" {
+                return Err(ConvertError::Variables(format!(
+                    "$PID_pat needs ${variable} beside it"
+                )));
+            }
+            continue;
+        };
+        // A pattern that was found anywhere on a line of $PID_pat.
+        let whole = if pattern.starts_with('^') {
+            pattern.clone()
+        } else if kind == "connect" || kind == "login" {
+            format!("{pid}{pattern}")
+        } else {
+            format!("{pid}.*(?:{pattern})")
+        };
+        let headed = take_off(variable, &whole)?;
+        let converted = if kind == "connect" {
+            message::with_client(&without_pid(&headed.message))
+        } else {
+            message::without_client(&headed.message)
+        };
+        let converted = converted.map_err(|message| meaning(variable, pattern, message))?;
+        entries.push(Entry { kind, converted });
+        heads.push(headed);
+    }
+    if !old.contains_key("FAIL_pat") {
+        // As the old daemon had it: the login comes next, or not at all.
+        let pattern = ".".to_owned();
+        entries.push(Entry {
+            kind: "failure",
+            converted: Converted {
+                pattern,
+                unless: None,
+                note: Some("Any other line of the process, as there was no $FAIL_pat."),
+            },
+        });
+    }
+    Ok((heads, entries))
+}
+
+/// The pid's group, where it is not in the identifier's place.
+fn without_pid(message: &str) -> String {
+    message.replacen(r"\[(\d+)\]", r"\[\d+\]", 1)
+}
+
+fn take_off(variable: &str, pattern: &str) -> Result<Headed, ConvertError> {
+    let written = syntax::translate(pattern).map_err(|problem| ConvertError::Syntax {
+        variable: variable.to_owned(),
+        message: problem.message,
+        pattern: pattern.to_owned(),
+        at: problem.at,
+    })?;
+    header::take_off(&written).map_err(|message| meaning(variable, pattern, message))
+}
+
+fn meaning(variable: &str, pattern: &str, message: String) -> ConvertError {
+    ConvertError::Meaning {
+        variable: variable.to_owned(),
+        message,
+        pattern: pattern.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::{Meaning, Recogniser};
+    use clap::{Args, FromArgMatches};
+    use proptest::prelude::*;
+
+    const ADDRESS: &str = r"(\d+\.\d+\.\d+\.\d+)";
+
+    fn convert(old: &str) -> Result<String, CommandError> {
+        let command = ConvertPatternArgs::augment_args(clap::Command::new("convert-pattern"));
+        let matches = command
+            .try_get_matches_from(["convert-pattern", "--name=mine", "--", old])
+            .unwrap();
+        let args = ConvertPatternArgs::from_arg_matches(&matches).unwrap();
+        let mut out = Vec::new();
+        run(&args, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    /// What strangers call themselves.
+    fn name() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "[a-z@.<>(), =:\"\\[\\]]{0,12}",
+            Just(" host=[203.0.113.9]".to_owned()),
+            Just(" from 203.0.113.9".to_owned()),
+            Just(", ip=[203.0.113.9]".to_owned()),
+            Just(">, rip=203.0.113.9, ".to_owned()),
+            Just("\" at (x) 203.0.113.9".to_owned()),
+            Just(" [203.0.113.9] ".to_owned()),
+        ];
+        prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_pattern_becomes_a_definition_or_an_error(
+            old in r"\^?(\[LOGTIME\]|\(... .. ..:..:..\))?( \\S\+ )?[a-z]{0,3}(\\\[\\d\+\\\]: )?([a-zä(){}\[\]\\.*+?|$'<>: =-]|\(\\d\+\\\.\\d\+\\\.\\d\+\\\.\\d\+\)){0,20}",
+        ) {
+            if let Ok(text) = convert(&old) {
+                prop_assert!(Definition::parse(&text).is_ok());
+            }
+        }
+
+        #[test]
+        fn whatever_the_name_no_address_in_it_is_taken(name in name(), at in 0..6_usize) {
+            let (old, line) = [
+                (r"a\[\d+\]: Login user=\S+ host=(?:\S+ )?\[ADDRESS\]", "Login user=NAME host=c.example [192.0.2.10]"),
+                (r"a\[\d+\]: User .+ logged in with mailbox .+ from ADDRESS", "User NAME logged in with mailbox /var/mail/NAME from 192.0.2.10"),
+                (r"a: LOGIN, user=\S+, ip=\[[:f]*ADDRESS\]", "LOGIN, user=NAME, ip=[::ffff:192.0.2.10], protocol=POP3"),
+                (r"a: Login: .*? (?:\[|rip=)[:f]*ADDRESS[],]", "Login: user=<NAME>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1"),
+                (r"a: Login: .+? rip=[:f]*ADDRESS,", "Login: user=<NAME>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1"),
+                (r"a\[\d+\]: Successful login for .+? \[ADDRESS\]", "Successful login for NAME [192.0.2.10]"),
+            ][at];
+            let old = format!(r"^[LOGTIME] \S+ {}", old.replace("ADDRESS", ADDRESS));
+            let definition = Definition::parse(&convert(&old).unwrap()).unwrap();
+            let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
+            let line = line.replace("NAME", &name);
+            if let Some(verdict) = recogniser.recognise("a", line.as_bytes()) {
+                let Meaning::Login { client: Some(client), .. } = verdict.meaning else {
+                    panic!("{line}");
+                };
+                prop_assert_eq!(client.to_string(), "192.0.2.10", "{}", line);
+            }
+        }
+    }
+}

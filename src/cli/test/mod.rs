@@ -1,0 +1,233 @@
+//! `test`: what the definitions make of a journal. Touches nothing, asks nobody.
+
+mod explained;
+mod line;
+mod story;
+mod syslog;
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use self::line::{Line, Show, Summary};
+use self::story::Story;
+use super::{CommandError, when};
+use crate::config::{self, Settings};
+use crate::daemon;
+use crate::intake::{Intake, Senders, Taker};
+use crate::journal::{Reader, Source};
+use crate::servers::{Explainer, Recogniser, Sender, Unknown};
+
+/// Which journal, and what of it is shown.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Begin here: '2026-11-24 10:30', '10:30', 'today', '1h' (ago), RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    since: Option<Timestamp>,
+    /// End here
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    until: Option<Timestamp>,
+    /// Read the journal files of this directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "namespace"])]
+    directory: Option<PathBuf>,
+    /// Read these journal files
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "namespace")]
+    file: Vec<PathBuf>,
+    /// Read this journal namespace of this host
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Try these servers, instead of those that are on
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    server: Vec<String>,
+    /// Believe every sender: for journals of other hosts, whose users and units have other names
+    #[arg(long)]
+    any_sender: bool,
+    /// Print an object a line, for programs
+    #[arg(long)]
+    json: bool,
+    /// Show the entries that hold an address and were taken for nothing
+    #[arg(long)]
+    missed: bool,
+    /// Show every entry, and say which pattern took it (file and line), or how far each pattern
+    /// came and why it stopped
+    #[arg(long)]
+    explain: bool,
+    /// Read lines from standard input, and no journal: the server's bare messages, under the
+    /// identifier that --identifier gives; or whole syslog lines, such as 'Nov 24 10:34:11 mail
+    /// dovecot[31]: MESSAGE' (RFC 3339 time stamps and RFC 5424, too), which bring an identifier
+    /// and a pid of their own. A line has no sender, so none is checked; lines without a pid count
+    /// as those of one process
+    #[arg(
+        long,
+        conflicts_with_all = ["directory", "file", "namespace", "since", "until", "any_sender"]
+    )]
+    stdin: bool,
+    /// The identifier of bare messages (SYSLOG_IDENTIFIER in the journal)
+    #[arg(long, value_name = "NAME", requires = "stdin")]
+    identifier: Option<String>,
+}
+
+/// Runs the definitions over a journal, or over lines.
+pub fn run(
+    config: Option<&Path>,
+    args: &TestArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
+    let mut settings = config::load(config)?.settings;
+    if !args.server.is_empty() {
+        settings.servers.clone_from(&args.server);
+    }
+    let recogniser = Arc::new(daemon::recogniser(&settings)?);
+    let mut teller = Teller {
+        show: match (args.explain, args.missed) {
+            (true, _) => Show::Everything,
+            (false, true) => Show::Missed,
+            (false, false) => Show::Events,
+        },
+        json: args.json,
+        explainer: args.explain.then(|| Explainer::new(recogniser.clone())),
+        recogniser,
+        summary: Summary::default(),
+        story: Story::default(),
+        out,
+    };
+    let source = if args.stdin {
+        read_lines(args, &mut teller)?;
+        "standard input".to_owned()
+    } else {
+        let source = source(args, &settings);
+        read_journal(args, &source, &mut teller)?;
+        source.to_string()
+    };
+    teller.tell_until(Timestamp::MAX)?;
+    if !args.json {
+        teller.summary.write(&source, teller.show, teller.out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The journal that is meant.
+fn source(args: &TestArgs, settings: &Settings) -> Source {
+    match (&args.directory, &args.namespace) {
+        (Some(directory), _) => Source::Directory(directory.clone()),
+        (None, Some(namespace)) => Source::Namespace(namespace.clone()),
+        (None, None) if !args.file.is_empty() => Source::Files(args.file.clone()),
+        (None, None) => daemon::source(settings),
+    }
+}
+
+fn read_journal<W: Write>(
+    args: &TestArgs,
+    source: &Source,
+    teller: &mut Teller<'_, W>,
+) -> Result<(), CommandError> {
+    let senders = if args.any_sender {
+        Senders::Any
+    } else {
+        Senders::Trusted
+    };
+    let mut reader = Reader::open(source, teller.recogniser.identifiers())?;
+    match args.since {
+        Some(since) => reader.seek_time(since)?,
+        None => reader.seek_head()?,
+    }
+    let mut taker = Taker::new(teller.recogniser.clone(), senders, Unknown::Drop);
+    while reader.next()? {
+        let time = reader.time()?;
+        if args.until.is_some_and(|until| time > until) {
+            break;
+        }
+        let intake = taker.take(&mut reader)?;
+        let (identifier, message) = taker.last();
+        teller.tell(&intake, time, &identifier, message)?;
+    }
+    Ok(())
+}
+
+fn read_lines<W: Write>(args: &TestArgs, teller: &mut Teller<'_, W>) -> Result<(), CommandError> {
+    let mut taker = Taker::new(teller.recogniser.clone(), Senders::Any, Unknown::Drop);
+    for (number, line) in std::io::stdin().lock().split(b'\n').enumerate() {
+        let line = line.map_err(CommandError::Input)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        if line.is_empty() {
+            continue;
+        }
+        let now = jiff::ZonedDateTime::now();
+        let entry = syslog::parse(line, &now).or_else(|| {
+            Some(syslog::Entry {
+                time: now.timestamp(),
+                identifier: args.identifier.clone()?,
+                pid: None,
+                message: line,
+            })
+        });
+        let Some(entry) = entry else {
+            return Err(CommandError::NoIdentifier { line: number + 1 });
+        };
+        let sender = Sender {
+            pid: Some(entry.pid.unwrap_or(0)),
+            ..Sender::default()
+        };
+        let intake = taker.take_line(&entry.identifier, entry.message, sender, entry.time);
+        teller.tell(&intake, entry.time, &entry.identifier, entry.message)?;
+    }
+    Ok(())
+}
+
+/// Tells of entries, in their order.
+struct Teller<'a, W> {
+    show: Show,
+    json: bool,
+    recogniser: Arc<Recogniser>,
+    explainer: Option<Explainer>,
+    summary: Summary,
+    story: Story,
+    out: &'a mut W,
+}
+
+impl<W: Write> Teller<'_, W> {
+    fn tell(
+        &mut self,
+        intake: &Intake,
+        time: Timestamp,
+        identifier: &str,
+        message: &[u8],
+    ) -> Result<(), CommandError> {
+        let server = self.recogniser.servers_of(identifier).next();
+        let line = Line {
+            event: "nothing",
+            client: None,
+            user: None,
+            server: server.unwrap_or_default().to_owned(),
+            session: None,
+            time,
+            message: String::from_utf8_lossy(message).into_owned(),
+            identifier: identifier.to_owned(),
+            reason: None,
+            waits: false,
+        };
+        let mut line = self.summary.count(intake, line, self.show);
+        if let (Some(explainer), Some(line)) = (&self.explainer, &mut line) {
+            let explanations = explainer.explain(identifier, message);
+            line.reason = Some(explained::reason(
+                &explanations,
+                line.reason.as_deref(),
+                identifier,
+                &self.recogniser,
+            ));
+        }
+        self.story.tell(intake, line);
+        self.tell_until(time)
+    }
+
+    fn tell_until(&mut self, time: Timestamp) -> Result<(), CommandError> {
+        while let Some(line) = self.story.next(time) {
+            line.write(self.json, self.out)?;
+        }
+        Ok(())
+    }
+}
