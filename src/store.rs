@@ -27,6 +27,8 @@ use crate::whitelist::{Delta, Listing, Session};
 const FORMAT: &[u8] = b"1";
 /// sled's cache, in bytes. The whitelist is in our own memory already.
 const CACHE: u64 = 2 << 20;
+/// How many records a transaction may change: sled keeps the memory of the largest.
+const TRANSACTION: usize = 256;
 /// How long another process may take to leave the store: one that stops, or withdraws clients.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries to get sled's lock, which has no time limit of its own.
@@ -125,6 +127,18 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+const CLIENTS: usize = 0;
+const SESSIONS: usize = 1;
+const META: usize = 2;
+
+/// A record that is written, or removed.
+struct Change {
+    /// Its tree, as [`Store::transact`] counts them.
+    tree: usize,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -247,42 +261,56 @@ impl Store {
         Ok(kept)
     }
 
-    /// Commits what has changed, and how far the journal has been read, in one transaction. When
-    /// it returns, a killed process loses nothing of it.
+    /// Commits what has changed, and how far the journal has been read. When it returns, a killed
+    /// process loses nothing of it.
+    ///
+    /// One transaction, unless so much has changed (after a catch-up) that it would take sled more
+    /// memory than the whole whitelist: then several, and the place in the journal with the last.
+    /// If they are interrupted, the entries from the old place on are read again, and events that
+    /// are applied twice change nothing.
     ///
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
     pub fn commit(&self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
-        // The transaction may run several times: everything is encoded before.
-        let clients: Vec<_> = delta
-            .clients
-            .iter()
-            .map(|(client, listing)| (key_of_client(*client), listing.as_ref().map(to_json)))
-            .collect();
-        let sessions: Vec<_> = delta
-            .sessions
-            .iter()
-            .map(|(key, session)| (key_of_session(key), session.as_ref().map(to_json)))
-            .collect();
-        let position = position.map(|p| {
-            to_json(&PositionRecord {
-                cursor: p.cursor.clone(),
-                time: p.time,
-            })
+        // A transaction may run several times: everything is encoded before.
+        let clients = delta.clients.iter().map(|(client, listing)| Change {
+            tree: CLIENTS,
+            key: key_of_client(*client),
+            value: listing.as_ref().map(to_json),
         });
-        let transaction = (&self.clients, &self.sessions, &self.meta).transaction(|trees| {
-            let (client_tree, session_tree, meta) = trees;
-            for (tree, records) in [(client_tree, &clients), (session_tree, &sessions)] {
-                for (key, value) in records {
-                    match value {
-                        Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
-                        None => tree.remove(key.as_slice())?,
-                    };
-                }
-            }
-            if let Some(position) = &position {
-                meta.insert("position", position.as_slice())?;
+        let sessions = delta.sessions.iter().map(|(key, session)| Change {
+            tree: SESSIONS,
+            key: key_of_session(key),
+            value: session.as_ref().map(to_json),
+        });
+        let position = position.map(|Position { cursor, time }| Change {
+            tree: META,
+            key: b"position".to_vec(),
+            value: Some(to_json(&PositionRecord {
+                cursor: cursor.clone(),
+                time: *time,
+            })),
+        });
+        let changes: Vec<_> = clients.chain(sessions).chain(position).collect();
+        for some in changes.chunks(TRANSACTION) {
+            self.transact(some)?;
+        }
+        self.db
+            .flush()
+            .map_err(|error| classify(&self.path, error))?;
+        Ok(())
+    }
+
+    fn transact(&self, changes: &[Change]) -> Result<(), StoreError> {
+        // In the order of CLIENTS, SESSIONS and META.
+        let trees = [&self.clients, &self.sessions, &self.meta];
+        let transaction = trees.as_slice().transaction(|trees| {
+            for Change { tree, key, value } in changes {
+                match value {
+                    Some(value) => trees[*tree].insert(key.as_slice(), value.as_slice())?,
+                    None => trees[*tree].remove(key.as_slice())?,
+                };
             }
             Ok::<(), ConflictableTransactionError<()>>(())
         });
@@ -292,11 +320,7 @@ impl Store {
                 path: self.path.clone(),
                 reason: "a transaction was aborted".to_owned(),
             },
-        })?;
-        self.db
-            .flush()
-            .map_err(|error| classify(&self.path, error))?;
-        Ok(())
+        })
     }
 
     /// Remembers what is in force.
