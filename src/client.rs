@@ -7,14 +7,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An SMTP, POP or IMAP client's address: the key of the whitelist and of the access map.
 ///
 /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.10`) is the IPv4 address, as Postfix rewrites it
 /// before it looks it up (`smtpd_peer.c`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Client(IpAddr);
 
 impl Client {
@@ -104,17 +103,25 @@ impl fmt::Display for Client {
     }
 }
 
-impl TryFrom<String> for Client {
-    type Error = NotAnAddress;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+/// As text where people read it, as the address' octets where they don't.
+impl Serialize for Client {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
-impl From<Client> for String {
-    fn from(client: Client) -> Self {
-        client.to_string()
+impl<'de> Deserialize<'de> for Client {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            text.parse().map_err(serde::de::Error::custom)
+        } else {
+            IpAddr::deserialize(deserializer).map(Client::from)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub struct SessionKey {
     /// The name of the server's definition.
     pub server: Arc<str>,
     /// What the server calls the session.
-    pub id: String,
+    pub id: Arc<str>,
 }
 
 /// An event, believed: its sender has been checked.

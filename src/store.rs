@@ -244,19 +244,19 @@ impl Store {
         for record in &self.clients {
             let (key, value) = record?;
             let client = client_of(&key).ok_or_else(|| wrong("the key of a client"))?;
-            kept.clients.push((client, from_json(&value)?));
+            kept.clients.push((client, decode(&value)?));
         }
         for record in &self.sessions {
             let (key, value) = record?;
             let key = session_of(&key).ok_or_else(|| wrong("the key of a session"))?;
-            kept.sessions.push((key, from_json(&value)?));
+            kept.sessions.push((key, decode(&value)?));
         }
         if let Some(value) = self.meta.get("position")? {
-            let PositionRecord { cursor, time } = from_json(&value)?;
+            let PositionRecord { cursor, time } = decode(&value)?;
             kept.position = Some(Position { cursor, time });
         }
         if let Some(value) = self.meta.get("in-force")? {
-            kept.in_force = Some(from_json(&value)?);
+            kept.in_force = Some(decode(&value)?);
         }
         Ok(kept)
     }
@@ -273,28 +273,32 @@ impl Store {
     /// When the file system fails. The store is then to be closed and opened again.
     pub fn commit(&self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
-        // A transaction may run several times: everything is encoded before.
         let clients = delta.clients.iter().map(|(client, listing)| Change {
             tree: CLIENTS,
             key: key_of_client(*client),
-            value: listing.as_ref().map(to_json),
+            value: listing.as_ref().map(encode),
         });
         let sessions = delta.sessions.iter().map(|(key, session)| Change {
             tree: SESSIONS,
             key: key_of_session(key),
-            value: session.as_ref().map(to_json),
+            value: session.as_ref().map(encode),
         });
         let position = position.map(|Position { cursor, time }| Change {
             tree: META,
             key: b"position".to_vec(),
-            value: Some(to_json(&PositionRecord {
+            value: Some(encode(&PositionRecord {
                 cursor: cursor.clone(),
                 time: *time,
             })),
         });
-        let changes: Vec<_> = clients.chain(sessions).chain(position).collect();
-        for some in changes.chunks(TRANSACTION) {
-            self.transact(some)?;
+        let mut changes = clients.chain(sessions).chain(position);
+        loop {
+            // Encoded before, as a transaction may run several times.
+            let some: Vec<Change> = changes.by_ref().take(TRANSACTION).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.transact(&some)?;
         }
         self.db
             .flush()
@@ -330,7 +334,7 @@ impl Store {
     pub fn set_in_force(&self, in_force: &InForce) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
         self.meta
-            .insert("in-force", to_json(in_force))
+            .insert("in-force", encode(in_force))
             .and_then(|_| self.db.flush())
             .map_err(|error| classify(&self.path, error))?;
         Ok(())
@@ -381,13 +385,13 @@ fn wrong(what: &str) -> ReadError {
     ReadError::Record(format!("{what} can't be read"))
 }
 
-fn from_json<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReadError> {
-    serde_json::from_slice(bytes).map_err(|error| ReadError::Record(error.to_string()))
+fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReadError> {
+    postcard::from_bytes(bytes).map_err(|error| ReadError::Record(error.to_string()))
 }
 
-/// Records are of types that JSON can always express.
-fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+/// Records are of types that postcard can always express.
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).unwrap_or_default()
 }
 
 fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
@@ -484,6 +488,6 @@ fn session_of(key: &[u8]) -> Option<SessionKey> {
     let (server, id) = std::str::from_utf8(key).ok()?.split_once('\0')?;
     Some(SessionKey {
         server: server.into(),
-        id: id.to_owned(),
+        id: id.into(),
     })
 }

@@ -29,7 +29,7 @@ fn listing(second: i64) -> Listing {
 fn delta(n: i64) -> Delta {
     let key = |id: String| SessionKey {
         server: "dovecot".into(),
-        id,
+        id: id.into(),
     };
     Delta {
         clients: vec![

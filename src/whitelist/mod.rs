@@ -177,7 +177,7 @@ impl Whitelist {
                 }
                 let key = session.as_ref().map(|id| SessionKey {
                     server: event.server.clone(),
-                    id: id.clone(),
+                    id: id.as_str().into(),
                 });
                 match self.login(*client, user.as_deref(), &event.server, key, time, now) {
                     Ok(outcome) => outcome,
@@ -189,7 +189,7 @@ impl Whitelist {
             } => {
                 let key = session.as_ref().map(|id| SessionKey {
                     server: event.server.clone(),
-                    id: id.clone(),
+                    id: id.as_str().into(),
                 });
                 match key {
                     Some(key) => self.logout(&key, time),

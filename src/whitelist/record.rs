@@ -1,10 +1,12 @@
 //! What is remembered of a client and of a session: the whitelist's records.
 //!
-//! Plain data, as the store keeps it. A field that is added needs a default.
+//! Plain data, as the store keeps it, in this order and with times in microseconds since 1970. A
+//! change of any kind is another format: see the store's.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::microsecond::{optional, required};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -13,10 +15,13 @@ use crate::client::Client;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// Since when it is listed without a break.
+    #[serde(with = "required")]
     pub since: Timestamp,
     /// Its last login.
+    #[serde(with = "required")]
     pub last_login: Timestamp,
     /// Its last login or logout: grace counts from here.
+    #[serde(with = "required")]
     pub last: Timestamp,
     /// Who logged in last.
     pub user: Option<String>,
@@ -33,7 +38,9 @@ pub struct Session {
     /// Whose it is; unknown where the end of the session came before its login.
     pub client: Option<Client>,
     /// When it was opened, or was first heard of.
+    #[serde(with = "required")]
     pub since: Timestamp,
     /// When it ended.
+    #[serde(with = "optional")]
     pub ended: Option<Timestamp>,
 }

@@ -92,7 +92,7 @@ impl Story {
         } else {
             let key = SessionKey {
                 server: server.clone(),
-                id: id.clone(),
+                id: id.as_str().into(),
             };
             self.sessions.insert(key, (client, user.clone()));
         }
@@ -105,7 +105,7 @@ impl Story {
         };
         match self.sessions.remove(&SessionKey {
             server: server.clone(),
-            id,
+            id: id.into(),
         }) {
             Some((client, user)) => Line {
                 client: Some(client),
