@@ -20,5 +20,6 @@ mod logins;
 mod package;
 mod publication;
 mod restarts;
+mod servers;
 mod story;
 mod trust;
