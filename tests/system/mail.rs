@@ -116,7 +116,8 @@ impl MailSession {
         };
         let (kind, more) = match carriage {
             Carriage::Plain => (tcp, ""),
-            Carriage::Tls => ("OPENSSL", ",verify=0"),
+            // An address is no name for a server to choose its certificate by; Courier hangs up.
+            Carriage::Tls => ("OPENSSL", ",verify=0,no-sni=1"),
         };
         let address = format!("{kind}:{server}:{port},bind={client}{more}");
         let mut child = host

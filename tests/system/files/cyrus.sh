@@ -11,6 +11,6 @@ sed -i -E -e 's/^(\s*)#(imaps|pop3s)(\s+cmd="(imapd|pop3d) -s)/\1\2\3/' \
     -e '/^\s*(nntp|http)\s/d' /etc/cyrus.conf
 chmod 711 /etc/ssl/private
 adduser --quiet cyrus sasl
-# Only sysvinit's script reads that.
-[ ! -e /etc/default/saslauthd ] || sed -i 's/^START=.*/START=yes/' /etc/default/saslauthd
+# Only the script of bookworm reads that.
+echo START=yes >>/etc/default/saslauthd
 systemctl enable saslauthd

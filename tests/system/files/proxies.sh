@@ -20,12 +20,13 @@ service imap-login {
 }
 END
 
-# perdition on the usual ports. Its own certificate would have to be named, too.
+# perdition on the usual ports. What serves a client is nobody, and must be able to read the key.
+install -o nobody -m 400 /etc/ssl/private/mail.key /etc/perdition/mail.key
 cat >>/etc/perdition/perdition.conf <<END
 no_lookup
 outgoing_server 127.0.0.1
 ssl_cert_file /etc/ssl/mail.pem
-ssl_key_file /etc/ssl/private/mail.key
+ssl_key_file /etc/perdition/mail.key
 END
 sed -i -e 's/^MANAGESIEVE=.*/MANAGESIEVE=no/' \
     -e 's/^POP3_FLAGS=.*/POP3_FLAGS="--outgoing_port 2110"/' \
