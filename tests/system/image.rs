@@ -119,11 +119,11 @@ impl Servers {
         }
     }
 
-    /// Run inside the file system when the packages are there: the servers' configuration.
+    /// Run inside the file system when the packages are there: the servers' configuration, where
+    /// Debian's will not do.
     fn furnish(self) -> &'static str {
         match self {
-            Servers::Dovecot | Servers::SolidPop3d => "",
-            Servers::Courier => include_str!("files/courier.sh"),
+            Servers::Dovecot | Servers::Courier | Servers::SolidPop3d => "",
             Servers::Cyrus => include_str!("files/cyrus.sh"),
             Servers::Popa3d => include_str!("files/popa3d.sh"),
             Servers::Proxies => include_str!("files/proxies.sh"),

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Installs the packages that are the arguments over the file system BASE and runs the script FURNISH in
 # it, so that the directory LAYER holds what that changed. In a mount namespace that ends with it;
 # SCRATCH holds two empty directories, "work" and "root". Run by image.rs.

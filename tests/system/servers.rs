@@ -60,6 +60,8 @@ const fn usual(server: &'static str, networks: &'static [&'static str]) -> [Door
 #[derive(Debug)]
 struct Visitor {
     client: String,
+    /// Different for each network, as some POP3 servers let nobody in twice at a time.
+    user: &'static str,
     door: Door,
 }
 
@@ -71,7 +73,7 @@ impl Visitor {
             port,
             ..
         } = self.door;
-        let user = ("tom", password);
+        let user = (self.user, password);
         MailSession::login_at(host, &self.client, protocol, carriage, port, user)
             .map_err(|error| format!("{self:?}: {error}"))
     }
@@ -86,6 +88,7 @@ fn visitors(doors: &[Door], first: usize) -> Vec<Visitor> {
         .enumerate()
         .map(|(nth, (door, network))| Visitor {
             client: format!("{network}{}", first + nth),
+            user: if network.contains(':') { "ann" } else { "tom" },
             door: *door,
         })
         .collect()
@@ -135,14 +138,14 @@ fn a_login_opens_the_relay(release: Release, servers: Servers, doors: &[Door]) {
         let listed = list.iter().find(|listed| listed.client == guest.client);
         let listed = listed.unwrap();
         assert_eq!(listed.server.as_deref(), Some(guest.door.server));
-        assert_eq!(listed.user.as_deref(), Some("tom"), "{guest:?}");
+        assert_eq!(listed.user.as_deref(), Some(guest.user), "{guest:?}");
         assert_eq!(listed.sessions, 1, "{guest:?}");
     }
     let status = host.status();
     assert!(status.caught_up && status.problems.is_empty(), "{status:?}");
     everybody_sends(&host, &guests, Answer::Accepted);
 
-    // The grace is over by now if it began with the login; it begins with the logout.
+    // The grace counts from the logout, of which each of these servers tells.
     let left = Instant::now();
     at_once_logout(sessions);
     wait_until("every session has ended", SOON, || {
@@ -176,11 +179,9 @@ const POPA3D: [Door; 2] = [
 const SOLID_POP3D: [Door; 1] = [door("solid-pop3d", POP3, PLAIN, 110, BOTH)];
 
 /// perdition as packaged has no IPv6.
-const PROXIES: [Door; 8] = [
+const PROXIES: [Door; 6] = [
     door("perdition", POP3, PLAIN, 110, V4),
     door("perdition", IMAP, PLAIN, 143, V4),
-    door("perdition", POP3, TLS, 995, V4),
-    door("perdition", IMAP, TLS, 993, V4),
     door("nginx", POP3, PLAIN, 1110, BOTH),
     door("nginx", IMAP, PLAIN, 1143, BOTH),
     door("mailutils", POP3, PLAIN, 3110, BOTH),

@@ -20,19 +20,16 @@ service imap-login {
 }
 END
 
-# perdition on the usual ports. What serves a client is nobody, and must be able to read the key.
-install -o nobody -m 400 /etc/ssl/private/mail.key /etc/perdition/mail.key
+# perdition on the usual ports, without TLS: what Debian packages cannot do it in the background
+# ("Fatal error establishing SSL connection").
 cat >>/etc/perdition/perdition.conf <<END
 no_lookup
 outgoing_server 127.0.0.1
-ssl_cert_file /etc/ssl/mail.pem
-ssl_key_file /etc/perdition/mail.key
 END
-sed -i -e 's/^MANAGESIEVE=.*/MANAGESIEVE=no/' \
+sed -i -e 's/^POP3S=.*/POP3S=no/' -e 's/^IMAP4S=.*/IMAP4S=no/' \
+    -e 's/^MANAGESIEVE=.*/MANAGESIEVE=no/' \
     -e 's/^POP3_FLAGS=.*/POP3_FLAGS="--outgoing_port 2110"/' \
-    -e 's/^POP3S_FLAGS=.*/POP3S_FLAGS="--outgoing_port 2110"/' \
-    -e 's/^IMAP4_FLAGS=.*/IMAP4_FLAGS="--outgoing_port 2143"/' \
-    -e 's/^IMAP4S_FLAGS=.*/IMAP4S_FLAGS="--outgoing_port 2143"/' /etc/default/perdition
+    -e 's/^IMAP4_FLAGS=.*/IMAP4_FLAGS="--outgoing_port 2143"/' /etc/default/perdition
 
 # nginx on 1110 and 1143, which asks itself where the servers are.
 cat >/etc/nginx/modules-enabled/90-proxy.conf <<'END'
