@@ -17,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::image::{Release, base, laboratory};
+use crate::image::{Release, Servers, laboratory, layers};
 
 /// The server's addresses.
 pub const SERVER: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
@@ -79,14 +79,22 @@ impl Finished {
 }
 
 impl Host {
-    /// Boots a host and waits until all its services are up.
+    /// Boots a host with Dovecot and waits until all its services are up.
     pub fn boot(release: Release) -> Host {
+        Host::boot_with(release, Servers::Dovecot)
+    }
+
+    /// Boots a host with these POP3 and IMAP servers and waits until all its services are up.
+    pub fn boot_with(release: Release, servers: Servers) -> Host {
         assert!(
             rustix::process::geteuid().is_root(),
             "a system test boots a container, and only root can: see tests/run"
         );
         remove_leftovers();
-        let lower = base(release);
+        let lower: Vec<String> = layers(release, servers)
+            .iter()
+            .map(|layer| layer.display().to_string())
+            .collect();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "popb4smtp-{}-{}",
@@ -100,7 +108,7 @@ impl Host {
         configure(release, &run.join("upper"));
         let cgroup = cgroup(&name);
         let supervisor = supervisor(&run, &cgroup)
-            .env("LOWER", &lower)
+            .env("LOWER", lower.join(":"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(run.join("supervisor")).unwrap())

@@ -1,5 +1,7 @@
-//! The base file systems of the hosts: Debian with Postfix, Dovecot and the clients' tools, made once
-//! a release and kept in the laboratory's directory. Must never be written to by a running host.
+//! The file systems of the hosts, made once and kept in the laboratory's directory: one base a
+//! release, Debian with Postfix, Dovecot and the clients' tools; and a layer over it for each set of
+//! other POP3 and IMAP servers, as most of them cannot be installed together. Must never be written to
+//! by a running host.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,6 +15,22 @@ pub enum Release {
     Bookworm,
     /// Debian 13: Postfix 3.10, Dovecot 2.4, systemd 257.
     Trixie,
+}
+
+/// Which POP3 and IMAP servers are on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// Nothing but what is in the base.
+    Dovecot,
+    Courier,
+    Cyrus,
+    /// Standalone, as Debian has it; a second one behind a socket of systemd's.
+    Popa3d,
+    /// Behind inetd and tcpd, as Debian has it.
+    SolidPop3d,
+    /// perdition and nginx in front of a Dovecot that only they reach; and GNU mailutils, started for
+    /// each connection.
+    Proxies,
 }
 
 const PACKAGES: &[&str] = &[
@@ -47,6 +65,10 @@ for user in tom ann; do
 done
 "#;
 
+/// Makes a layer: with BASE, LAYER and SCRATCH (directories) and FURNISH (a script) set, and the
+/// packages as arguments.
+const LAYER: &str = include_str!("layer.sh");
+
 impl Release {
     /// Debian's own name of the release.
     pub fn name(self) -> &'static str {
@@ -65,6 +87,50 @@ impl Release {
     }
 }
 
+impl Servers {
+    fn name(self) -> &'static str {
+        match self {
+            Servers::Dovecot => "dovecot",
+            Servers::Courier => "courier",
+            Servers::Cyrus => "cyrus",
+            Servers::Popa3d => "popa3d",
+            Servers::SolidPop3d => "solid-pop3d",
+            Servers::Proxies => "proxies",
+        }
+    }
+
+    /// What is installed over the base; a package with a "-" behind its name is removed.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Servers::Dovecot => &[],
+            Servers::Courier => &["courier-imap", "courier-pop", "dovecot-core-"],
+            Servers::Cyrus => &["cyrus-imapd", "cyrus-pop3d", "sasl2-bin", "dovecot-core-"],
+            Servers::Popa3d => &["popa3d", "dovecot-core-"],
+            Servers::SolidPop3d => &["solid-pop3d", "openbsd-inetd", "tcpd", "dovecot-core-"],
+            Servers::Proxies => &[
+                "perdition",
+                "nginx",
+                "libnginx-mod-mail",
+                "mailutils-pop3d",
+                "mailutils-imap4d",
+                "openbsd-inetd",
+                "tcpd",
+            ],
+        }
+    }
+
+    /// Run inside the file system when the packages are there: the servers' configuration, where
+    /// Debian's will not do.
+    fn furnish(self) -> &'static str {
+        match self {
+            Servers::Dovecot | Servers::Courier | Servers::SolidPop3d => "",
+            Servers::Cyrus => include_str!("files/cyrus.sh"),
+            Servers::Popa3d => include_str!("files/popa3d.sh"),
+            Servers::Proxies => include_str!("files/proxies.sh"),
+        }
+    }
+}
+
 /// The laboratory's directory: base file systems, and the hosts that run now.
 /// `POP_BEFORE_SMTP_LAB` puts it elsewhere.
 pub fn laboratory() -> PathBuf {
@@ -75,32 +141,45 @@ pub fn laboratory() -> PathBuf {
     directory
 }
 
-/// Where the base file system of a release is, made now if it is not there yet. Only one process
-/// makes it, the others wait.
-pub fn base(release: Release) -> PathBuf {
+/// The directories of a host's file system, the uppermost first, made now if they are not there yet.
+pub fn layers(release: Release, servers: Servers) -> Vec<PathBuf> {
     let name = release.name();
-    let image = laboratory().join(format!("{name}-{:016x}", recipe()));
+    let base = image(name, recipe((PACKAGES, FURNISH)), |to| build(name, to));
+    if servers == Servers::Dovecot {
+        return vec![base];
+    }
+    let recipe = recipe((&base, LAYER, servers.packages(), servers.furnish()));
+    let layer = image(&format!("{name}-{}", servers.name()), recipe, |to| {
+        build_layer(servers, &base, to);
+    });
+    vec![layer, base]
+}
+
+/// A finished image. Only one process makes it, the others wait.
+fn image(name: &str, recipe: u64, build: impl FnOnce(&Path)) -> PathBuf {
+    let image = laboratory().join(format!("{name}-{recipe:016x}"));
     let lock = File::create(laboratory().join(format!("{name}.lock"))).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     if !image.exists() {
-        build(name, &image);
+        let unfinished = image.with_extension("unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).unwrap();
+        }
+        eprintln!("making the file system {name}");
+        build(&unfinished);
+        fs::rename(&unfinished, &image).unwrap();
     }
     image
 }
 
-/// A number that changes with the contents of the images, so that an older one is not taken.
-fn recipe() -> u64 {
+/// A number that changes with the contents of an image, so that an older one is not taken.
+fn recipe(contents: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (PACKAGES, FURNISH).hash(&mut hasher);
+    contents.hash(&mut hasher);
     hasher.finish()
 }
 
 fn build(name: &str, image: &Path) {
-    eprintln!("making the base file system for {name} (about a minute)");
-    let unfinished = image.with_extension("unfinished");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).unwrap();
-    }
     let made = Command::new("mmdebstrap")
         .args(["--quiet", "--variant=minbase"])
         .arg(format!("--include={}", PACKAGES.join(",")))
@@ -108,7 +187,7 @@ fn build(name: &str, image: &Path) {
             "--customize-hook=chroot \"$1\" sh -euc '{FURNISH}'"
         ))
         .arg(name)
-        .arg(&unfinished)
+        .arg(image)
         .output()
         .expect("mmdebstrap should be installed");
     assert!(
@@ -117,5 +196,36 @@ fn build(name: &str, image: &Path) {
         made.status,
         String::from_utf8_lossy(&made.stderr)
     );
-    fs::rename(&unfinished, image).unwrap();
+}
+
+/// Installs the servers over the base, so that the layer holds only what came with them.
+fn build_layer(servers: Servers, base: &Path, layer: &Path) {
+    let scratch = layer.with_extension("scratch");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).unwrap();
+    }
+    for part in ["work", "root"] {
+        fs::create_dir_all(scratch.join(part)).unwrap();
+    }
+    fs::create_dir_all(layer).unwrap();
+    // In a mount namespace of its own: nothing stays mounted, however this ends.
+    let made = Command::new("unshare")
+        .args(["--mount", "--propagation=private", "bash", "-c", LAYER])
+        .arg("layer")
+        .args(servers.packages())
+        .env("BASE", base)
+        .env("LAYER", layer)
+        .env("SCRATCH", &scratch)
+        .env("FURNISH", servers.furnish())
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}: {}\n{}{}",
+        layer.display(),
+        made.status,
+        String::from_utf8_lossy(&made.stdout),
+        String::from_utf8_lossy(&made.stderr)
+    );
+    fs::remove_dir_all(&scratch).unwrap();
 }

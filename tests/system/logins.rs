@@ -1,12 +1,11 @@
 //! Every way to log in and to leave: POP3 and IMAP, plain and TLS, IPv4 and IPv6, with a logout, a
 //! dropped connection, a session that stays open past the grace.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::host::Host;
 use crate::image::Release;
-use crate::mail::{Answer, Carriage, MailSession, Protocol, send_mail};
+use crate::mail::{Answer, Carriage, MailSession, Protocol, at_once, send_mail};
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -45,17 +44,6 @@ fn cases() -> Vec<Case> {
         }
     }
     cases
-}
-
-/// Has everybody do something at the same time, and gives what came of it, in the same order.
-fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| act(item))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    })
 }
 
 /// Sends mail from every client; `expected` says what Postfix should answer.

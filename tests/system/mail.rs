@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::thread;
 
 use crate::host::{Host, server_for};
 
@@ -63,9 +64,27 @@ impl MailSession {
         client: &str,
         protocol: Protocol,
         carriage: Carriage,
+        user: (&str, &str),
+    ) -> Result<MailSession, NotLoggedIn> {
+        let port = match (protocol, carriage) {
+            (Protocol::Pop3, Carriage::Plain) => 110,
+            (Protocol::Pop3, Carriage::Tls) => 995,
+            (Protocol::Imap, Carriage::Plain) => 143,
+            (Protocol::Imap, Carriage::Tls) => 993,
+        };
+        MailSession::login_at(host, client, protocol, carriage, port, user)
+    }
+
+    /// The same on a port of the server's own.
+    pub fn login_at(
+        host: &Host,
+        client: &str,
+        protocol: Protocol,
+        carriage: Carriage,
+        port: u16,
         (user, password): (&str, &str),
     ) -> Result<MailSession, NotLoggedIn> {
-        let mut session = MailSession::connect(host, client, protocol, carriage);
+        let mut session = MailSession::connect(host, client, protocol, carriage, port);
         session.read_until(&["+OK", "* OK"])?;
         match protocol {
             Protocol::Pop3 => {
@@ -82,13 +101,13 @@ impl MailSession {
         Ok(session)
     }
 
-    fn connect(host: &Host, client: &str, protocol: Protocol, carriage: Carriage) -> MailSession {
-        let port = match (protocol, carriage) {
-            (Protocol::Pop3, Carriage::Plain) => 110,
-            (Protocol::Pop3, Carriage::Tls) => 995,
-            (Protocol::Imap, Carriage::Plain) => 143,
-            (Protocol::Imap, Carriage::Tls) => 993,
-        };
+    fn connect(
+        host: &Host,
+        client: &str,
+        protocol: Protocol,
+        carriage: Carriage,
+        port: u16,
+    ) -> MailSession {
         let server = server_for(client);
         let (server, client, tcp) = if server.contains(':') {
             (format!("[{server}]"), format!("[{client}]"), "TCP6")
@@ -97,7 +116,8 @@ impl MailSession {
         };
         let (kind, more) = match carriage {
             Carriage::Plain => (tcp, ""),
-            Carriage::Tls => ("OPENSSL", ",verify=0"),
+            // An address is no name for a server to choose its certificate by; Courier hangs up.
+            Carriage::Tls => ("OPENSSL", ",verify=0,no-sni=1"),
         };
         let address = format!("{kind}:{server}:{port},bind={client}{more}");
         let mut child = host
@@ -175,6 +195,17 @@ impl Drop for MailSession {
         drop(self.to.take());
         let _ = self.child.wait();
     }
+}
+
+/// Has everybody do something at the same time, and gives what came of it, in the same order.
+pub fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| act(item))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
 }
 
 /// Fetches the newest mail as people's mail programs do: log in, look, fetch, log out.

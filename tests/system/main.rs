@@ -22,5 +22,6 @@ mod policy;
 mod publication;
 mod readme;
 mod restarts;
+mod servers;
 mod story;
 mod trust;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::host::{Finished, Host, look_until, wait_until};
-use crate::image::Release;
+use crate::image::{Release, Servers};
 
 /// The directory of the service's state, with the access map in it.
 pub const STATE: &str = "/var/lib/pop-before-smtp";
@@ -52,7 +52,12 @@ impl Host {
     /// Boots a host and installs the package on it, with these settings. Postfix is told of the
     /// access map by the line that the package prints.
     pub fn with_service(release: Release, settings: &str) -> Host {
-        let host = Host::boot(release);
+        Host::with_service_and(release, Servers::Dovecot, settings)
+    }
+
+    /// The same with other POP3 and IMAP servers than Dovecot.
+    pub fn with_service_and(release: Release, servers: Servers, settings: &str) -> Host {
+        let host = Host::boot_with(release, servers);
         host.write_file(SETTINGS, settings);
         let said = host.install_package();
         host.obey(&said);

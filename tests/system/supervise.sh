@@ -3,7 +3,7 @@
 #
 # The test holds the other end of standard input: however the test ends (done, panicked, killed), its
 # end closes, and the host goes with it. Run by host.rs with NAME, RUN (a directory of its own, with
-# "upper", "work" and "root" in it), LOWER (the base file system) and CGROUP (not there yet) set.
+# "upper", "work" and "root" in it), LOWER (the file systems under it) and CGROUP (not there yet) set.
 set -u
 trap '' HUP INT QUIT TERM PIPE
 
