@@ -579,7 +579,7 @@ fn a_publisher_that_never_lets_go_is_named_after_a_while() {
     map.publish(&clients(&["192.0.2.10"])).unwrap();
     let before = state(&map);
     let lock = File::open(map.path.with_extension("lock")).unwrap();
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
     map.programs.limit = Duration::from_millis(100);
     let error = map.publish(&[]).unwrap_err();
     assert!(matches!(error, PublishError::Locked { .. }), "{error}");

@@ -13,9 +13,10 @@ mod publication;
 mod publisher;
 mod reader;
 mod report;
+mod run;
 mod service;
 mod supervisor;
 
 pub use deadline::DeadlineTimer;
 pub use plan::{Plan, PlanError, check_all_examples, recogniser, source};
-pub use service::{Options, RunError, run, store_path};
+pub use run::{Options, RunError, run, store_path};

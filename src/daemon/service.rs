@@ -1,7 +1,7 @@
 //! The loop of the service: what happens, and whose business it is.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 use super::deadline::{DeadlineTimer, Woken};
 use super::keeper::{Found, Keeper};
@@ -19,15 +18,15 @@ use super::policy_server::{self, Policy};
 use super::publication::Schedule;
 use super::publisher::{Done, Publisher};
 use super::reader::{self, Begin, FromReader};
+use super::run::{Options, RunError, store_path, system};
 use super::supervisor::{self, Sockets};
 use crate::client::Client;
 use crate::control::server::{self, Question};
 use crate::diagnostics::{self, Refusals};
 use crate::event::{Event, EventKind};
 use crate::intake::Intake;
-use crate::journal::{JournalError, Position, Source};
-use crate::postfix::access_map::PublishError;
-use crate::store::{InForce, StoreError};
+use crate::journal::{Position, Source};
+use crate::store::InForce;
 use crate::whitelist::{Listing, Outcome, Whitelist};
 
 /// A place in the journal that is further ahead of the clock than this is not believed.
@@ -38,73 +37,6 @@ const BEAT: Duration = Duration::from_secs(60);
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stopping service waits for a publication that is under way.
 const LAST_PUBLICATION: Duration = Duration::from_secs(10);
-
-/// How the service is to run.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The configuration; `None` for the usual files.
-    pub config: Option<PathBuf>,
-    /// Whether to leave once the journal has been read and the map is published.
-    pub once: bool,
-    /// Where to make a control socket if systemd holds none.
-    pub socket: PathBuf,
-    /// Where to make a policy socket if systemd holds none.
-    pub policy_socket: Option<PathBuf>,
-}
-
-/// The service can't run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The configuration can't be put in force.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The store can't be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// With `once`: the map could not be published.
-    #[error(transparent)]
-    Publication(#[from] PublishError),
-    /// With `once`: the journal can't be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The system does not give what a service needs.
-    #[error("{what}: {source}")]
-    System {
-        /// What we wanted.
-        what: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
-
-fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
-    move |source| RunError::System { what, source }
-}
-
-/// Runs the service until it is told to stop.
-///
-/// # Errors
-/// When it can't start; later trouble is reported, shown by `status`, and tried again.
-pub fn run(options: &Options) -> Result<(), RunError> {
-    // Before any thread is started, as the environment names them.
-    let sockets = Sockets::of_systemd();
-    let plan = Plan::make(options.config.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("can't start the loop"))?;
-    let tasks = LocalSet::new();
-    let result = tasks.block_on(&runtime, Service::run(plan, options, sockets));
-    // The reader may be waiting for the journal; it has nothing to lose.
-    runtime.shutdown_background();
-    result
-}
-
-/// Where the store is in a state directory.
-#[must_use]
-pub fn store_path(state_directory: &Path) -> PathBuf {
-    state_directory.join("store")
-}
 
 pub(super) struct Service {
     pub(super) options: Options,
@@ -136,7 +68,12 @@ enum Next {
 }
 
 impl Service {
-    async fn run(plan: Plan, options: &Options, sockets: Sockets) -> Result<(), RunError> {
+    /// Runs until it is told to stop.
+    pub(super) async fn run(
+        plan: Plan,
+        options: &Options,
+        sockets: Sockets,
+    ) -> Result<(), RunError> {
         let mut hangup = signal(SignalKind::hangup()).map_err(system("can't catch SIGHUP"))?;
         let mut terminate =
             signal(SignalKind::terminate()).map_err(system("can't catch SIGTERM"))?;

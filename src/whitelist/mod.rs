@@ -3,9 +3,11 @@
 //! A pure state machine: events and the time go in, outcomes come out. It reads no clock, no file
 //! and no journal. Applying an event twice changes nothing.
 
+mod outcome;
 mod record;
 mod rules;
 
+pub use outcome::{Delta, Outcome};
 pub use record::{Listing, Session};
 pub use rules::{Refusal, Rules};
 
@@ -25,42 +27,6 @@ const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 /// How long the end of a session is remembered. A short session's end can be written before its
 /// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
 const END_REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
-
-/// What an event did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The client is listed now and was not before.
-    Added(Client),
-    /// The client was listed already, and stays so for longer.
-    Prolonged(Client),
-    /// The login lists nobody.
-    Refused(Client, Refusal),
-    /// A session of the client ended.
-    Ended(Client),
-    /// Sessions of the server ended with its start.
-    Restarted(usize),
-    /// Sessions of the server are taken to have ended, as it does not say which of them has.
-    Unfollowed(usize),
-    /// Nothing.
-    Nothing,
-}
-
-/// What has changed since the last [`Whitelist::take_delta`]; `None` is gone.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Delta {
-    /// Clients.
-    pub clients: Vec<(Client, Option<Listing>)>,
-    /// Sessions.
-    pub sessions: Vec<(SessionKey, Option<Session>)>,
-}
-
-impl Delta {
-    /// Whether nothing has changed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.clients.is_empty() && self.sessions.is_empty()
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Deadline {
