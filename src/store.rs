@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::process::geteuid;
-use rustix::thread::{current_timer_slack, set_current_timer_slack};
+use rustix::thread::set_current_timer_slack;
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
@@ -200,13 +200,13 @@ impl Store {
     }
 
     fn open_whole(path: &Path, patience: Duration) -> Result<(Self, Kept), StoreError> {
-        let _unhurried = Unhurried::new();
         let damaged = |reason| StoreError::Damaged {
             path: path.to_owned(),
             reason,
         };
         let existed = path.exists();
         let db = open_patiently(path, patience)?;
+        let _unhurried = Unhurried::new();
         // sled panics on some kinds of damage.
         let read = catch_unwind(AssertUnwindSafe(|| {
             let store = Store {
@@ -347,25 +347,25 @@ impl Store {
 /// none. A thread inherits the timer slack of the one that starts it (prctl(2),
 /// PR_SET_TIMERSLACK): with a long one, they wake for work at once, as before, and for a time-out
 /// hardly ever. So an idle service is idle.
-struct Unhurried {
-    before: Option<u64>,
-}
+///
+/// Only around calls of sled: a pause of our own would be as long.
+struct Unhurried;
 
 /// The slack of sled's threads, in nanoseconds: an hour.
 const SLACK: u64 = 3_600_000_000_000;
 
 impl Unhurried {
     fn new() -> Self {
-        let before = current_timer_slack().ok();
         // Without it, the threads wake once a second: nothing worse.
         let _ = set_current_timer_slack(NonZeroU64::new(SLACK));
-        Unhurried { before }
+        Unhurried
     }
 }
 
 impl Drop for Unhurried {
     fn drop(&mut self) {
-        let _ = set_current_timer_slack(self.before.and_then(NonZeroU64::new));
+        // Back to what this thread began with.
+        let _ = set_current_timer_slack(None);
     }
 }
 
@@ -398,6 +398,7 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
     let started = Instant::now();
     loop {
         let opened = catch_unwind(|| {
+            let _unhurried = Unhurried::new();
             sled::Config::new()
                 .path(path)
                 .cache_capacity(CACHE)

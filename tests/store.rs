@@ -174,3 +174,23 @@ fn no_directory_and_a_file_in_the_way_are_errors_that_name_it() {
     let error = Store::open(&file.join("store")).unwrap_err();
     assert!(error.to_string().contains("file"), "{error}");
 }
+
+#[test]
+fn a_store_that_another_gives_back_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    fill(&path);
+    let Opened { store, .. } = Store::open(&path).unwrap();
+    assert!(matches!(
+        Store::open_now(&path),
+        Err(StoreError::Locked { .. })
+    ));
+    let (opened, is_opened) = std::sync::mpsc::channel();
+    let waiting = path.clone();
+    std::thread::spawn(move || opened.send(Store::open(&waiting).map(|o| o.kept.clients.len())));
+    // It waits, and not for longer than it has to.
+    assert!(is_opened.recv_timeout(Duration::from_millis(200)).is_err());
+    drop(store);
+    let clients = is_opened.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(clients.unwrap(), 198);
+}
