@@ -303,9 +303,6 @@ impl Service {
                 self.keeper.advance(position);
                 self.expire(now);
                 self.commit();
-                if !self.ready {
-                    supervisor::starting_takes_longer();
-                }
             }
             Some(FromReader::CaughtUp) => {
                 self.end_sessions_of_former_boots(now);
@@ -552,6 +549,9 @@ impl Service {
     fn feed_watchdog(&mut self) {
         if self.watchdog_fed.elapsed() >= STATUS_INTERVAL {
             supervisor::alive();
+            if !self.ready {
+                supervisor::starting_takes_longer();
+            }
             self.watchdog_fed = Instant::now();
         }
     }
