@@ -6,6 +6,8 @@ mod check_config;
 mod convert_pattern;
 mod expire;
 mod list;
+#[cfg(test)]
+mod manual;
 mod run;
 mod servers;
 mod show_config;

@@ -1,0 +1,100 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_pop_before_smtp_global_optspecs
+    string join \n config= h/help V/version
+end
+
+function __fish_pop_before_smtp_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_pop_before_smtp_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_pop_before_smtp_using_subcommand
+    set -l cmd (__fish_pop_before_smtp_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -s V -l version -d 'Print version'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "run" -d 'Run the service in the foreground: what systemd does'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "list" -d 'Show the clients that may relay now'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "status" -d 'Show how the service is, and what is wrong'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "check-config" -d 'Check the configuration and the definitions of servers'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "show-config" -d 'Show the effective configuration, and where each value came from'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "servers" -d 'Show the servers that are known, which of them are on, and which have written lately'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "test" -d 'Show what would be recognised in a journal, without touching anything'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "convert-pattern" -d 'Turn a pattern of the Perl daemon into a definition for servers.d'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "expire" -d 'Withdraw expired clients from the access map while the service is stopped'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l socket -d 'Where to make a control socket if systemd holds none' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l policy-socket -d 'Where to make a policy socket if systemd holds none; none by default' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l once -d 'Read the journal up to now, publish the access map, and leave'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l socket -d 'The service\'s control socket' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l json -d 'Print JSON, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand status" -l socket -d 'The service\'s control socket' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand status" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand status" -l json -d 'Print JSON, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand status" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -s q -l quiet -d 'Say nothing if all is right'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand show-config" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand show-config" -l json -d 'Print JSON, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand show-config" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l show -d 'Print the definition of this server in full, ready for servers.d' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l since -d 'Look for entries since then: \'2026-11-24 10:30\', \'10:30\', \'today\', \'1h\' (ago), RFC 3339; otherwise for those of the last 24 hours' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l json -d 'Print an array of objects, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l since -d 'Begin here: \'2026-11-24 10:30\', \'10:30\', \'today\', \'1h\' (ago), RFC 3339' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l until -d 'End here' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l directory -d 'Read the journal files of this directory' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l file -d 'Read these journal files' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l namespace -d 'Read this journal namespace of this host' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l server -d 'Try these servers, instead of those that are on' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l identifier -d 'The identifier of bare messages (SYSLOG_IDENTIFIER in the journal)' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l any-sender -d 'Believe every sender: for journals of other hosts, whose users and units have other names'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l json -d 'Print an object a line, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l missed -d 'Show the entries that hold an address and were taken for nothing'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l explain -d 'Show every entry, and say which pattern took it (file and line), or how far each pattern came and why it stopped'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l stdin -d 'Read lines from standard input, and no journal: the server\'s bare messages, under the identifier that --identifier gives; or whole syslog lines, such as \'Nov 24 10:34:11 mail dovecot[31]: MESSAGE\' (RFC 3339 time stamps and RFC 5424, too), which bring an identifier and a pid of their own. A line has no sender, so none is checked; lines without a pid count as those of one process'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l out-pattern -d 'The old $out_pat' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l pid-pattern -d 'The old $PID_pat, for servers that tell the address and the login on two lines' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l ip-pattern -d 'The old $IP_pat; it may begin with $PID_pat . \'…\'' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l ok-pattern -d 'The old $OK_pat, likewise' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l fail-pattern -d 'The old $FAIL_pat, likewise; without it, any other line of the process is a failure' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l name -d 'The server\'s name; otherwise it is that of its first identifier' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l identifier -d 'The identifiers that the server writes under; otherwise those that the pattern names' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l unit -d 'The units that write the server\'s entries' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -l now -d 'Withdraw who has expired by now, and leave. Otherwise it waits for each client\'s time, and leaves when nobody is left or the service is back'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -s h -l help -d 'Print help'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "run" -d 'Run the service in the foreground: what systemd does'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "list" -d 'Show the clients that may relay now'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "status" -d 'Show how the service is, and what is wrong'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "check-config" -d 'Check the configuration and the definitions of servers'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "show-config" -d 'Show the effective configuration, and where each value came from'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "servers" -d 'Show the servers that are known, which of them are on, and which have written lately'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "test" -d 'Show what would be recognised in a journal, without touching anything'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "convert-pattern" -d 'Turn a pattern of the Perl daemon into a definition for servers.d'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "expire" -d 'Withdraw expired clients from the access map while the service is stopped'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check-config show-config servers test convert-pattern expire help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

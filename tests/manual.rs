@@ -1,0 +1,108 @@
+//! The manual pages and the completions by the programs that read them: man, mandoc, lexgrog, and
+//! the shells. What is in them is tested where they are made, in src/cli/manual.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The pages, by their paths.
+fn pages() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man");
+    let files = fs::read_dir(directory).unwrap();
+    let mut pages: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    pages.sort();
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
+}
+
+/// Runs a program that tests/run installs.
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C.UTF-8");
+    let output = command.output();
+    output.unwrap_or_else(|error| panic!("can't run {program}, which tests/run installs: {error}"))
+}
+
+fn told(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn mandoc_finds_nothing_to_complain_of() {
+    for page in pages() {
+        let page = page.to_str().unwrap();
+        let output = run("mandoc", &["-T", "lint", "-W", "warning", page]);
+        assert!(output.status.success(), "{page}: {:?}", told(&output));
+    }
+}
+
+#[test]
+fn man_shows_every_page_without_a_warning() {
+    for page in pages() {
+        let page = page.to_str().unwrap();
+        let output = run("man", &["--warnings", "--local-file", "-Tutf8", page]);
+        let (shown, complaints) = told(&output);
+        assert_eq!(
+            (output.status.code(), complaints.as_str()),
+            (Some(0), ""),
+            "{page}"
+        );
+        assert!(!shown.is_empty(), "{page}");
+    }
+}
+
+#[test]
+fn whatis_finds_every_page() {
+    for page in pages() {
+        let name = page.file_stem().unwrap().to_str().unwrap();
+        let (shown, _) = told(&run("lexgrog", &[page.to_str().unwrap()]));
+        assert!(shown.contains(&format!(": \"{name} - ")), "{name}: {shown}");
+    }
+}
+
+/// What a shell offers when `words` have been typed.
+fn offered(shell: &str, script: &str) -> String {
+    let output = run(shell, &["-c", script]);
+    let (shown, complaints) = told(&output);
+    assert_eq!(complaints, "", "{shell}: {script}");
+    shown
+}
+
+#[test]
+fn bash_completes() {
+    let script = "\
+        source packaging/completions/pop-before-smtp.bash
+        COMP_WORDS=(pop-before-smtp st) COMP_CWORD=1
+        _pop__before__smtp pop-before-smtp st pop-before-smtp
+        echo \"${COMPREPLY[*]}\"
+        COMP_WORDS=(pop-before-smtp list --js) COMP_CWORD=2
+        _pop__before__smtp pop-before-smtp --js list
+        echo \"${COMPREPLY[*]}\"";
+    assert_eq!(offered("bash", script), "status\n--json\n");
+}
+
+#[test]
+fn fish_completes() {
+    let script = "\
+        source packaging/completions/pop-before-smtp.fish
+        complete --do-complete 'pop-before-smtp stat'
+        complete --do-complete 'pop-before-smtp list --js'";
+    let offered = offered("fish", script);
+    let words: Vec<&str> = offered
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .collect();
+    assert_eq!(words, ["status", "--json"], "{offered}");
+}
+
+#[test]
+fn zsh_takes_the_completions() {
+    // Its completion needs a terminal; that the function is there and whole does not.
+    let script = "\
+        fpath=($PWD/packaging/completions $fpath)
+        autoload -U compinit && compinit -u -D
+        autoload +X _pop-before-smtp
+        echo $_comps[pop-before-smtp]";
+    assert_eq!(offered("zsh", script), "_pop-before-smtp\n");
+}
