@@ -48,6 +48,8 @@ pub enum EventKind {
         user: Option<String>,
         /// The session that ended.
         session: Option<String>,
+        /// Whether its login may be written only now, as another process writes it.
+        login_may_follow: bool,
     },
     /// The server has started: none of its earlier sessions is open any more.
     Start,

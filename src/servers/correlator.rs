@@ -160,6 +160,7 @@ impl Correlator {
                     client,
                     user,
                     session: Some(session),
+                    login_may_follow: !server.sessions_by_pid,
                 })
             }
             Meaning::Start => {
@@ -212,6 +213,7 @@ impl Correlator {
             client: None,
             user: None,
             session: Some(session),
+            login_may_follow: false,
         })
     }
 
@@ -275,6 +277,7 @@ impl Correlator {
                     client,
                     user,
                     session,
+                    login_may_follow: true,
                 })
             }
             Meaning::Start => {
@@ -423,6 +426,7 @@ pattern = 'starting'
             client: None,
             user: None,
             session: Some(session.to_owned()),
+            login_may_follow: false,
         })
     }
 
@@ -532,7 +536,8 @@ pattern = 'starting'
             Some(EventKind::Logout {
                 client,
                 user: None,
-                session: None
+                session: None,
+                login_may_follow: true,
             })
         );
     }
@@ -577,6 +582,7 @@ pattern = 'starting'
                 client: None,
                 user: Some("al".to_owned()),
                 session: Some("s1".to_owned()),
+                login_may_follow: true,
             })
         );
         assert!(is_followed(&lines.says(7, "Login: al 192.0.2.10 s2")));
@@ -586,6 +592,7 @@ pattern = 'starting'
                 client: None,
                 user: Some("al".to_owned()),
                 session: None,
+                login_may_follow: true,
             })
         );
         assert!(!is_followed(&lines.says(7, "Login: al 192.0.2.10 s3")));

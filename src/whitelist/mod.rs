@@ -151,14 +151,17 @@ impl Whitelist {
                 }
             }
             EventKind::Logout {
-                client, session, ..
+                client,
+                session,
+                login_may_follow,
+                ..
             } => {
                 let key = session.as_ref().map(|id| SessionKey {
                     server: event.server.clone(),
                     id: id.as_str().into(),
                 });
                 match key {
-                    Some(key) => self.logout(&key, time),
+                    Some(key) => self.logout(&key, time, *login_may_follow),
                     None => self.unnamed_logout(*client, &event.server, time),
                 }
             }
@@ -303,7 +306,7 @@ impl Whitelist {
         }
     }
 
-    fn logout(&mut self, key: &SessionKey, time: Timestamp) -> Outcome {
+    fn logout(&mut self, key: &SessionKey, time: Timestamp, login_may_follow: bool) -> Outcome {
         match self.sessions.get(key) {
             Some(Session {
                 ended: None,
@@ -314,9 +317,10 @@ impl Whitelist {
                 self.end(key, time);
                 client.map_or(Outcome::Nothing, Outcome::Ended)
             }
+            // Of a client that is never listed, say. What comes next under this id is another session.
+            None if !login_may_follow => Outcome::Nothing,
             Some(_) => Outcome::Nothing,
             None => {
-                // Its login may still come.
                 self.remember_end(
                     key,
                     Session {

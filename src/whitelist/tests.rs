@@ -58,6 +58,7 @@ fn logout(second: i64, session: &str) -> Event {
             client: None,
             user: None,
             session,
+            login_may_follow: true,
         },
     )
 }
@@ -91,6 +92,31 @@ fn a_login_lists_until_grace_has_passed_and_not_a_second_longer() {
     assert_eq!(removed[0].0, client(10));
     assert!(whitelist.is_empty());
     assert_eq!(whitelist.next_deadline(), None);
+}
+
+/// A process (its pid is the session's id) serves web mail on this host, and then a printer.
+#[test]
+fn an_end_that_comes_behind_its_login_says_nothing_of_the_next_session() {
+    let mut whitelist = Whitelist::new(rules());
+    let web_mail = login(0, 201, Some("441"));
+    assert!(matches!(
+        apply(&mut whitelist, &web_mail),
+        Outcome::Refused(..)
+    ));
+    let mut its_end = logout(1, "441");
+    let EventKind::Logout {
+        login_may_follow, ..
+    } = &mut its_end.kind
+    else {
+        unreachable!()
+    };
+    *login_may_follow = false;
+    apply(&mut whitelist, &its_end);
+    apply(&mut whitelist, &login(2, 10, Some("441")));
+    assert_eq!(whitelist.open_sessions(), 1);
+    assert!(whitelist.expire(at(2 + GRACE)).is_empty());
+    apply(&mut whitelist, &logout(1000, "441"));
+    assert_eq!(whitelist.next_deadline(), Some(at(1000 + GRACE)));
 }
 
 #[test]
@@ -144,6 +170,7 @@ fn a_logout_that_names_no_session_ends_all_of_its_server_only() {
                 client,
                 user,
                 session,
+                login_may_follow: true,
             },
         )
     };

@@ -67,6 +67,7 @@ impl Story {
                     client,
                     user,
                     session,
+                    ..
                 } => self.close(server, line.of(server, *client, user, session)),
                 EventKind::Start => line,
             },
