@@ -200,14 +200,11 @@ impl Whitelist {
             }) if time <= *since => (time, false),
             // A new session, or one under an id that is used anew (a pid).
             _ => {
-                let ends = later(time, self.rules.max_session);
-                if key.is_none() || self.open_sessions >= self.rules.limits.sessions {
-                    (time, false)
-                } else if ends <= now {
-                    (ends, false)
-                } else {
-                    (time, true)
-                }
+                // One that would be over by now, read late: its logout comes later still, and can
+                // have been at any time.
+                let is_over = later(time, self.rules.max_session) <= now;
+                let has_room = self.open_sessions < self.rules.limits.sessions;
+                (time, key.is_some() && has_room && !is_over)
             }
         };
         let is_new = !self.clients.contains_key(&client);

@@ -464,6 +464,16 @@ fn a_clock_set_back_lends_nobody_time() {
     assert!(whitelist.is_empty());
 }
 
+#[test]
+fn a_session_that_is_read_only_when_it_would_be_over_lists_nobody() {
+    let mut whitelist = Whitelist::new(rules());
+    let now = at(MAX_SESSION + 10);
+    let outcome = whitelist.apply(&login(0, 10, Some("a")), now);
+    assert_eq!(outcome, Outcome::Refused(client(10), Refusal::Stale));
+    whitelist.apply(&logout(5, "a"), now);
+    assert!(whitelist.is_empty());
+}
+
 /// What the store would hold after applying all deltas.
 #[derive(Default)]
 struct Kept {
