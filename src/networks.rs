@@ -102,7 +102,8 @@ impl From<Vec<IpNet>> for Networks {
 }
 
 /// `::ffff:192.0.2.0/120` is `192.0.2.0/24`.
-fn unmapped(network: IpNet) -> IpNet {
+#[must_use]
+pub fn unmapped(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network else {
         return network;
     };

@@ -4,6 +4,8 @@
 //! the whitelist and the position agree; what was not committed is read again. A damaged store is
 //! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
 
+pub mod manual_file;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -20,6 +20,7 @@ use crate::networks::Networks;
 use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
+use crate::store::manual_file::ManualFile;
 use crate::store::{InForce, Kept, Opened, Store, StoreError};
 use crate::whitelist::{Delta, Listing, Rules, Whitelist};
 
@@ -64,11 +65,24 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         };
         let now = Timestamp::now();
         let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
-        let whitelist = whitelist.get_or_insert_with(|| restore(settings.as_ref(), kept));
+        let whitelist = whitelist.get_or_insert_with(|| {
+            let mut whitelist = restore(settings.as_ref(), kept);
+            match ManualFile::of(&state_directory).read() {
+                Ok(manual) => drop(whitelist.set_manual(manual)),
+                // It says nothing: then nobody is listed by hand.
+                Err(error) => diagnostics::warning(&error.to_string()),
+            }
+            whitelist
+        });
         whitelist.clock_set(now);
+        for (client, grant) in whitelist.expire_manual(now) {
+            diagnostics::grant_ended(client, &grant);
+        }
         let removed = whitelist.expire(now);
         for (client, listing) in &removed {
-            diagnostics::client_expired(*client, listing);
+            if whitelist.listed(*client).is_none() {
+                diagnostics::client_expired(*client, listing);
+            }
         }
         if let Some(store) = &store {
             forget(store, &removed, &with_sessions)?;
@@ -78,7 +92,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         let open = whitelist.clients().filter(|(_, listing)| listing.open > 0);
         with_sessions.extend(open.map(|(client, _)| client));
         whitelist.end_sessions_before(now);
-        let clients: Vec<Client> = whitelist.clients().map(|(client, _)| client).collect();
+        let clients: Vec<Client> = whitelist.listed_after(None).map(|l| l.client).collect();
         let mut next = whitelist.next_deadline();
         if published.as_ref() != Some(&clients) {
             match map.publish(&clients) {

@@ -27,7 +27,7 @@ pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandErro
             .user
             .as_deref()
             .map_or_else(|| "-".to_owned(), printable);
-        let last_login = local_time(info.last_login);
+        let last_login = info.last_login.map_or_else(|| "-".to_owned(), local_time);
         line(
             out,
             [

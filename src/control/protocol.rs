@@ -119,12 +119,12 @@ pub struct ClientInfo {
     pub client: Client,
     /// Who logged in from it last.
     pub user: Option<String>,
-    /// To which server.
+    /// To which server; `manual` if it is listed by hand and nobody has logged in.
     pub server: String,
     /// Since when it is listed without a break.
     pub since: Timestamp,
-    /// Its last login.
-    pub last_login: Timestamp,
+    /// Its last login; none if it is listed by hand and nobody has logged in.
+    pub last_login: Option<Timestamp>,
     /// Until when it may relay if nothing more is heard of it; none while a session is open.
     pub until: Option<Timestamp>,
     /// How many of its sessions are open.

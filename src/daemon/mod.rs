@@ -4,6 +4,7 @@
 //! journal and the publisher for postmap, each in a thread of its own. Nothing here recognises,
 //! decides on a login or builds a map: it only hands on.
 
+mod by_hand;
 mod deadline;
 mod keeper;
 mod map_keeper;

@@ -52,13 +52,13 @@ impl Policy {
             .filter(|_| self.enabled.get())
             .and_then(|client| {
                 let found = whitelist.may_relay(client, self.ipv6_prefix.get(), Timestamp::now());
-                found.map(|listing| (client, listing))
+                found.map(|listed| (client, listed))
             });
-        let Some((client, listing)) = granted else {
+        let Some((client, listed)) = granted else {
             return Action::Dunno;
         };
         self.granted.set(self.granted.get() + 1);
-        diagnostics::relay_granted(client, listing, request);
+        diagnostics::relay_granted(client, &listed, request);
         Action::Ok
     }
 }

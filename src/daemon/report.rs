@@ -1,9 +1,12 @@
 //! How the service is, told to those who ask. Reads, and changes nothing.
 
+use jiff::Timestamp;
+
 use super::service::Service;
 use crate::control::protocol::{ClientInfo, MapStatus, PolicyStatus, Status};
 use crate::control::server::Question;
 use crate::diagnostics::{count, local_time};
+use crate::whitelist::Listed;
 
 impl Service {
     pub(super) fn answer(&self, question: Question) {
@@ -18,19 +21,9 @@ impl Service {
                 reply,
             } => {
                 let whitelist = self.whitelist();
-                let page = whitelist.clients_after(after).take(limit);
-                let _ = reply.send(
-                    page.map(|(client, listing)| ClientInfo {
-                        client,
-                        user: listing.user.clone(),
-                        server: listing.server.to_string(),
-                        since: listing.since,
-                        last_login: listing.last_login,
-                        until: (listing.open == 0).then(|| whitelist.until(listing)),
-                        sessions: listing.open,
-                    })
-                    .collect(),
-                );
+                let page = whitelist.listed_after(after).take(limit);
+                let page = page.map(|listed| client_info(&listed, whitelist.listed_until(&listed)));
+                let _ = reply.send(page.collect());
             }
         }
     }
@@ -66,6 +59,7 @@ impl Service {
             .troubles()
             .chain(&self.journal_trouble)
             .chain(self.keeper.trouble())
+            .chain(self.by_hand.trouble())
             .chain(&self.reload_refused)
             .chain(&self.plan.warnings)
     }
@@ -88,5 +82,18 @@ impl Service {
             None => String::new(),
         };
         format!("{clients}, {sessions}{published}{problem}")
+    }
+}
+
+fn client_info(listed: &Listed<'_>, until: Option<Timestamp>) -> ClientInfo {
+    let last_login = listed.login.map(|login| login.last_login);
+    ClientInfo {
+        client: listed.client,
+        user: listed.user().map(str::to_owned),
+        server: listed.server().to_owned(),
+        since: listed.since(),
+        last_login,
+        until,
+        sessions: listed.sessions(),
     }
 }

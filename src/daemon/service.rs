@@ -10,6 +10,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::by_hand::ByHand;
 use super::deadline::{DeadlineTimer, Woken};
 use super::keeper::{Found, Keeper};
 use super::map_keeper::MapKeeper;
@@ -45,6 +46,7 @@ pub(super) struct Service {
     /// Who may relay, and the policy's answers, which are made of it.
     pub(super) policy: Rc<Policy>,
     pub(super) keeper: Keeper,
+    pub(super) by_hand: ByHand,
     pub(super) map: MapKeeper,
     pub(super) refusals: Refusals,
     pub(super) caught_up: bool,
@@ -170,7 +172,8 @@ impl Service {
             schedule,
         );
         map.withdraw_former(kept.in_force);
-        let whitelist = Whitelist::restore(plan.rules.clone(), kept.clients, kept.sessions);
+        let mut whitelist = Whitelist::restore(plan.rules.clone(), kept.clients, kept.sessions);
+        let by_hand = ByHand::open(&plan.settings.state_directory, &mut whitelist);
         let mut service = Service {
             options,
             since: now,
@@ -182,6 +185,7 @@ impl Service {
                 granted: Cell::new(0),
             }),
             keeper,
+            by_hand,
             map,
             refusals: Refusals::default(),
             caught_up: false,
@@ -211,7 +215,7 @@ impl Service {
         self.policy.whitelist.borrow()
     }
 
-    fn whitelist_mut(&self) -> RefMut<'_, Whitelist> {
+    pub(super) fn whitelist_mut(&self) -> RefMut<'_, Whitelist> {
         self.policy.whitelist.borrow_mut()
     }
 
@@ -376,13 +380,15 @@ impl Service {
         }
     }
 
-    fn commit(&mut self) {
+    pub(super) fn commit(&mut self) {
         let mut whitelist = self.policy.whitelist.borrow_mut();
+        self.by_hand.keep(&mut whitelist);
         self.keeper.commit(&mut whitelist, self.caught_up);
     }
 
     fn commit_all(&mut self) {
         let mut whitelist = self.policy.whitelist.borrow_mut();
+        self.by_hand.keep(&mut whitelist);
         self.keeper.commit_now(&mut whitelist, true);
     }
 
@@ -405,12 +411,20 @@ impl Service {
     }
 
     fn expire(&mut self, now: Timestamp) -> usize {
+        let ended = self.whitelist_mut().expire_manual(now);
+        for (client, grant) in &ended {
+            diagnostics::grant_ended(*client, grant);
+        }
         let removed = self.whitelist_mut().expire(now);
         for (client, listing) in &removed {
-            diagnostics::client_expired(*client, listing);
+            // Who is allowed by hand stays.
+            if self.whitelist().listed(*client).is_none() {
+                diagnostics::client_expired(*client, listing);
+            }
         }
-        self.note_removal(removed.len());
-        removed.len()
+        let number = ended.len() + removed.len();
+        self.note_removal(number);
+        number
     }
 
     fn refuse_by_rules(&mut self) {
@@ -421,7 +435,7 @@ impl Service {
         self.note_removal(removed.len());
     }
 
-    fn note_removal(&mut self, removed: usize) {
+    pub(super) fn note_removal(&mut self, removed: usize) {
         if removed > 0 {
             let generation = self.whitelist().generation();
             self.map.note_removal(generation);

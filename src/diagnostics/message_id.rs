@@ -53,3 +53,7 @@ pub const CLOCK_SET: &str = "cfe7e031f67840f4a35690df9d504d1c";
 pub const NOTICE: &str = "6352d60be0894f6ba3b8ae75fca53ea2";
 /// Postfix has asked, and the client may relay.
 pub const RELAY_GRANTED: &str = "b2c07fcc5c7748cfb2ee2f738614958a";
+/// An operator has listed a client by hand.
+pub const CLIENT_ALLOWED: &str = "6f3acf3ec13b4c618918b247226162d5";
+/// An operator has revoked logins.
+pub const REVOKED: &str = "851b1ebe1cf74c16ba50e609c4129d3d";

@@ -21,7 +21,7 @@ use log::{debug, error, info, warn};
 use crate::client::Client;
 use crate::intake::Refused;
 use crate::postfix::policy::Request;
-use crate::whitelist::{Listing, Refusal};
+use crate::whitelist::{Grant, Listed, Listing, MANUAL, Refusal, Scope};
 use message_id as id;
 
 /// A text of a stranger's, with every control character made visible.
@@ -145,6 +145,69 @@ pub fn client_refused_by_rules(client: Client, why: Refusal) {
     );
 }
 
+/// A client is listed by hand.
+pub fn client_allowed(client: Client, grant: &Grant) {
+    let note = grant.note.as_deref().map(printable);
+    let (uid, until) = (grant.by, grant.until);
+    info!(
+        MESSAGE_ID = id::CLIENT_ALLOWED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_SERVER = MANUAL,
+        POP_BEFORE_SMTP_UNTIL:% = until,
+        POP_BEFORE_SMTP_BY_UID = uid,
+        POP_BEFORE_SMTP_NOTE = note.as_deref().unwrap_or_default();
+        "allowed {client} by hand (uid {uid}); it may relay until {}{}",
+        local_time(until), note.as_deref().map(|note| format!(": {note}")).unwrap_or_default()
+    );
+}
+
+/// A client is listed no more, as what was given by hand has ended.
+pub fn grant_ended(client: Client, grant: &Grant) {
+    info!(
+        MESSAGE_ID = id::CLIENT_REMOVED,
+        POP_BEFORE_SMTP_CLIENT:% = client,
+        POP_BEFORE_SMTP_SERVER = MANUAL;
+        "removed {client}: it was allowed by hand until {}", local_time(grant.until)
+    );
+}
+
+/// Logins have been revoked.
+pub fn revoked(what: &Scope, by: u32, removed: usize) {
+    let user = match what {
+        Scope::User(name) => printable(name),
+        _ => String::new(),
+    };
+    let scope = printable(&what.to_string());
+    info!(
+        MESSAGE_ID = id::REVOKED, POP_BEFORE_SMTP_CLIENTS = removed,
+        POP_BEFORE_SMTP_USER = user.as_str(), POP_BEFORE_SMTP_BY_UID = by;
+        "revoked {scope} by hand (uid {by}): {} removed; logins before now count no more",
+        count(removed, "client")
+    );
+}
+
+/// A client is listed no more, as its logins have been revoked.
+pub fn client_revoked(client: Client, what: &Scope) {
+    let scope = printable(&what.to_string());
+    info!(
+        MESSAGE_ID = id::CLIENT_REMOVED, POP_BEFORE_SMTP_CLIENT:% = client;
+        "removed {client}: {scope} was revoked by hand"
+    );
+}
+
+/// What was done by hand could not be read, and is lost.
+pub fn manual_set_aside(error: &dyn Display) {
+    error!(MESSAGE_ID = id::STORE_SET_ASIDE; "{error}");
+}
+
+/// What was done by hand can't be written for now.
+pub fn manual_trouble(error: &dyn Display) {
+    error!(
+        MESSAGE_ID = id::STORE_TROUBLE;
+        "{error}: what was allowed and revoked by hand holds until the service is restarted"
+    );
+}
+
 /// A server has started, and its sessions are over.
 pub fn server_restarted(server: &str, sessions: usize) {
     info!(
@@ -188,11 +251,15 @@ pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refu
 }
 
 /// Postfix has asked, and the client may relay.
-pub fn relay_granted(client: Client, listing: &Listing, request: &Request) {
+pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request) {
     if !log::log_enabled!(log::Level::Debug) {
         return;
     }
-    let user = name_of(listing.user.as_deref());
+    let user = name_of(listed.user());
+    let why = match listed.login {
+        Some(login) => format!("{user} has logged in to {}", login.server),
+        None => "it was allowed by hand".to_owned(),
+    };
     let (sender, recipient) = (printable(&request.sender), printable(&request.recipient));
     let queue_id = match request.queue_id.as_str() {
         "" => String::new(),
@@ -202,9 +269,8 @@ pub fn relay_granted(client: Client, listing: &Listing, request: &Request) {
         MESSAGE_ID = id::RELAY_GRANTED,
         POP_BEFORE_SMTP_CLIENT:% = client,
         POP_BEFORE_SMTP_USER = user.as_str(),
-        POP_BEFORE_SMTP_SERVER = &*listing.server;
-        "{client} may relay from <{sender}> to <{recipient}>{queue_id}: {user} has logged in to {}",
-        listing.server
+        POP_BEFORE_SMTP_SERVER = listed.server();
+        "{client} may relay from <{sender}> to <{recipient}>{queue_id}: {why}"
     );
 }
 

@@ -3,19 +3,24 @@
 //! A pure state machine: events and the time go in, outcomes come out. It reads no clock, no file
 //! and no journal. Applying an event twice changes nothing.
 
+mod by_hand;
+mod manual;
 mod outcome;
 mod record;
 mod rules;
 
+pub use by_hand::{Listed, NotAllowed};
+pub use manual::{
+    Grant, LONGEST_GRANT, LONGEST_NOTE, MANUAL, Manual, NotANetwork, Revocation, Scope,
+    TooManyRevocations,
+};
 pub use outcome::{Delta, Outcome};
 pub use record::{Listing, Session};
 pub use rules::{Refusal, Rules};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::Ipv6Net;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
@@ -49,6 +54,8 @@ pub struct Whitelist {
     generation: u64,
     changed_clients: HashSet<Client>,
     changed_sessions: HashSet<SessionKey>,
+    manual: Manual,
+    manual_changed: bool,
 }
 
 impl Whitelist {
@@ -66,6 +73,8 @@ impl Whitelist {
             generation: 0,
             changed_clients: HashSet::new(),
             changed_sessions: HashSet::new(),
+            manual: Manual::default(),
+            manual_changed: false,
         }
     }
 
@@ -106,23 +115,16 @@ impl Whitelist {
     pub fn set_rules(&mut self, rules: Rules) -> Vec<(Client, Refusal)> {
         self.rules = rules;
         let refused: Vec<_> = self
-            .clients
-            .keys()
-            .filter_map(|client| Some((*client, self.rules.admit(*client).err()?)))
+            .listed_after(None)
+            .filter_map(|l| Some((l.client, self.rules.admit(l.client).err()?)))
             .collect();
-        for (client, _) in &refused {
-            let keys: Vec<_> = self
-                .sessions
-                .iter()
-                .filter(|(_, s)| s.client == Some(*client) && s.ended.is_none())
-                .map(|(key, _)| key.clone())
-                .collect();
-            for key in keys {
-                self.sessions.remove(&key);
-                self.open_sessions -= 1;
-                self.changed_sessions.insert(key);
-            }
-            self.unlist(*client);
+        let clients: HashSet<Client> = refused.iter().map(|(client, _)| *client).collect();
+        self.unlist_whole(&clients);
+        let by_hand = self.manual.grants.len();
+        self.manual.grants.retain(|c, _| !clients.contains(c));
+        if by_hand != self.manual.grants.len() {
+            self.manual_changed = true;
+            self.generation += 1;
         }
         self.schedule_all();
         refused
@@ -186,6 +188,9 @@ impl Whitelist {
         now: Timestamp,
     ) -> Result<Outcome, Refusal> {
         self.rules.admit(client)?;
+        if self.manual.revoked(client, user, server, time).is_some() {
+            return Err(Refusal::Revoked);
+        }
         // What this login is good for: how long it counts, and whether it opens a session.
         let known = key.as_ref().and_then(|key| self.sessions.get(key));
         let (last, opens) = match known {
@@ -430,29 +435,31 @@ impl Whitelist {
         for (ended, _) in &mut self.ended {
             *ended = (*ended).min(now);
         }
+        self.manual_changed |= self.manual.clock_set(now);
         self.schedule_all();
     }
 
-    /// When [`Whitelist::expire`] has something to do next.
+    /// When [`Whitelist::expire`] or [`Whitelist::expire_manual`] has something to do next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(time, _)| *time)
+        let first = self.deadlines.first().map(|(time, _)| *time);
+        first.into_iter().chain(self.manual.next_deadline()).min()
     }
 
-    /// Until when a client is listed if nothing more is heard of it.
+    /// Until when a client is listed for its logins if nothing more is heard of it.
     #[must_use]
     pub fn until(&self, listing: &Listing) -> Timestamp {
         later(listing.last, self.rules.grace)
     }
 
-    /// The listed clients, in order.
+    /// The clients that are listed for their logins, in order.
     pub fn clients(&self) -> impl Iterator<Item = (Client, &Listing)> {
         self.clients
             .iter()
             .map(|(client, listing)| (*client, listing))
     }
 
-    /// The listed clients from the first that is greater than `after`, in order.
+    /// Those from the first that is greater than `after`, in order.
     pub fn clients_after(&self, after: Option<Client>) -> impl Iterator<Item = (Client, &Listing)> {
         use std::ops::Bound::{Excluded, Unbounded};
         let start = after.map_or(Unbounded, Excluded);
@@ -461,33 +468,10 @@ impl Whitelist {
             .map(|(client, listing)| (*client, listing))
     }
 
-    /// What is known of a listed client.
+    /// What the logins of a client have come to, if they list it.
     #[must_use]
     pub fn get(&self, client: Client) -> Option<&Listing> {
         self.clients.get(&client)
-    }
-
-    /// Why `client` may relay at `now`, if it may: it is listed itself, or another address of the
-    /// first `ipv6_prefix` bits of its IPv6 address is.
-    #[must_use]
-    pub fn may_relay(&self, client: Client, ipv6_prefix: u8, now: Timestamp) -> Option<&Listing> {
-        let valid = |listing: &&Listing| listing.open > 0 || self.until(listing) > now;
-        if let Some(listing) = self.clients.get(&client).filter(valid) {
-            return Some(listing);
-        }
-        let IpAddr::V6(address) = client.address() else {
-            return None;
-        };
-        if ipv6_prefix >= 128 || self.rules.admit(client).is_err() {
-            return None;
-        }
-        let network = Ipv6Net::new(address, ipv6_prefix).ok()?;
-        let [first, last] = [network.network(), network.broadcast()].map(IpAddr::V6);
-        // The bounds are not normalised: they are no clients, but the ends of a range of them.
-        let range = self
-            .clients
-            .range(Client::bound(first)..=Client::bound(last));
-        range.map(|(_, listing)| listing).find(valid)
     }
 
     /// All sessions that are remembered, open or ended a moment ago.
@@ -498,13 +482,14 @@ impl Whitelist {
     /// How many clients are listed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.clients.len()
+        let by_hand = self.manual.grants.keys();
+        self.clients.len() + by_hand.filter(|c| !self.clients.contains_key(c)).count()
     }
 
     /// Whether nobody is listed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clients.is_empty()
+        self.clients.is_empty() && self.manual.grants.is_empty()
     }
 
     /// How many sessions are open.

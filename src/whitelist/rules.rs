@@ -34,6 +34,8 @@ pub enum Refusal {
     Future,
     /// Its grace has passed already.
     Stale,
+    /// An operator has revoked it since.
+    Revoked,
     /// As many clients as `limits.clients` allows are listed.
     TooManyClients,
     /// As many clients as `limits.clients-per-user` allows are listed for the user.
@@ -56,6 +58,7 @@ impl Refusal {
             Self::NotARemoteHost => "it is not the address of one remote host",
             Self::Future => "its entry is from the future",
             Self::Stale => "its grace has passed",
+            Self::Revoked => "it was revoked after that",
             Self::TooManyClients => "limits.clients is reached",
             Self::TooManyClientsOfUser => "limits.clients-per-user is reached",
         }

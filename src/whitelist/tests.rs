@@ -1,9 +1,12 @@
-//! The rules one by one, and then all of them against a model that knows no deadlines.
+//! The rules one by one; then what is done by hand, and all of them against a model that knows no
+//! deadlines.
+
+mod by_hand;
+mod model;
 
 use super::*;
 use crate::config::Limits;
 use crate::networks::Networks;
-use proptest::prelude::*;
 
 const GRACE: i64 = 1800;
 const MAX_SESSION: i64 = 86_400;
@@ -39,7 +42,11 @@ fn event(second: i64, kind: EventKind) -> Event {
 }
 
 fn login(second: i64, n: u8, session: Option<&str>) -> Event {
-    let (user, session) = (Some("alice".to_owned()), session.map(str::to_owned));
+    login_of(second, n, "alice", session)
+}
+
+fn login_of(second: i64, n: u8, user: &str, session: Option<&str>) -> Event {
+    let (user, session) = (Some(user.to_owned()), session.map(str::to_owned));
     event(
         second,
         EventKind::Login {
@@ -67,10 +74,19 @@ fn apply(whitelist: &mut Whitelist, event: &Event) -> Outcome {
     whitelist.apply(event, event.time)
 }
 
+fn grant(second: i64, until: i64) -> Grant {
+    Grant {
+        since: at(second),
+        until: at(until),
+        by: 0,
+        note: None,
+    }
+}
+
 fn listed(whitelist: &Whitelist) -> Vec<String> {
     whitelist
-        .clients()
-        .map(|(client, _)| client.to_string())
+        .listed_after(None)
+        .map(|listed| listed.client.to_string())
         .collect()
 }
 
@@ -472,149 +488,4 @@ fn a_session_that_is_read_only_when_it_would_be_over_lists_nobody() {
     assert_eq!(outcome, Outcome::Refused(client(10), Refusal::Stale));
     whitelist.apply(&logout(5, "a"), now);
     assert!(whitelist.is_empty());
-}
-
-/// What the store would hold after applying all deltas.
-#[derive(Default)]
-struct Kept {
-    clients: BTreeMap<Client, Listing>,
-    sessions: BTreeMap<SessionKey, Session>,
-}
-
-impl Kept {
-    fn take(&mut self, delta: Delta) {
-        for (client, listing) in delta.clients {
-            match listing {
-                Some(listing) => self.clients.insert(client, listing),
-                None => self.clients.remove(&client),
-            };
-        }
-        for (key, session) in delta.sessions {
-            match session {
-                Some(session) => self.sessions.insert(key, session),
-                None => self.sessions.remove(&key),
-            };
-        }
-    }
-
-    fn restore(&self) -> Whitelist {
-        Whitelist::restore(rules(), self.clients.clone(), self.sessions.clone())
-    }
-}
-
-/// The model: each login counts for the interval from it to grace after it, or after the end of
-/// its session; a client is listed while one of its intervals has not passed.
-#[derive(Default)]
-struct Model {
-    logins: Vec<(u8, i64, Option<String>, Option<i64>)>,
-}
-
-impl Model {
-    fn login(&mut self, time: i64, n: u8, session: Option<String>) {
-        self.logins.push((n, time, session, None));
-    }
-
-    fn end(&mut self, time: i64, which: impl Fn(&str) -> bool) {
-        for (_, _, session, end) in &mut self.logins {
-            if session.as_deref().is_some_and(&which) && end.is_none() {
-                *end = Some(time);
-            }
-        }
-    }
-
-    fn listed(&self, now: i64) -> Vec<String> {
-        let mut listed: Vec<_> = self
-            .logins
-            .iter()
-            .filter(|(_, time, session, end)| {
-                let until = match (session, end) {
-                    (None, _) => time + GRACE,
-                    (Some(_), Some(end)) => (*end).min(time + MAX_SESSION) + GRACE,
-                    (Some(_), None) => time + MAX_SESSION + GRACE,
-                };
-                now < until
-            })
-            .map(|(n, ..)| client(*n))
-            .collect();
-        listed.sort();
-        listed.dedup();
-        listed.iter().map(ToString::to_string).collect()
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Login(u8, bool),
-    Logout(prop::sample::Index),
-    Start,
-    Wait(i64),
-    Crash,
-    Twice,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (1..6u8, any::<bool>()).prop_map(|(n, session)| Step::Login(n, session)),
-        3 => any::<prop::sample::Index>().prop_map(Step::Logout),
-        1 => Just(Step::Start),
-        4 => prop_oneof![0..120i64, Just(GRACE), Just(GRACE - 1), Just(MAX_SESSION)]
-            .prop_map(Step::Wait),
-        1 => Just(Step::Crash),
-        1 => Just(Step::Twice),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn the_whitelist_is_what_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
-        let mut whitelist = Whitelist::new(rules());
-        let mut kept = Kept::default();
-        let mut model = Model::default();
-        let mut now = 0;
-        let mut opened = Vec::new();
-        let mut last = None;
-        for step in steps {
-            let event = match step {
-                Step::Login(n, session) => {
-                    let session = session.then(|| format!("s{}", opened.len()));
-                    opened.extend(session.clone());
-                    model.login(now, n, session.clone());
-                    Some(login(now, n, session.as_deref()))
-                }
-                Step::Logout(which) if !opened.is_empty() => {
-                    let session = which.get(&opened);
-                    model.end(now, |s| s == session);
-                    Some(logout(now, session))
-                }
-                Step::Start => {
-                    model.end(now, |_| true);
-                    Some(event(now, EventKind::Start))
-                }
-                Step::Twice => last.clone().filter(|e: &Event| e.time == at(now)),
-                Step::Wait(seconds) => {
-                    now += seconds;
-                    None
-                }
-                Step::Crash => {
-                    whitelist = kept.restore();
-                    None
-                }
-                Step::Logout(_) => None,
-            };
-            if let Some(event) = event {
-                whitelist.apply(&event, at(now));
-                last = Some(event);
-            }
-            whitelist.expire(at(now));
-            prop_assert!(whitelist.next_deadline().is_none_or(|deadline| deadline > at(now)));
-            kept.take(whitelist.take_delta());
-            prop_assert_eq!(listed(&whitelist), model.listed(now));
-            let again = kept.restore();
-            prop_assert!(again.clients().eq(whitelist.clients()));
-            prop_assert_eq!(again.next_deadline(), whitelist.next_deadline());
-            prop_assert_eq!(again.open_sessions(), whitelist.open_sessions());
-        }
-    }
 }

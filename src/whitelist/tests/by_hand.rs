@@ -1,0 +1,173 @@
+//! What an operator lists and revokes by hand.
+
+use super::model::Kept;
+use super::*;
+use std::net::IpAddr;
+
+#[test]
+fn a_client_is_listed_until_the_later_of_hand_and_login() {
+    let mut whitelist = Whitelist::new(rules());
+    let generation = whitelist.generation();
+    whitelist.allow(client(10), grant(0, 100)).unwrap();
+    assert!(whitelist.generation() > generation);
+    assert_eq!(whitelist.len(), 1);
+    assert_eq!(whitelist.next_deadline(), Some(at(100)));
+    apply(&mut whitelist, &login(50, 10, Some("a")));
+    assert!(whitelist.expire_manual(at(100)).is_empty());
+    apply(&mut whitelist, &logout(200, "a"));
+    // A logout takes nothing from what the hand has given, nor a new grant from the login.
+    whitelist
+        .allow(client(10), grant(200, 200 + 2 * GRACE))
+        .unwrap();
+    apply(&mut whitelist, &login(300, 10, Some("b")));
+    apply(&mut whitelist, &logout(301, "b"));
+    assert_eq!(whitelist.expire(at(301 + GRACE)).len(), 1);
+    assert_eq!(listed(&whitelist), ["192.0.2.10"]);
+    let may = |second| whitelist.may_relay(client(10), 128, at(second)).is_some();
+    assert!(may(199 + 2 * GRACE));
+    assert!(!may(200 + 2 * GRACE));
+    assert_eq!(whitelist.expire_manual(at(200 + 2 * GRACE)).len(), 1);
+    assert!(whitelist.is_empty());
+    assert_eq!(whitelist.next_deadline(), None);
+}
+
+#[test]
+fn whom_the_hand_may_not_list() {
+    let limits = Limits {
+        clients: 2,
+        ..rules().limits
+    };
+    let mut whitelist = Whitelist::new(Rules { limits, ..rules() });
+    let longest = LONGEST_GRANT.as_secs();
+    for (address, until, why) in [
+        ("192.0.2.201", 60, NotAllowed::Rules(Refusal::Permitted)),
+        ("192.0.2.100", 60, NotAllowed::Rules(Refusal::Never)),
+        ("127.0.0.1", 60, NotAllowed::Rules(Refusal::NotARemoteHost)),
+        ("::", 60, NotAllowed::Rules(Refusal::NotARemoteHost)),
+        ("ff02::1", 60, NotAllowed::Rules(Refusal::NotARemoteHost)),
+        ("192.0.2.10", 0, NotAllowed::Past),
+        ("192.0.2.10", longest + 1, NotAllowed::TooLong),
+    ] {
+        let refused = whitelist.allow(address.parse().unwrap(), grant(0, until));
+        assert_eq!(refused.unwrap_err(), why, "{address}");
+    }
+    assert!(whitelist.take_manual_change().is_none());
+    whitelist.allow(client(10), grant(0, longest)).unwrap();
+    apply(&mut whitelist, &login(0, 11, None));
+    assert_eq!(
+        whitelist.allow(client(12), grant(0, 60)).unwrap_err(),
+        NotAllowed::Rules(Refusal::TooManyClients)
+    );
+    // Who is listed already takes no more room.
+    whitelist.allow(client(11), grant(0, 60)).unwrap();
+    whitelist.allow(client(10), grant(0, 60)).unwrap();
+    assert_eq!(whitelist.next_deadline(), Some(at(60)));
+}
+
+#[test]
+fn other_rules_take_from_the_hand_too() {
+    let mut whitelist = Whitelist::new(rules());
+    whitelist.allow(client(10), grant(0, 60)).unwrap();
+    whitelist.take_manual_change();
+    let never = Networks::from(vec!["192.0.2.10/32".parse().unwrap()]);
+    let refused = whitelist.set_rules(Rules { never, ..rules() });
+    assert_eq!(refused, [(client(10), Refusal::Never)]);
+    assert!(whitelist.is_empty());
+    assert!(whitelist.take_manual_change().unwrap().grants.is_empty());
+}
+
+#[test]
+fn what_is_revoked_does_not_come_back_by_itself() {
+    let mut whitelist = Whitelist::new(rules());
+    let before = [login(0, 10, Some("a")), login(5, 10, None)];
+    for event in &before {
+        apply(&mut whitelist, event);
+    }
+    apply(&mut whitelist, &login(6, 11, Some("b")));
+    let removed = whitelist.revoke(&client(10).into(), 0, at(10)).unwrap();
+    assert_eq!(removed, [client(10)]);
+    assert_eq!(whitelist.open_sessions(), 1);
+    // The session was open: its logout starts no grace; and its login may be read again.
+    for event in before.iter().chain([&logout(20, "a")]) {
+        whitelist.apply(event, at(20));
+    }
+    let late = whitelist.apply(&login(10, 10, Some("c")), at(20));
+    assert_eq!(late, Outcome::Refused(client(10), Refusal::Revoked));
+    assert_eq!(listed(&whitelist), ["192.0.2.11"]);
+    assert_eq!(
+        apply(&mut whitelist, &login(21, 10, None)),
+        Outcome::Added(client(10))
+    );
+    // Once no login can be old enough, it is forgotten.
+    whitelist.expire_manual(at(9 + MAX_SESSION + GRACE));
+    assert_eq!(whitelist.manual().revocations.len(), 1);
+    whitelist.expire_manual(at(10 + MAX_SESSION + GRACE));
+    assert_eq!(whitelist.manual().revocations, []);
+}
+
+#[test]
+fn a_revocation_counts_for_a_store_that_has_not_heard_of_it() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &login(0, 10, Some("a")));
+    apply(&mut whitelist, &login(0, 11, None));
+    let mut kept = Kept::default();
+    kept.take(whitelist.take_delta());
+    let revoked = whitelist.revoke(&client(10).into(), 0, at(1)).unwrap();
+    let mut restored = Whitelist::restore(rules(), kept.clients, kept.sessions);
+    assert_eq!(restored.set_manual(whitelist.manual().clone()), revoked);
+    assert_eq!(listed(&restored), ["192.0.2.11"]);
+    assert_eq!(restored.open_sessions(), 0);
+}
+
+#[test]
+fn revocations_are_bounded_and_everybody_takes_the_place_of_all() {
+    let mut whitelist = Whitelist::new(rules());
+    let of = |n: u32| Scope::from(Client::from(IpAddr::from(n.to_be_bytes())));
+    for n in 0..1000 {
+        whitelist.revoke(&of(n), 0, at(0)).unwrap();
+    }
+    assert_eq!(
+        whitelist.revoke(&of(1000), 0, at(1)),
+        Err(TooManyRevocations)
+    );
+    whitelist.revoke(&of(7), 0, at(1)).unwrap();
+    whitelist
+        .revoke(&"0.0.0.0/23".parse().unwrap(), 0, at(2))
+        .unwrap();
+    assert_eq!(whitelist.manual().revocations.len(), 1000 - 512 + 1);
+    whitelist.revoke(&Scope::All, 0, at(3)).unwrap();
+    assert_eq!(whitelist.manual().revocations.len(), 1);
+    let outcome = whitelist.apply(&login(3, 10, None), at(4));
+    assert_eq!(outcome, Outcome::Refused(client(10), Refusal::Revoked));
+}
+
+#[test]
+fn a_clock_set_back_lends_the_hand_no_time() {
+    let mut whitelist = Whitelist::new(rules());
+    whitelist.allow(client(10), grant(7200, 7260)).unwrap();
+    whitelist.revoke(&client(11).into(), 0, at(7200)).unwrap();
+    whitelist.clock_set(at(0));
+    assert_eq!(whitelist.next_deadline(), Some(at(60)));
+    assert_eq!(
+        apply(&mut whitelist, &login(1, 11, None)),
+        Outcome::Added(client(11))
+    );
+}
+
+#[test]
+fn scopes_are_read_and_shown() {
+    for (text, shown) in [
+        ("192.0.2.10", "192.0.2.10"),
+        ("::ffff:192.0.2.10", "192.0.2.10"),
+        ("[2001:db8::10]", "2001:db8::10"),
+        ("192.0.2.10/32", "192.0.2.10"),
+        ("192.0.2.77/24", "192.0.2.0/24"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+        ("2001:db8::/64", "2001:db8::/64"),
+    ] {
+        assert_eq!(text.parse::<Scope>().unwrap().to_string(), shown, "{text}");
+    }
+    for text in ["", "alice", "192.0.2", "192.0.2.0/33", "192.0.2.0/24 "] {
+        assert!(text.parse::<Scope>().is_err(), "{text}");
+    }
+}
