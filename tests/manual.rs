@@ -1,5 +1,6 @@
-//! The manual pages and the completions by the programs that read them: man, mandoc, lexgrog, and
-//! the shells. What is in them is tested where they are made, in src/cli/manual.
+//! The manual pages, the completions and the message catalogue by the programs that read them: man,
+//! mandoc, lexgrog, the shells, journalctl. What is in them is tested where they are made, in
+//! src/cli/manual and src/diagnostics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,4 +106,32 @@ fn zsh_takes_the_completions() {
         autoload +X _pop-before-smtp
         echo $_comps[pop-before-smtp]";
     assert_eq!(offered("zsh", script), "_pop-before-smtp\n");
+}
+
+#[test]
+fn journalctl_takes_the_catalogue() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("usr/lib/systemd/catalog");
+    fs::create_dir_all(&directory).unwrap();
+    fs::create_dir_all(root.path().join("var/lib/systemd/catalog")).unwrap();
+    let name = "pop-before-smtp.catalog";
+    fs::copy(
+        Path::new("packaging/catalog").join(name),
+        directory.join(name),
+    )
+    .unwrap();
+    let catalogue = fs::read_to_string(directory.join(name)).unwrap();
+    let root = format!("--root={}", root.path().display());
+    let (_, complaints) = told(&run("journalctl", &[&root, "--update-catalog"]));
+    assert_eq!(complaints, "");
+    let (listed, _) = told(&run("journalctl", &[&root, "--list-catalog"]));
+    let ids = catalogue
+        .lines()
+        .filter_map(|line| line.strip_prefix("-- "));
+    for id in ids {
+        assert!(
+            listed.contains(&format!("{id} pop-before-smtp: ")),
+            "{id}: {listed}"
+        );
+    }
 }

@@ -171,5 +171,5 @@ pub fn main() -> ExitCode {
 /// To the journal, for the service; otherwise for eyes.
 fn complain(error: &CommandError) {
     crate::diagnostics::install();
-    log::error!("{error}");
+    crate::diagnostics::failed(error);
 }

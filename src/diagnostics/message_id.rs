@@ -57,3 +57,7 @@ pub const RELAY_GRANTED: &str = "b2c07fcc5c7748cfb2ee2f738614958a";
 pub const CLIENT_ALLOWED: &str = "6f3acf3ec13b4c618918b247226162d5";
 /// An operator has revoked logins.
 pub const REVOKED: &str = "851b1ebe1cf74c16ba50e609c4129d3d";
+/// A command, or the service, has failed.
+pub const FAILED: &str = "9626366d974c49eab7ff726f721fc6f2";
+/// The server does not say which of its sessions have ended.
+pub const SESSIONS_UNFOLLOWED: &str = "96bdc05ff9954672b969b5d710970ca0";

@@ -4,6 +4,8 @@
 //! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS` and `_MILLISECONDS`. A user's name is chosen by
 //! strangers: it is never printed raw.
 
+#[cfg(test)]
+mod catalog;
 pub mod message_id;
 mod refusals;
 mod sink;
@@ -220,7 +222,7 @@ pub fn server_restarted(server: &str, sessions: usize) {
 /// Sessions are taken to have ended: the server said that one has, and not which.
 pub fn sessions_unfollowed(server: &str, sessions: usize) {
     debug!(
-        POP_BEFORE_SMTP_SERVER = server;
+        MESSAGE_ID = id::SESSIONS_UNFOLLOWED, POP_BEFORE_SMTP_SERVER = server;
         "{server} does not say which session has ended: {} taken to be over; grace counts from now",
         count(sessions, "session")
     );
@@ -414,6 +416,11 @@ pub fn clock_set(removed: usize) {
 /// Something is odd, and said once.
 pub fn warning(text: &str) {
     warn!(MESSAGE_ID = id::NOTICE; "{text}");
+}
+
+/// A command, or the service, has failed.
+pub fn failed(error: &dyn Display) {
+    error!(MESSAGE_ID = id::FAILED; "{error}");
 }
 
 /// `1 client`, `2 clients`, `0 entries`.
