@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{AskArgs, CommandError};
+use super::{AskArgs, CommandError, json};
 use crate::control::client::Service;
-use crate::control::protocol::ClientInfo;
+use crate::control::protocol::{ClientInfo, Filter};
 use crate::diagnostics::{count, local_time, printable};
 
 /// Prints a line a client, or an array of objects.
@@ -15,7 +15,7 @@ pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandErro
         return list_json(&mut service, out);
     }
     let mut clients = 0;
-    service.clients(|info| {
+    service.clients(&Filter::default(), |info| {
         if clients == 0 {
             line(
                 out,
@@ -65,9 +65,8 @@ fn line(out: &mut impl Write, columns: [&str; 5]) -> Result<(), CommandError> {
 /// Written as it comes, so that a million clients need no memory.
 fn list_json(service: &mut Service, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let mut separator = "[";
-    service.clients(|info| {
-        let json = serde_json::to_string(&info).map_err(std::io::Error::from)?;
-        write!(out, "{separator}\n  {json}")?;
+    service.clients(&Filter::default(), |info| {
+        write!(out, "{separator}\n  {}", json::of(&info)?)?;
         separator = ",";
         Ok::<(), CommandError>(())
     })?;

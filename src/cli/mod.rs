@@ -4,7 +4,9 @@
 
 mod check_config;
 mod convert_pattern;
+mod exit;
 mod expire;
+mod json;
 mod list;
 #[cfg(test)]
 mod manual;
@@ -30,22 +32,19 @@ use crate::postfix::access_map::PublishError;
 use crate::servers::DefinitionError;
 use crate::store::StoreError;
 
-/// What a bad configuration ends with, EX_CONFIG of sysexits.h: a restart would not help.
-const EX_CONFIG: u8 = 78;
-
 /// Lets a mail client relay through Postfix for a while after it has logged in over POP3 or IMAP.
 #[derive(Debug, Parser)]
 #[command(
     name = "pop-before-smtp",
     version,
     max_term_width = 100,
-    after_help = "\
+    after_help = format!("\
 The service is run by systemd (systemctl enable --now pop-before-smtp) and writes to the journal:
   journalctl -u pop-before-smtp                           what it does
   journalctl POP_BEFORE_SMTP_CLIENT=192.0.2.10            one client's story
 Postfix uses the access map that it publishes; 'pop-before-smtp status' shows which.
 
-Exit status: 0 all is well, 1 something failed, 2 wrong use, 78 the configuration is wrong."
+{}", exit::HELP)
 )]
 struct Cli {
     /// Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and
@@ -129,11 +128,15 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Definition(_) => EX_CONFIG,
+            Self::Config(_) | Self::Definition(_) => exit::CONFIG,
             Self::Plan(error) | Self::Run(RunError::Plan(error)) if error.is_configuration() => {
-                EX_CONFIG
+                exit::CONFIG
             }
-            _ => 1,
+            Self::Ask(error) if error.is_permission() => exit::NO_PERMISSION,
+            // The service has been asked, and says no.
+            Self::Ask(AskError::Refused(_)) => exit::NO,
+            Self::Ask(_) => exit::UNAVAILABLE,
+            _ => exit::NO,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{AskArgs, CommandError};
+use super::{AskArgs, CommandError, exit, json};
 use crate::control::client::Service;
 use crate::control::protocol::Status;
 use crate::diagnostics::{count, local_time};
@@ -12,16 +12,11 @@ use crate::diagnostics::{count, local_time};
 pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let status = Service::connect(&args.socket)?.status()?;
     if args.json {
-        let json = serde_json::to_string_pretty(&status).map_err(std::io::Error::from)?;
-        writeln!(out, "{json}")?;
+        writeln!(out, "{:#}", json::of(&status)?)?;
     } else {
         show(&status, out)?;
     }
-    Ok(if status.problems.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit::answer(status.problems.is_empty()))
 }
 
 fn show(status: &Status, out: &mut impl Write) -> std::io::Result<()> {

@@ -8,12 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::protocol::{
-    ClientInfo, GET_STATUS, LARGEST_REPLY, LIST_CLIENTS, Reply, Request, Status,
-};
+use super::Fault;
+use super::protocol::{ClientInfo, EventsAnswer, Filter, GetStatus, Method, Monitor, Status};
+use super::wire::{Call, LARGEST_REPLY, Reply, to_bytes};
 
 /// How long the service may take to answer: it may have to start first.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,12 +41,37 @@ pub enum AskError {
     Nonsense(String),
     /// The service says that it can't.
     #[error("the service refuses: {0}")]
-    Refused(String),
+    Refused(Fault),
+}
+
+impl AskError {
+    /// Whether somebody else would have been answered: root.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            Self::Refused(fault) => matches!(fault, Fault::PermissionDenied {}),
+            _ => false,
+        }
+    }
+}
+
+/// A reply that may be an error, whose parameters may be those of another type.
+#[derive(Deserialize)]
+struct Heard<T> {
+    #[serde(rename = "parameters")]
+    reply: Option<T>,
+    #[serde(default)]
+    continues: bool,
+    #[serde(default)]
+    error: Option<String>,
 }
 
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => " (only root may ask: use sudo)",
+        std::io::ErrorKind::PermissionDenied => {
+            " (only root and the members of the socket's group may ask: use sudo)"
+        }
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
             " (systemctl enable --now pop-before-smtp.socket pop-before-smtp.service)"
         }
@@ -77,49 +103,84 @@ impl Service {
         })
     }
 
+    /// Calls a method that answers once.
+    ///
+    /// # Errors
+    /// When the service does not answer, or says why it can't.
+    pub fn call<M: Method>(&mut self, parameters: &M) -> Result<M::Answer, AskError> {
+        self.ask(parameters, false)?;
+        Ok(self.reply()?.parameters)
+    }
+
     /// How the service is.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn status(&mut self) -> Result<Status, AskError> {
-        self.ask(GET_STATUS, false)?;
-        understand(self.reply()?.parameters)
+        Ok(self.call(&GetStatus {})?.status)
     }
 
-    /// Calls `each` for every listed client, in order.
+    /// Calls `each` for every listed client that `filter` selects, in order.
     ///
     /// # Errors
     /// When the service does not answer; and what `each` returns.
     pub fn clients<E: From<AskError>>(
         &mut self,
+        filter: &Filter,
         mut each: impl FnMut(ClientInfo) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.ask(LIST_CLIENTS, true)?;
+        self.stream(filter, |answer| {
+            answer.clients.into_iter().try_for_each(&mut each)
+        })
+    }
+
+    /// Calls `each` for whatever happens; once at the beginning, with nothing.
+    ///
+    /// # Errors
+    /// When the service does not answer, or ends; and what `each` returns.
+    pub fn monitor<E: From<AskError>>(
+        &mut self,
+        each: impl FnMut(EventsAnswer) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Nothing may happen for days.
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(None).map_err(AskError::Silent)?;
+        self.stream(&Monitor {}, each)
+    }
+
+    fn stream<M: Method, E: From<AskError>>(
+        &mut self,
+        parameters: &M,
+        mut each: impl FnMut(M::Answer) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.ask(parameters, true)?;
         loop {
             let reply = self.reply()?;
+            each(reply.parameters)?;
             if !reply.continues {
                 return Ok(());
             }
-            each(understand(reply.parameters)?)?;
         }
     }
 
-    fn ask(&mut self, method: &str, more: bool) -> Result<(), AskError> {
-        let request = Request {
-            method: method.to_owned(),
-            parameters: Map::new(),
-            more,
+    fn ask<M: Method>(&mut self, parameters: &M, more: bool) -> Result<(), AskError> {
+        let nonsense = |e: serde_json::Error| AskError::Nonsense(e.to_string());
+        let Value::Object(parameters) = serde_json::to_value(parameters).map_err(nonsense)? else {
+            return Err(AskError::Nonsense(format!("{} has no parameters", M::NAME)));
         };
-        let mut bytes =
-            serde_json::to_vec(&request).map_err(|e| AskError::Nonsense(e.to_string()))?;
-        bytes.push(0);
-        self.stream
-            .get_mut()
-            .write_all(&bytes)
-            .map_err(AskError::Silent)
+        let call = Call {
+            method: M::NAME.to_owned(),
+            parameters,
+            more,
+            oneway: false,
+            upgrade: false,
+        };
+        let bytes = to_bytes(&call).map_err(AskError::Silent)?;
+        let stream = self.stream.get_mut();
+        stream.write_all(&bytes).map_err(AskError::Silent)
     }
 
-    fn reply(&mut self) -> Result<Reply, AskError> {
+    fn reply<T: DeserializeOwned>(&mut self) -> Result<Reply<T>, AskError> {
         let mut bytes = Vec::new();
         let limit = u64::try_from(LARGEST_REPLY).unwrap_or(u64::MAX);
         (&mut self.stream)
@@ -129,15 +190,22 @@ impl Service {
         if bytes.pop() != Some(0) {
             return Err(AskError::Silent(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        let reply: Reply =
-            serde_json::from_slice(&bytes).map_err(|e| AskError::Nonsense(e.to_string()))?;
-        match reply.error {
-            Some(error) => Err(AskError::Refused(error)),
-            None => Ok(reply),
+        match serde_json::from_slice::<Heard<T>>(&bytes) {
+            Ok(Heard {
+                reply: Some(parameters),
+                continues,
+                error: None,
+            }) => Ok(Reply {
+                parameters,
+                continues,
+            }),
+            other => Err(match serde_json::from_slice::<Fault>(&bytes) {
+                Ok(fault) => AskError::Refused(fault),
+                Err(error) => AskError::Nonsense(match other {
+                    Err(not_an_answer) => not_an_answer.to_string(),
+                    Ok(_) => error.to_string(),
+                }),
+            }),
         }
     }
-}
-
-fn understand<T: DeserializeOwned>(parameters: Map<String, Value>) -> Result<T, AskError> {
-    serde_json::from_value(Value::Object(parameters)).map_err(|e| AskError::Nonsense(e.to_string()))
 }

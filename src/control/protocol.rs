@@ -1,54 +1,138 @@
-//! The messages of the control interface.
+//! The methods and types of `org.pop-before-smtp`, as `org.pop-before-smtp.varlink` defines them.
 //!
-//! Plain data, the same for the service and for those who ask. A field that is added must not
-//! change the meaning of the others.
+//! Plain data, the same for the service and for those who ask. Varlink's names have no hyphens:
+//! they are in camel case, as systemd's are. A field that is added must not change the meaning of
+//! the others.
 
+use ipnet::IpNet;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::client::Client;
 
-/// Asks for [`Status`].
-pub const GET_STATUS: &str = "org.pop-before-smtp.GetStatus";
-/// Asks for the listed clients: with `more`, a [`ClientInfo`] a reply.
-pub const LIST_CLIENTS: &str = "org.pop-before-smtp.ListClients";
-
-/// The largest request, in bytes.
-pub const LARGEST_REQUEST: usize = 64 * 1024;
-/// The largest reply, in bytes: what a client of ours is willing to read.
-pub const LARGEST_REPLY: usize = 1024 * 1024;
-
-/// A request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
-    /// The method's name, with its interface.
-    pub method: String,
-    /// Its parameters.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub parameters: Map<String, Value>,
-    /// Whether several replies are welcome.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub more: bool,
+/// A method: its parameters, whose type this is for, and its answer.
+pub trait Method: Serialize + DeserializeOwned {
+    /// Its name, with its interface.
+    const NAME: &'static str;
+    /// Whether it changes something, and so is for root alone.
+    const CHANGES: bool = false;
+    /// What it answers, or answers again and again.
+    type Answer: Serialize + DeserializeOwned;
 }
 
-/// A reply.
+/// Asks how the service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GetStatus {}
+
+impl Method for GetStatus {
+    const NAME: &'static str = "org.pop-before-smtp.GetStatus";
+    type Answer = StatusAnswer;
+}
+
+/// The answer to [`GetStatus`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
-    /// What is answered.
-    #[serde(default)]
-    pub parameters: Map<String, Value>,
-    /// The error's name, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Whether more replies to the same request follow.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub continues: bool,
+pub struct StatusAnswer {
+    /// How it is.
+    pub status: Status,
+}
+
+/// Whom to select of the clients: those for whom all that is given holds. The parameters of
+/// `ListClients`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Filter {
+    /// One address.
+    pub client: Option<Client>,
+    /// A network.
+    pub network: Option<IpNet>,
+    /// Who logged in last, to the letter.
+    pub user: Option<String>,
+    /// The server of the last login.
+    pub server: Option<String>,
+}
+
+impl Filter {
+    /// Whether a client is selected, by whom and to which server it logged in last.
+    #[must_use]
+    pub fn selects(&self, client: Client, user: Option<&str>, server: &str) -> bool {
+        self.client.is_none_or(|wanted| wanted == client)
+            && self.network.is_none_or(|n| n.contains(&client.address()))
+            && self.user.as_deref().is_none_or(|u| user == Some(u))
+            && self.server.as_deref().is_none_or(|s| server == s)
+    }
+}
+
+impl Method for Filter {
+    const NAME: &'static str = "org.pop-before-smtp.ListClients";
+    type Answer = ClientsAnswer;
+}
+
+/// An answer to `ListClients`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientsAnswer {
+    /// Some of them, by address.
+    pub clients: Vec<ClientInfo>,
+}
+
+/// Asks for what happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {}
+
+impl Method for Monitor {
+    const NAME: &'static str = "org.pop-before-smtp.Monitor";
+    type Answer = EventsAnswer;
+}
+
+/// An answer to [`Monitor`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventsAnswer<E = Event> {
+    /// What has happened since the last answer.
+    pub events: Vec<E>,
+    /// How many events before these the caller was too slow for.
+    pub missed: u64,
+}
+
+/// Asks to write more or less to the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetLogLevel {
+    /// How much.
+    pub level: LogLevel,
+}
+
+impl Method for SetLogLevel {
+    const NAME: &'static str = "org.pop-before-smtp.SetLogLevel";
+    const CHANGES: bool = true;
+    type Answer = LogLevelSet;
+}
+
+/// The answer to [`SetLogLevel`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevelSet {
+    /// How much it was before.
+    pub former: LogLevel,
+}
+
+/// How much is written to the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum LogLevel {
+    /// What must be mended.
+    Error,
+    /// And what should be looked at.
+    Warn,
+    /// And who is listed, until when, and what the service does.
+    Info,
+    /// And each login, logout and answer.
+    Debug,
 }
 
 /// How the service is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The program's version.
     pub version: String,
@@ -68,19 +152,64 @@ pub struct Status {
     pub caught_up: bool,
     /// When the entry was written that was read last.
     pub journal_position: Option<Timestamp>,
+    /// Once caught up, how long after it was written that entry was read; before, how far behind
+    /// now reading is.
+    pub lag_milliseconds: Option<u64>,
+    /// The last login that was heard of.
+    pub last_login: Option<LoginStatus>,
     /// The access map.
     pub map: MapStatus,
     /// The last publication that succeeded.
     pub last_publication: Option<PublicationStatus>,
     /// The policy's answers.
     pub policy: PolicyStatus,
+    /// What has happened since it runs.
+    pub totals: Totals,
+    /// How much it writes to the journal.
+    pub log_level: LogLevel,
     /// What is wrong now, and what to do about it.
     pub problems: Vec<String>,
 }
 
+/// A login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginStatus {
+    /// When.
+    pub time: Timestamp,
+    /// Where from.
+    pub client: Client,
+    /// As whom.
+    pub user: Option<String>,
+    /// To which server.
+    pub server: String,
+}
+
+/// What has happened since the service runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Logins.
+    pub logins: u64,
+    /// Of them, logins of clients that were listed already.
+    pub unchanged_logins: u64,
+    /// Sessions that have ended.
+    pub logouts: u64,
+    /// Clients that were listed.
+    pub listed: u64,
+    /// Clients that were taken off, whatever for.
+    pub removed: u64,
+    /// Entries and logins that were refused.
+    pub refused: u64,
+    /// Publications of the access map.
+    pub publications: u64,
+    /// Publications that failed.
+    pub failed_publications: u64,
+}
+
 /// The access map.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "camelCase")]
 pub struct MapStatus {
     /// Its path, without the extension of its type.
     pub path: String,
@@ -91,7 +220,7 @@ pub struct MapStatus {
 
 /// The policy's answers since the service runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "camelCase")]
 pub struct PolicyStatus {
     /// How many questions were answered.
     pub answered: u64,
@@ -101,7 +230,7 @@ pub struct PolicyStatus {
 
 /// A publication.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "camelCase")]
 pub struct PublicationStatus {
     /// When it was done.
     pub time: Timestamp,
@@ -112,8 +241,8 @@ pub struct PublicationStatus {
 }
 
 /// A listed client.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ClientInfo {
     /// Its address.
     pub client: Client,
@@ -131,37 +260,99 @@ pub struct ClientInfo {
     pub sessions: u32,
 }
 
-impl Reply {
-    /// An answer.
+/// What kind of thing has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EventKind {
+    /// A server wrote that a client has logged in.
+    Login,
+    /// A server wrote that a session has ended.
+    Logout,
+    /// A client may relay now that might not before.
+    Listed,
+    /// A client may relay no more.
+    Removed,
+    /// An entry by an untrusted sender, or a login that lists nobody.
+    Refused,
+    /// The access map was published.
+    Published,
+    /// It could not be.
+    NotPublished,
+    /// Another configuration is in force.
+    Reloaded,
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// When the journal received the entry, or the service did it.
+    pub time: Timestamp,
+    /// What kind of thing.
+    pub kind: EventKind,
+    /// Of which client.
+    pub client: Option<Client>,
+    /// Of which user.
+    pub user: Option<String>,
+    /// Of which server.
+    pub server: Option<String>,
+    /// Until when the client may relay if nothing more is heard of it.
+    pub until: Option<Timestamp>,
+    /// Why it was refused, removed or not published.
+    pub reason: Option<String>,
+    /// How many clients a published map lists.
+    pub clients: Option<usize>,
+    /// How long a publication took.
+    pub milliseconds: Option<u64>,
+}
+
+impl Event {
+    /// An event of which no more is known.
     #[must_use]
-    pub fn new<T: Serialize>(parameters: &T, continues: bool) -> Self {
-        let parameters = match serde_json::to_value(parameters) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
+    pub fn new(time: Timestamp, kind: EventKind) -> Self {
+        Event {
+            time,
+            kind,
+            client: None,
+            user: None,
+            server: None,
+            until: None,
+            reason: None,
+            clients: None,
+            milliseconds: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_filters_must_hold() {
+        let client: Client = "192.0.2.10".parse().unwrap();
+        let selects = |json: &str| {
+            let filter: Filter = serde_json::from_str(json).unwrap();
+            filter.selects(client, Some("alice"), "dovecot")
         };
-        Reply {
-            parameters,
-            error: None,
-            continues,
+        for (json, expected) in [
+            (r#"{}"#, true),
+            (r#"{"client":"::ffff:192.0.2.10"}"#, true),
+            (r#"{"client":"192.0.2.1"}"#, false),
+            (
+                r#"{"network":"192.0.2.0/24","user":"alice","server":"dovecot"}"#,
+                true,
+            ),
+            (r#"{"network":"2001:db8::/32"}"#, false),
+            (r#"{"network":"192.0.2.0/24","user":"alic"}"#, false),
+            (r#"{"server":"courier"}"#, false),
+        ] {
+            assert_eq!(selects(json), expected, "{json}");
         }
-    }
-
-    /// An error of the varlink service interface, about `what` (a method, a parameter).
-    #[must_use]
-    pub fn error(name: &str, key: &str, what: &str) -> Self {
-        Reply {
-            parameters: [(key.to_owned(), Value::from(what))].into_iter().collect(),
-            error: Some(format!("org.varlink.service.{name}")),
-            continues: false,
-        }
-    }
-
-    /// The reply as it goes over the wire.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        // Maps with text keys can always be expressed.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        bytes.push(0);
-        bytes
+        let anybody = Filter {
+            user: Some("alice".to_owned()),
+            ..Filter::default()
+        };
+        assert!(!anybody.selects(client, None, "dovecot"));
     }
 }

@@ -1,179 +1,277 @@
 //! Answers on the control socket.
 //!
 //! Each peer has a task of its own and limits on size, time and number, so that a slow, silent or
-//! hostile one holds up nobody. The whitelist's owner is asked through a channel: this room has
-//! no state.
+//! hostile one holds up nobody. The whitelist's owner is asked through a channel.
+//!
+//! By hand, and not by the crate zlink: its server serves all its peers in one task, and waits
+//! there for each to take its answer, so that one that does not read stops them all (0.8).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::introspection::{self, GetInfo, GetInterfaceDescription};
 use super::protocol::{
-    ClientInfo, GET_STATUS, LARGEST_REQUEST, LIST_CLIENTS, Reply, Request, Status,
+    ClientsAnswer, Event, EventsAnswer, Filter, GetStatus, LogLevelSet, Method, Monitor,
+    SetLogLevel, StatusAnswer,
 };
-use crate::client::Client;
+use super::question::{Answer, Question};
+use super::wire::{Call, Received, Reply, Sent, to_bytes};
+use super::{Allow, Check, Fault, Peer, Revoke};
 
-/// How many peers are served at once.
-const PEERS: usize = 32;
-/// How long a peer may take for a request or to take an answer.
+/// How many peers of root are served at once, and how many of others: these must not be able to
+/// lock root out. Whoever comes beyond that is left at once.
+const PEERS: [usize; 2] = [256, 64];
+/// How long a peer may take for a call or to take an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many clients are asked for at once.
-const PAGE: usize = 500;
-
-/// A question to the owner of the whitelist.
-#[derive(Debug)]
-pub enum Question {
-    /// How the service is.
-    Status(oneshot::Sender<Status>),
-    /// The next listed clients.
-    Clients {
-        /// Those that are greater than this one.
-        after: Option<Client>,
-        /// At most so many.
-        limit: usize,
-        /// Where to.
-        reply: oneshot::Sender<Vec<ClientInfo>>,
-    },
-}
+/// How many events go into one answer.
+const EVENTS: usize = 100;
 
 /// Serves the socket until the process ends.
 pub async fn serve(listener: UnixListener, questions: mpsc::Sender<Question>) {
-    let peers = Arc::new(Semaphore::new(PEERS));
+    let places = PEERS.map(|peers| Arc::new(Semaphore::new(peers)));
     loop {
-        let Ok(place) = peers.clone().acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let questions = questions.clone();
-                tokio::spawn(async move {
-                    let _place = place;
-                    // A peer that breaks off or is too slow has no right to an explanation.
-                    let _ = serve_peer(stream, &questions).await;
-                });
-            }
+        let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, say: those who are served will give theirs back.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
-}
-
-/// Why a peer is served no longer.
-enum Farewell {
-    /// It closed the connection, or was too slow.
-    Gone,
-}
-
-impl From<std::io::Error> for Farewell {
-    fn from(_: std::io::Error) -> Self {
-        Farewell::Gone
-    }
-}
-
-impl From<tokio::time::error::Elapsed> for Farewell {
-    fn from(_: tokio::time::error::Elapsed) -> Self {
-        Farewell::Gone
-    }
-}
-
-async fn serve_peer(
-    mut stream: UnixStream,
-    questions: &mpsc::Sender<Question>,
-) -> Result<(), Farewell> {
-    let mut received = Vec::new();
-    loop {
-        let request = timeout(PATIENCE, read_request(&mut stream, &mut received)).await??;
-        let Some(request) = request else {
-            let reply = Reply::error("InvalidParameter", "parameter", "request");
-            return send(&mut stream, &reply).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
         };
-        match request.method.as_str() {
-            GET_STATUS => {
-                let status = ask(questions, Question::Status).await?;
-                send(&mut stream, &Reply::new(&status, false)).await?;
-            }
-            LIST_CLIENTS if request.more => list(&mut stream, questions).await?,
-            LIST_CLIENTS => {
-                let reply = Reply {
-                    parameters: serde_json::Map::new(),
-                    error: Some("org.varlink.service.ExpectedMore".to_owned()),
-                    continues: false,
-                };
-                send(&mut stream, &reply).await?;
-            }
-            method => {
-                let reply = Reply::error("MethodNotFound", "method", method);
-                send(&mut stream, &reply).await?;
-            }
-        }
+        let Ok(peer) = Peer::of(&stream) else {
+            continue;
+        };
+        let [of_root, of_others] = &places;
+        let places = if peer.uid == 0 { of_root } else { of_others };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            continue;
+        };
+        let connection = Connection {
+            stream,
+            received: Received::default(),
+            peer,
+            questions: questions.clone(),
+        };
+        tokio::spawn(async move {
+            let _place = place;
+            // A peer that breaks off or is too slow has no right to an explanation.
+            let _ = connection.serve().await;
+        });
     }
 }
 
-/// One reply a client, and an empty one at the end.
-async fn list(stream: &mut UnixStream, questions: &mpsc::Sender<Question>) -> Result<(), Farewell> {
-    let mut after = None;
-    loop {
-        let page = ask(questions, |reply| Question::Clients {
-            after,
-            limit: PAGE,
-            reply,
-        })
-        .await?;
-        after = page.last().map(|info| info.client);
-        let is_last = page.len() < PAGE;
-        let mut bytes = Vec::new();
-        for info in &page {
-            bytes.extend(Reply::new(info, true).to_bytes());
+/// Why a call is not answered.
+enum Failed {
+    /// The peer has left, or is too slow: it is served no longer.
+    Gone,
+    /// It is told why.
+    Fault(Fault),
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(_: std::io::Error) -> Self {
+        Failed::Gone
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for Failed {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Failed::Gone
+    }
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Failed::Fault(fault)
+    }
+}
+
+struct Connection {
+    stream: UnixStream,
+    received: Received,
+    peer: Peer,
+    questions: mpsc::Sender<Question>,
+}
+
+impl Connection {
+    async fn serve(mut self) -> Result<(), Failed> {
+        loop {
+            let next = self.received.next(&mut self.stream);
+            match timeout(PATIENCE, next).await?? {
+                Sent::Call(call) => match self.answer(&call).await {
+                    Err(Failed::Fault(_)) if call.oneway => {}
+                    Err(Failed::Fault(fault)) => self.send(&fault).await?,
+                    other => other?,
+                },
+                Sent::Junk => {
+                    let parameter = "method".to_owned();
+                    return self.send(&Fault::InvalidParameter { parameter }).await;
+                }
+                Sent::End => return Ok(()),
+            }
         }
-        if is_last {
-            bytes.extend(Reply::new(&(), false).to_bytes());
+    }
+
+    async fn answer(&mut self, call: &Call) -> Result<(), Failed> {
+        match call.method.as_str() {
+            GetInfo::NAME => {
+                let GetInfo {} = self.understand(call)?;
+                self.reply::<GetInfo>(call, introspection::info()).await
+            }
+            GetInterfaceDescription::NAME => {
+                let answer = introspection::description(self.understand(call)?)?;
+                self.reply::<GetInterfaceDescription>(call, answer).await
+            }
+            GetStatus::NAME => {
+                let GetStatus {} = self.understand(call)?;
+                let status = self.ask(Question::Status).await?;
+                self.reply::<GetStatus>(call, StatusAnswer { status }).await
+            }
+            Filter::NAME => self.list(call).await,
+            Monitor::NAME => self.monitor(call).await,
+            Check::NAME => {
+                let check = self.understand(call)?;
+                let checked = self.ask(|answer| Question::Check(check, answer)).await?;
+                self.reply::<Check>(call, checked).await
+            }
+            Allow::NAME => {
+                let (allow, peer) = (self.understand(call)?, self.peer);
+                let allowed = self.ask(|answer| Question::Allow(allow, peer, answer));
+                let allowed = allowed.await?;
+                self.reply::<Allow>(call, allowed).await
+            }
+            Revoke::NAME => {
+                let (revoke, peer) = (self.understand(call)?, self.peer);
+                let revoked = self.ask(|answer| Question::Revoke(revoke, peer, answer));
+                let revoked = revoked.await?;
+                self.reply::<Revoke>(call, revoked).await
+            }
+            SetLogLevel::NAME => {
+                let (SetLogLevel { level }, peer) = (self.understand(call)?, self.peer);
+                let former = self.ask(|answer| Question::SetLogLevel(level, peer, answer));
+                let former = former.await?;
+                self.reply::<SetLogLevel>(call, LogLevelSet { former })
+                    .await
+            }
+            method => Err(introspection::not_found(method, call.interface()).into()),
         }
-        timeout(PATIENCE, stream.write_all(&bytes)).await??;
-        if is_last {
+    }
+
+    /// The parameters of a call that this peer may make.
+    fn understand<M: Method>(&self, call: &Call) -> Result<M, Fault> {
+        if M::CHANGES && !self.peer.may_change() {
+            return Err(Fault::PermissionDenied {});
+        }
+        call.parameters()
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(Answer<T>) -> Question) -> Result<T, Failed> {
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.questions.send(question(sender)).await;
+        sent.map_err(|_| Failed::Gone)?;
+        let answer = receiver.await.map_err(|_| Failed::Gone)?;
+        Ok(answer?)
+    }
+
+    /// Page by page, so that neither we nor the loop has the whole list in hand.
+    async fn list(&mut self, call: &Call) -> Result<(), Failed> {
+        let filter: Filter = self.understand(call)?;
+        if call.oneway {
             return Ok(());
         }
+        if !call.more {
+            return Err(Fault::ExpectedMore {}.into());
+        }
+        let mut after = None;
+        loop {
+            let question = |answer| Question::Clients {
+                filter: filter.clone(),
+                after,
+                answer,
+            };
+            let page = self.ask(question).await?;
+            after = page.last;
+            let continues = after.is_some();
+            if page.clients.is_empty() && continues {
+                continue;
+            }
+            let clients = page.clients;
+            let answer = ClientsAnswer { clients };
+            self.reply_more(call, &answer, continues).await?;
+            if !continues {
+                return Ok(());
+            }
+        }
     }
-}
 
-async fn ask<T>(
-    questions: &mpsc::Sender<Question>,
-    question: impl FnOnce(oneshot::Sender<T>) -> Question,
-) -> Result<T, Farewell> {
-    let (sender, receiver) = oneshot::channel();
-    questions
-        .send(question(sender))
+    /// Until the peer leaves, or says anything: there is no end that another call could wait for.
+    async fn monitor(&mut self, call: &Call) -> Result<(), Failed> {
+        let Monitor {} = self.understand(call)?;
+        if call.oneway {
+            return Ok(());
+        }
+        if !call.more {
+            return Err(Fault::ExpectedMore {}.into());
+        }
+        let mut watched = self.ask(Question::Watch).await?;
+        let mut events: Vec<Arc<Event>> = Vec::new();
+        // How many were missed before these events, and how many behind them.
+        let (mut missed, mut gap) = (0, 0);
+        loop {
+            let answer = EventsAnswer {
+                events: std::mem::take(&mut events),
+                missed: std::mem::replace(&mut missed, std::mem::take(&mut gap)),
+            };
+            self.reply_more(call, &answer, true).await?;
+            let mut byte = [0];
+            tokio::select! {
+                _ = self.stream.read(&mut byte) => return Err(Failed::Gone),
+                event = watched.recv() => match event {
+                    Ok(event) => events.push(event),
+                    Err(RecvError::Lagged(n)) => missed += n,
+                    Err(RecvError::Closed) => return Err(Failed::Gone),
+                }
+            }
+            while !events.is_empty() && events.len() < EVENTS {
+                match watched.try_recv() {
+                    Ok(event) => events.push(event),
+                    Err(TryRecvError::Lagged(n)) => {
+                        gap = n;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    async fn reply<M: Method>(&mut self, call: &Call, answer: M::Answer) -> Result<(), Failed> {
+        self.reply_more(call, &answer, false).await
+    }
+
+    async fn reply_more(
+        &mut self,
+        call: &Call,
+        answer: &impl Serialize,
+        continues: bool,
+    ) -> Result<(), Failed> {
+        if call.oneway {
+            return Ok(());
+        }
+        self.send(&Reply {
+            parameters: answer,
+            continues,
+        })
         .await
-        .map_err(|_| Farewell::Gone)?;
-    receiver.await.map_err(|_| Farewell::Gone)
-}
+    }
 
-async fn send(stream: &mut UnixStream, reply: &Reply) -> Result<(), Farewell> {
-    timeout(PATIENCE, stream.write_all(&reply.to_bytes())).await??;
-    Ok(())
-}
-
-/// The next request; `None` for what is none. `received` keeps what came behind it.
-async fn read_request(
-    stream: &mut UnixStream,
-    received: &mut Vec<u8>,
-) -> Result<Option<Request>, Farewell> {
-    loop {
-        if let Some(end) = received.iter().position(|byte| *byte == 0) {
-            let request = serde_json::from_slice(&received[..end]).ok();
-            received.drain(..=end);
-            return Ok(request);
-        }
-        if received.len() > LARGEST_REQUEST {
-            return Ok(None);
-        }
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer).await? {
-            0 => return Err(Farewell::Gone),
-            n => received.extend_from_slice(&buffer[..n]),
-        }
+    async fn send(&mut self, message: &impl Serialize) -> Result<(), Failed> {
+        let bytes = to_bytes(message)?;
+        timeout(PATIENCE, self.stream.write_all(&bytes)).await??;
+        Ok(())
     }
 }

@@ -4,7 +4,9 @@
 //! journal and the publisher for postmap, each in a thread of its own. Nothing here recognises,
 //! decides on a login or builds a map: it only hands on.
 
+mod answers;
 mod by_hand;
+mod chronicle;
 mod deadline;
 mod keeper;
 mod map_keeper;
@@ -13,9 +15,11 @@ mod policy_server;
 mod publication;
 mod publisher;
 mod reader;
+mod reload;
 mod report;
 mod run;
 mod service;
+mod start;
 mod supervisor;
 
 pub use deadline::DeadlineTimer;

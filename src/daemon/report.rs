@@ -1,35 +1,24 @@
-//! How the service is, told to those who ask. Reads, and changes nothing.
+//! How the service is, told to those who ask and to systemd. Decides nothing.
+
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::answers::log_level;
 use super::service::Service;
-use crate::control::protocol::{ClientInfo, MapStatus, PolicyStatus, Status};
-use crate::control::server::Question;
+use super::supervisor;
+use crate::control::protocol::{MapStatus, PolicyStatus, Status, Totals};
 use crate::diagnostics::{count, local_time};
-use crate::whitelist::Listed;
+
+/// How often systemd is told how we are, at most.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Service {
-    pub(super) fn answer(&self, question: Question) {
-        // Whoever has asked and left gets nothing.
-        match question {
-            Question::Status(reply) => {
-                let _ = reply.send(self.describe());
-            }
-            Question::Clients {
-                after,
-                limit,
-                reply,
-            } => {
-                let whitelist = self.whitelist();
-                let page = whitelist.listed_after(after).take(limit);
-                let page = page.map(|listed| client_info(&listed, whitelist.listed_until(&listed)));
-                let _ = reply.send(page.collect());
-            }
-        }
-    }
-
-    fn describe(&self) -> Status {
+    pub(super) fn describe(&self) -> Status {
         let map = self.map.map();
+        let position = self.keeper.position().map(|position| position.time);
+        let behind = || Some(Timestamp::now().duration_since(position?));
+        let lag = if self.caught_up { self.lag } else { behind() };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since: self.since,
@@ -39,7 +28,9 @@ impl Service {
             sessions: self.whitelist().open_sessions(),
             refused: self.refusals.total(),
             caught_up: self.caught_up,
-            journal_position: self.keeper.position().map(|position| position.time),
+            journal_position: position,
+            lag_milliseconds: lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or_default()),
+            last_login: self.chronicle.last_login().cloned(),
             map: MapStatus {
                 path: map.path.display().to_string(),
                 kind: map.kind.to_string(),
@@ -49,6 +40,11 @@ impl Service {
                 answered: self.policy.answered.get(),
                 granted: self.policy.granted.get(),
             },
+            totals: Totals {
+                refused: self.refusals.total(),
+                ..self.chronicle.totals()
+            },
+            log_level: log_level(),
             problems: self.problems().cloned().collect(),
         }
     }
@@ -83,17 +79,49 @@ impl Service {
         };
         format!("{clients}, {sessions}{published}{problem}")
     }
+
+    // ---- To systemd ----
+
+    /// After a reload the service is as ready as it was before.
+    pub(super) fn show_ready(&mut self) {
+        if self.ready {
+            self.status = self.status_line();
+            supervisor::ready(&self.status);
+        }
+    }
+
+    /// Shows systemd how we are, if that has changed; or says when it may be told again.
+    pub(super) fn show_status(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let next = self.status_shown + STATUS_INTERVAL;
+        let line = self.status_line();
+        if self.status == line {
+            return None;
+        }
+        if next > now {
+            return Some(next);
+        }
+        supervisor::status(&line);
+        self.status = line;
+        self.status_shown = now;
+        None
+    }
+
+    /// Tells the watchdog that the reader and the loop are alive; there is no need to tell it with
+    /// every batch.
+    pub(super) fn feed_watchdog(&mut self) {
+        if self.watchdog_fed.elapsed() >= STATUS_INTERVAL {
+            supervisor::alive();
+            if !self.ready {
+                supervisor::starting_takes_longer();
+            }
+            self.watchdog_fed = Instant::now();
+        }
+    }
 }
 
-fn client_info(listed: &Listed<'_>, until: Option<Timestamp>) -> ClientInfo {
-    let last_login = listed.login.map(|login| login.last_login);
-    ClientInfo {
-        client: listed.client,
-        user: listed.user().map(str::to_owned),
-        server: listed.server().to_owned(),
-        since: listed.since(),
-        last_login,
-        until,
-        sessions: listed.sessions(),
-    }
+/// So that the first status is told at once.
+pub(super) fn now_minus_interval() -> Instant {
+    let now = Instant::now();
+    now.checked_sub(STATUS_INTERVAL).unwrap_or(now)
 }

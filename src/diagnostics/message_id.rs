@@ -61,3 +61,5 @@ pub const REVOKED: &str = "851b1ebe1cf74c16ba50e609c4129d3d";
 pub const FAILED: &str = "9626366d974c49eab7ff726f721fc6f2";
 /// The server does not say which of its sessions have ended.
 pub const SESSIONS_UNFOLLOWED: &str = "96bdc05ff9954672b969b5d710970ca0";
+/// Somebody wants more or less to be written.
+pub const LOG_LEVEL_SET: &str = "1721f8ae1848461985c42ecc2dd4b3c6";

@@ -11,7 +11,7 @@ mod refusals;
 mod sink;
 
 pub use refusals::Refusals;
-pub use sink::install;
+pub use sink::{initial_level, install, level, set_level};
 
 use std::fmt::Display;
 use std::path::Path;
@@ -402,6 +402,14 @@ pub fn reload_refused(error: &dyn Display) {
     error!(
         MESSAGE_ID = id::RELOAD_REFUSED;
         "not reloaded, the configuration in force stays: {error}"
+    );
+}
+
+/// Somebody wants more or less to be written.
+pub fn log_level_set(level: &str, by: &dyn Display) {
+    info!(
+        MESSAGE_ID = id::LOG_LEVEL_SET;
+        "the log level is {level} from now on, as {by} wishes; until a reload or restart"
     );
 }
 

@@ -17,19 +17,13 @@ const OWN: &str = "pop_before_smtp";
 ///
 /// The level is `info`, or what `$RUST_LOG` says; of other crates, warnings are enough.
 pub fn install() {
-    let level = std::env::var(LEVEL)
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::Info);
-    if stderr_is_the_journal() {
-        if log::set_logger(&Journal).is_ok() {
-            log::set_max_level(level);
-        }
+    let installed = if stderr_is_the_journal() {
+        log::set_logger(&Journal).is_ok()
     } else {
-        // A second installation, in tests, changes nothing.
-        let _ = env_logger::Builder::new()
-            .filter_level(level.min(LevelFilter::Warn))
-            .filter_module(OWN, level)
+        // What is let through is up to the level alone, so that it can be changed.
+        env_logger::Builder::new()
+            .filter_level(LevelFilter::Warn)
+            .filter_module(OWN, LevelFilter::Trace)
             .format(|buffer, record| {
                 let style = buffer.default_level_style(record.level());
                 writeln!(
@@ -39,8 +33,33 @@ pub fn install() {
                     record.args()
                 )
             })
-            .try_init();
+            .try_init()
+            .is_ok()
+    };
+    // A second installation, in tests, changes nothing.
+    if installed {
+        set_level(initial_level());
     }
+}
+
+/// The level to start with, and to go back to.
+#[must_use]
+pub fn initial_level() -> LevelFilter {
+    std::env::var(LEVEL)
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::Info)
+}
+
+/// The level from now on.
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
+}
+
+/// The level now.
+#[must_use]
+pub fn level() -> LevelFilter {
+    log::max_level()
 }
 
 fn word(level: Level) -> &'static str {

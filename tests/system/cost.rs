@@ -146,8 +146,8 @@ fn exposes_little(release: Release) {
     assert_eq!(user.trim(), "pop-before-smtp");
     let sockets = host.sh("ss --all --numeric --processes --tcp --udp");
     assert!(!sockets.contains("pop-before-smtp"), "{sockets}");
-    let mode = host.sh("stat -c '%U %a' /run/pop-before-smtp/control");
-    assert_eq!(mode.trim(), "root 600");
+    let mode = host.sh("stat -c '%U %G %a' /run/pop-before-smtp/control");
+    assert_eq!(mode.trim(), "root pop-before-smtp 660");
 }
 
 #[test]

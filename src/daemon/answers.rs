@@ -1,0 +1,125 @@
+//! What is asked over the control socket, answered. The one place that knows both the questions
+//! and the service.
+
+use super::service::Service;
+use crate::client::Client;
+use crate::control::protocol::{ClientInfo, Filter, LogLevel};
+use crate::control::{Fault, Method, Page, Peer, Question, protocol};
+use crate::diagnostics;
+use crate::whitelist::{Listed, Whitelist};
+
+/// How many clients are looked at for one page: the loop has other things to do as well.
+const LOOKED_AT: usize = 1000;
+/// How many clients a page has, at most.
+const PAGE: usize = 100;
+
+impl Service {
+    /// Whoever has asked and left gets nothing.
+    pub(super) fn answer(&mut self, question: Question) {
+        match question {
+            Question::Status(answer) => {
+                let _ = answer.send(Ok(self.describe()));
+            }
+            Question::Clients {
+                filter,
+                after,
+                answer,
+            } => {
+                let _ = answer.send(Ok(page(&self.whitelist(), &filter, after)));
+            }
+            Question::Watch(answer) => {
+                let _ = answer.send(Ok(self.chronicle.watch()));
+            }
+            Question::SetLogLevel(level, peer, answer) => {
+                let _ = answer.send(Ok(set_log_level(level, peer)));
+            }
+            Question::Check(_, answer) => {
+                let _ = answer.send(Err(not_yet::<crate::control::Check>()));
+            }
+            Question::Allow(_, _, answer) => {
+                let _ = answer.send(Err(not_yet::<crate::control::Allow>()));
+            }
+            Question::Revoke(_, _, answer) => {
+                let _ = answer.send(Err(not_yet::<crate::control::Revoke>()));
+            }
+        }
+    }
+}
+
+fn not_yet<M: Method>() -> Fault {
+    Fault::MethodNotImplemented {
+        method: M::NAME.to_owned(),
+    }
+}
+
+/// The clients behind `after` that `filter` selects, some of them.
+fn page(whitelist: &Whitelist, filter: &Filter, after: Option<Client>) -> Page {
+    let selects = |listed: &Listed<'_>| {
+        let client = listed.client;
+        filter.selects(client, listed.user(), listed.server())
+    };
+    let mut page = Page::default();
+    if let Some(client) = filter.client {
+        let found = whitelist.listed(client).filter(selects);
+        page.clients
+            .extend(found.map(|l| client_info(whitelist, &l)));
+        return page;
+    }
+    for (looked_at, listed) in whitelist.listed_after(after).enumerate() {
+        if looked_at == LOOKED_AT || page.clients.len() == PAGE {
+            return page;
+        }
+        if selects(&listed) {
+            page.clients.push(client_info(whitelist, &listed));
+        }
+        page.last = Some(listed.client);
+    }
+    page.last = None;
+    page
+}
+
+/// What is told of a listed client.
+pub(super) fn client_info(whitelist: &Whitelist, listed: &Listed<'_>) -> ClientInfo {
+    ClientInfo {
+        client: listed.client,
+        user: listed.user().map(str::to_owned),
+        server: listed.server().to_owned(),
+        since: listed.since(),
+        last_login: listed.login.map(|login| login.last_login),
+        until: whitelist.listed_until(listed),
+        sessions: listed.sessions(),
+    }
+}
+
+fn set_log_level(level: LogLevel, peer: Peer) -> LogLevel {
+    let former = log_level();
+    if level != former {
+        // At the more talkative of the two levels, so that it is seen.
+        let set = || diagnostics::set_level(filter_of(level));
+        if filter_of(level) > filter_of(former) {
+            set();
+        }
+        diagnostics::log_level_set(&format!("{level:?}").to_lowercase(), &peer);
+        set();
+    }
+    former
+}
+
+/// How much is written to the journal.
+pub(super) fn log_level() -> LogLevel {
+    match diagnostics::level() {
+        log::LevelFilter::Off | log::LevelFilter::Error => LogLevel::Error,
+        log::LevelFilter::Warn => LogLevel::Warn,
+        log::LevelFilter::Info => LogLevel::Info,
+        log::LevelFilter::Debug | log::LevelFilter::Trace => LogLevel::Debug,
+    }
+}
+
+fn filter_of(level: LogLevel) -> log::LevelFilter {
+    match level {
+        protocol::LogLevel::Error => log::LevelFilter::Error,
+        protocol::LogLevel::Warn => log::LevelFilter::Warn,
+        protocol::LogLevel::Info => log::LevelFilter::Info,
+        protocol::LogLevel::Debug => log::LevelFilter::Debug,
+    }
+}

@@ -1,0 +1,78 @@
+//! Another configuration, put in force while the service runs.
+
+use jiff::Timestamp;
+
+use super::plan::{Plan, PlanError};
+use super::reader::Begin;
+use super::service::Service;
+use super::start::earlier;
+use crate::diagnostics;
+use crate::store::InForce;
+
+impl Service {
+    /// Puts another plan in force, if it is right, and says where the journal is to be read from
+    /// then on.
+    pub(super) fn reload(&mut self, plan: Result<Plan, PlanError>) -> Option<Begin> {
+        let refused = match plan {
+            Ok(plan) if plan.settings.state_directory != self.plan.settings.state_directory => {
+                "state-directory: can only be changed by a restart".to_owned()
+            }
+            Ok(plan) => return Some(self.take(plan)),
+            Err(error) => error.to_string(),
+        };
+        diagnostics::reload_refused(&refused);
+        self.reload_refused = Some(format!("the last reload was refused: {refused}"));
+        self.show_ready();
+        None
+    }
+
+    fn take(&mut self, plan: Plan) -> Begin {
+        let former = in_force(&self.plan);
+        let same_source = plan.source == self.plan.source;
+        self.plan = plan;
+        self.reload_refused = None;
+        // Whoever wanted more to be written for a while has had it.
+        diagnostics::set_level(diagnostics::initial_level());
+        self.plan
+            .warnings
+            .iter()
+            .for_each(|warning| diagnostics::warning(warning));
+        let settings = &self.plan.settings;
+        self.policy.ipv6_prefix.set(settings.policy.ipv6_prefix);
+        self.policy.enabled.set(settings.publish.policy);
+        self.map.change(
+            self.plan.map.clone(),
+            settings.publish.map,
+            settings.map.debounce,
+        );
+        self.map.withdraw_former(Some(former));
+        self.keeper.put_in_force(in_force(&self.plan));
+        self.refuse_by_rules();
+        let now = Timestamp::now();
+        self.expire(now);
+        self.commit();
+        self.chronicle.reloaded();
+        diagnostics::reloaded(
+            &self.plan.settings.servers.join(", "),
+            &self.plan.rules.permitted.to_string(),
+        );
+        self.show_ready();
+        let one_grace = earlier(now, self.plan.rules.grace);
+        match self.keeper.position() {
+            Some(position) if same_source => Begin::Behind(position.clone(), one_grace),
+            _ => Begin::At(one_grace),
+        }
+    }
+}
+
+/// What the store is to remember of a plan.
+pub(super) fn in_force(plan: &Plan) -> InForce {
+    let Plan { map, settings, .. } = plan;
+    InForce {
+        path: map.path.clone(),
+        kind: map.kind,
+        value: map.value.clone(),
+        grace: settings.grace,
+        max_session: settings.max_session,
+    }
+}
