@@ -3,6 +3,8 @@
 //! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
+pub mod own;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

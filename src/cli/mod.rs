@@ -6,10 +6,12 @@ mod check_config;
 mod convert_pattern;
 mod exit;
 mod expire;
+mod history;
 mod json;
 mod list;
 #[cfg(test)]
 mod manual;
+mod past;
 mod run;
 mod servers;
 mod show_config;
@@ -63,6 +65,8 @@ enum Command {
     List(AskArgs),
     /// Show how the service is, and what is wrong
     Status(AskArgs),
+    /// Show what the journal tells of a client or a user
+    History(history::HistoryArgs),
     /// Check the configuration and the definitions of servers
     CheckConfig(check_config::CheckConfigArgs),
     /// Show the effective configuration, and where each value came from
@@ -151,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(config, &args),
         Command::List(args) => list::run(&args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
+        Command::History(args) => history::run(config, &args, &mut out),
         Command::CheckConfig(args) => check_config::run(config, &args, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
         Command::Servers(args) => servers::run(config, &args, &mut out),

@@ -16,24 +16,40 @@ use crate::servers::LONGEST_MESSAGE;
 
 /// What is shown of an entry.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
-    pub(super) event: &'static str,
-    pub(super) client: Option<Client>,
-    pub(super) user: Option<String>,
-    pub(super) server: String,
-    pub(super) session: Option<String>,
-    pub(super) time: Timestamp,
-    pub(super) identifier: String,
-    pub(super) message: String,
-    pub(super) reason: Option<String>,
+pub(in crate::cli) struct Line {
+    pub(in crate::cli) event: &'static str,
+    pub(in crate::cli) client: Option<Client>,
+    pub(in crate::cli) user: Option<String>,
+    pub(in crate::cli) server: String,
+    pub(in crate::cli) session: Option<String>,
+    pub(in crate::cli) time: Timestamp,
+    pub(in crate::cli) identifier: String,
+    pub(in crate::cli) message: String,
+    pub(in crate::cli) reason: Option<String>,
     /// A logout whose login has not been seen, and may still come.
     #[serde(skip)]
-    pub(super) waits: bool,
+    pub(in crate::cli) waits: bool,
 }
 
 impl Line {
+    /// The line of an entry of which nothing but its time is known yet.
+    pub(in crate::cli) fn at(time: Timestamp) -> Self {
+        Line {
+            event: "nothing",
+            client: None,
+            user: None,
+            server: String::new(),
+            session: None,
+            time,
+            identifier: String::new(),
+            message: String::new(),
+            reason: None,
+            waits: false,
+        }
+    }
+
     /// The line, with what its event tells.
-    pub(super) fn of(
+    pub(in crate::cli) fn of(
         self,
         server: &str,
         client: Option<Client>,
@@ -51,7 +67,7 @@ impl Line {
     }
 
     /// Prints it: for programs an object on a line, for eyes a line and its reasons.
-    pub(super) fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
+    pub(in crate::cli) fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
         if json {
             serde_json::to_writer(&mut *out, self)?;
             return writeln!(out);
@@ -82,7 +98,7 @@ impl Line {
 
 /// What is shown, beside events and refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Show {
+pub(in crate::cli) enum Show {
     /// Nothing.
     Events,
     /// Also entries that hold an address and come to nothing.
@@ -93,7 +109,7 @@ pub(super) enum Show {
 
 /// How many entries there were of which kind.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(in crate::cli) struct Summary {
     entries: usize,
     logins: usize,
     logouts: usize,
@@ -104,7 +120,12 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Counts an entry, and says as what it is shown, if at all.
-    pub(super) fn count(&mut self, intake: &Intake, line: Line, show: Show) -> Option<Line> {
+    pub(in crate::cli) fn count(
+        &mut self,
+        intake: &Intake,
+        line: Line,
+        show: Show,
+    ) -> Option<Line> {
         self.entries += 1;
         let (event, reason, least) = match intake {
             Intake::Event(event) => match event.kind {
@@ -164,7 +185,12 @@ impl Summary {
     }
 
     /// Prints the counts of what was read from `source`.
-    pub(super) fn write(&self, source: &str, show: Show, out: &mut impl Write) -> io::Result<()> {
+    pub(in crate::cli) fn write(
+        &self,
+        source: &str,
+        show: Show,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         let hint = if self.missed > 0 && show == Show::Events {
             " (--missed shows them)"
         } else {

@@ -1,8 +1,8 @@
 //! `test`: what the definitions make of a journal. Touches nothing, asks nobody.
 
 mod explained;
-mod line;
-mod story;
+pub(super) mod line;
+pub(super) mod story;
 mod syslog;
 
 use std::io::{BufRead, Write};
@@ -199,16 +199,10 @@ impl<W: Write> Teller<'_, W> {
     ) -> Result<(), CommandError> {
         let server = self.recogniser.servers_of(identifier).next();
         let line = Line {
-            event: "nothing",
-            client: None,
-            user: None,
             server: server.unwrap_or_default().to_owned(),
-            session: None,
-            time,
             message: String::from_utf8_lossy(message).into_owned(),
             identifier: identifier.to_owned(),
-            reason: None,
-            waits: false,
+            ..Line::at(time)
         };
         let mut line = self.summary.count(intake, line, self.show);
         if let (Some(explainer), Some(line)) = (&self.explainer, &mut line) {

@@ -18,7 +18,7 @@ use crate::servers::Meaning;
 /// The line of a logout often has no address: its login had. And the login can be written after
 /// it, so that the lines behind such a logout wait for a while.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(in crate::cli) struct Story {
     sessions: HashMap<SessionKey, (Client, Option<String>)>,
     lines: VecDeque<Line>,
 }
@@ -29,7 +29,7 @@ const LOGIN_MAY_COME: SignedDuration = SignedDuration::from_secs(60);
 const LINES: usize = 10_000;
 
 impl Story {
-    pub(super) fn tell(&mut self, intake: &Intake, line: Option<Line>) {
+    pub(in crate::cli) fn tell(&mut self, intake: &Intake, line: Option<Line>) {
         if let Intake::Event(Event {
             server,
             kind: EventKind::Start,
@@ -121,7 +121,7 @@ impl Story {
     }
 
     /// The next line that can be shown at the journal's time `now`.
-    pub(super) fn next(&mut self, now: Timestamp) -> Option<Line> {
+    pub(in crate::cli) fn next(&mut self, now: Timestamp) -> Option<Line> {
         let first = self.lines.front()?;
         let waits = first.waits
             && now.duration_since(first.time) < LOGIN_MAY_COME

@@ -1,0 +1,109 @@
+//! `history`: what the journal tells of a client or a user.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+
+use super::past::{self, About, Item};
+use super::{CommandError, when};
+use crate::client::Client;
+use crate::config;
+use crate::daemon;
+use crate::diagnostics::{count, local_time, printable};
+use crate::journal::own::beginning;
+
+/// How far back it goes if nobody says.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whose history, and how much of it.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The client's address
+    #[arg(
+        value_name = "ADDRESS",
+        required_unless_present = "user",
+        conflicts_with = "user"
+    )]
+    client: Option<Client>,
+    /// Of a user instead, by the name that the server prints
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Begin here, instead of a day ago: '2026-11-24 10:30', '10:30', 'today', '1h' (ago), RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    since: Option<Timestamp>,
+    /// End here
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    until: Option<Timestamp>,
+    /// Show the last so many lines
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    lines: usize,
+    /// Print an object a line, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints a line for each thing that happened. Fails if nothing did.
+pub fn run(
+    config: Option<&Path>,
+    args: &HistoryArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
+    let settings = config::load(config)?.settings;
+    let about = match (&args.client, &args.user) {
+        (Some(client), _) => About::Client(*client),
+        (None, user) => About::User(user.clone().unwrap_or_default()),
+    };
+    let now = Timestamp::now();
+    let a_day_ago = now.checked_sub(A_DAY).unwrap_or(Timestamp::MIN);
+    let since = args.since.unwrap_or(a_day_ago);
+    let until = args.until.unwrap_or(Timestamp::MAX);
+    let mut last: VecDeque<Item> = VecDeque::new();
+    let mut all = 0;
+    past::tell(&settings, &about, since, until, |item| {
+        all += 1;
+        last.push_back(item);
+        if last.len() > args.lines {
+            last.pop_front();
+        }
+        Ok(())
+    })?;
+    if args.json {
+        for item in &last {
+            serde_json::to_writer(&mut *out, item).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+        return Ok(found(all));
+    }
+    for item in &last {
+        let (time, text) = (local_time(item.time), printable(&item.text));
+        writeln!(out, "{time}  {:<10}  {text}", item.event)?;
+    }
+    let source = daemon::source(&settings);
+    let whole = match beginning(&source)? {
+        Some(first) if first > since => {
+            format!("; {source} goes back no further than {}", local_time(first))
+        }
+        Some(_) => String::new(),
+        None => format!("; {source} holds nothing at all"),
+    };
+    let left_out = all - last.len();
+    let more = match left_out {
+        0 => String::new(),
+        n => format!(", {n} before them left out (--lines)"),
+    };
+    let shown = count(last.len(), "line");
+    writeln!(out, "{shown} since {}{more}{whole}", local_time(since))?;
+    Ok(found(all))
+}
+
+fn found(all: usize) -> ExitCode {
+    if all > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,198 @@
+//! What the journal tells of a client or a user: what servers wrote, through the same definitions
+//! as the service's, and what the service itself said of it.
+//!
+//! Reads; asks nobody, shows nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::CommandError;
+use super::test::line::{Line, Show, Summary};
+use super::test::story::Story;
+use crate::client::Client;
+use crate::config::Settings;
+use crate::daemon;
+use crate::diagnostics::{message_id as id, printable};
+use crate::intake::{Senders, Taker};
+use crate::journal::own::{OwnMessage, OwnReader};
+use crate::journal::{JournalError, Reader};
+use crate::servers::{CONNECT_LIFETIME, Unknown};
+
+/// Whose past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum About {
+    Client(Client),
+    User(String),
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Item {
+    pub(super) time: Timestamp,
+    /// One word: `login`, `logout` and `refused` are a server's (or of somebody who plays one), the
+    /// others our own.
+    pub(super) event: &'static str,
+    pub(super) client: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) server: Option<String>,
+    /// A sentence, for eyes; not printable.
+    pub(super) text: String,
+}
+
+impl About {
+    fn field(&self) -> (&'static str, String) {
+        match self {
+            About::Client(client) => ("POP_BEFORE_SMTP_CLIENT", client.to_string()),
+            // As the service writes it.
+            About::User(name) => ("POP_BEFORE_SMTP_USER", printable(name)),
+        }
+    }
+
+    fn is_meant(&self, line: &Line) -> bool {
+        match self {
+            About::Client(client) => line.client == Some(*client),
+            About::User(name) => line.user.as_ref() == Some(name),
+        }
+    }
+}
+
+/// Calls `each` for all that happened from `since` to `until`, in order.
+pub(super) fn tell(
+    settings: &Settings,
+    about: &About,
+    since: Timestamp,
+    until: Timestamp,
+    mut each: impl FnMut(Item) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let mut own = Own::open(about, since, until)?;
+    logins(settings, about, since, until, |line| {
+        while let Some(message) = own.take_before(line.time)? {
+            each(own_item(message))?;
+        }
+        each(server_item(line))
+    })?;
+    while let Some(message) = own.take_before(Timestamp::MAX)? {
+        each(own_item(message))?;
+    }
+    Ok(())
+}
+
+/// What servers, or those who play one, wrote of it.
+pub(super) fn logins(
+    settings: &Settings,
+    about: &About,
+    since: Timestamp,
+    until: Timestamp,
+    mut each: impl FnMut(Line) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let recogniser = Arc::new(daemon::recogniser(settings)?);
+    let mut reader = Reader::open(&daemon::source(settings), recogniser.identifiers())?;
+    // A line of before can tell the client of one that counts.
+    let begin = since.checked_sub(CONNECT_LIFETIME);
+    reader.seek_time(begin.unwrap_or(Timestamp::MIN))?;
+    let mut taker = Taker::new(recogniser, Senders::Trusted, Unknown::Drop);
+    let mut summary = Summary::default();
+    let mut story = Story::default();
+    let mut told = |story: &mut Story, now| {
+        while let Some(line) = story.next(now) {
+            if line.time >= since && about.is_meant(&line) {
+                each(line)?;
+            }
+        }
+        Ok::<(), CommandError>(())
+    };
+    while reader.next()? {
+        let time = reader.time()?;
+        if time > until {
+            break;
+        }
+        let intake = taker.take(&mut reader)?;
+        let line = summary.count(&intake, Line::at(time), Show::Events);
+        story.tell(&intake, line);
+        told(&mut story, time)?;
+    }
+    told(&mut story, Timestamp::MAX)
+}
+
+/// Our own messages, one ahead.
+struct Own {
+    reader: OwnReader,
+    next: Option<OwnMessage>,
+    until: Timestamp,
+}
+
+impl Own {
+    fn open(about: &About, since: Timestamp, until: Timestamp) -> Result<Self, JournalError> {
+        let (field, value) = about.field();
+        let mut reader = OwnReader::open(field, &value)?;
+        reader.seek_time(since)?;
+        let next = reader.next()?;
+        Ok(Own {
+            reader,
+            next,
+            until,
+        })
+    }
+
+    fn take_before(&mut self, time: Timestamp) -> Result<Option<OwnMessage>, JournalError> {
+        let time = time.min(self.until);
+        let Some(message) = self.next.take_if(|message| message.time <= time) else {
+            return Ok(None);
+        };
+        self.next = self.reader.next()?;
+        Ok(Some(message))
+    }
+}
+
+fn server_item(line: Line) -> Item {
+    let client = line.client.map(|client| client.to_string());
+    let from = client
+        .as_deref()
+        .unwrap_or("an address that it does not say");
+    let user = line.user.as_deref().unwrap_or("somebody");
+    let server = &line.server;
+    let text = match (line.event, &line.reason) {
+        ("login", _) => format!("{user} logged in to {server} from {from}"),
+        ("logout", _) => format!("{user} logged out of {server}, from {from}"),
+        (_, Some(reason)) => format!("{user} to {server} from {from}: {reason}"),
+        (_, None) => format!("{user} to {server} from {from}"),
+    };
+    Item {
+        time: line.time,
+        event: line.event,
+        client,
+        user: line.user,
+        server: Some(line.server),
+        text,
+    }
+}
+
+fn own_item(message: OwnMessage) -> Item {
+    Item {
+        time: message.time,
+        event: event_of(&message.id),
+        client: message.client,
+        user: message.user,
+        server: message.server,
+        text: message.text,
+    }
+}
+
+/// What one of our messages tells of, in a word.
+pub(super) fn event_of(message_id: &str) -> &'static str {
+    match message_id {
+        id::CLIENT_ADDED => "listed",
+        id::CLIENT_REMOVED => "removed",
+        id::CLIENT_ALLOWED => "allowed",
+        id::REVOKED => "revoked",
+        id::LOGIN_PROLONGED => "prolonged",
+        id::SESSION_ENDED => "ended",
+        id::ENTRY_REFUSED => "distrusted",
+        id::LIMIT_REACHED => "limit",
+        id::LOGIN_IGNORED => "ignored",
+        id::RELAY_GRANTED => "relayed",
+        _ => "notice",
+    }
+}
