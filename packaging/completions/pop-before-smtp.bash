@@ -28,6 +28,9 @@ _pop__before__smtp() {
             pop__before__smtp,help)
                 cmd="pop__before__smtp__subcmd__help"
                 ;;
+            pop__before__smtp,history)
+                cmd="pop__before__smtp__subcmd__history"
+                ;;
             pop__before__smtp,list)
                 cmd="pop__before__smtp__subcmd__list"
                 ;;
@@ -58,6 +61,9 @@ _pop__before__smtp() {
             pop__before__smtp__subcmd__help,help)
                 cmd="pop__before__smtp__subcmd__help__subcmd__help"
                 ;;
+            pop__before__smtp__subcmd__help,history)
+                cmd="pop__before__smtp__subcmd__help__subcmd__history"
+                ;;
             pop__before__smtp__subcmd__help,list)
                 cmd="pop__before__smtp__subcmd__help__subcmd__list"
                 ;;
@@ -83,7 +89,7 @@ _pop__before__smtp() {
 
     case "${cmd}" in
         pop__before__smtp)
-            opts="-h -V --config --help --version run list status check-config show-config servers test convert-pattern expire help"
+            opts="-h -V --config --help --version run list status history check-config show-config servers test convert-pattern expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -187,7 +193,7 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help)
-            opts="run list status check-config show-config servers test convert-pattern expire help"
+            opts="run list status history check-config show-config servers test convert-pattern expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -243,6 +249,20 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__history)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -333,6 +353,40 @@ _pop__before__smtp() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__history)
+            opts="-h --user --since --until --lines --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
