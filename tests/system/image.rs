@@ -31,6 +31,8 @@ pub enum Servers {
     /// perdition and nginx in front of a Dovecot that only they reach; and GNU mailutils, started for
     /// each connection.
     Proxies,
+    /// Dovecot; and the tools that check packages, and install those of other distributions.
+    PackageTools,
 }
 
 const PACKAGES: &[&str] = &[
@@ -96,6 +98,7 @@ impl Servers {
             Servers::Popa3d => "popa3d",
             Servers::SolidPop3d => "solid-pop3d",
             Servers::Proxies => "proxies",
+            Servers::PackageTools => "package-tools",
         }
     }
 
@@ -116,6 +119,7 @@ impl Servers {
                 "openbsd-inetd",
                 "tcpd",
             ],
+            Servers::PackageTools => &["lintian", "rpm", "rpmlint"],
         }
     }
 
@@ -123,7 +127,7 @@ impl Servers {
     /// Debian's will not do.
     fn furnish(self) -> &'static str {
         match self {
-            Servers::Dovecot | Servers::Courier | Servers::SolidPop3d => "",
+            Servers::Dovecot | Servers::PackageTools | Servers::Courier | Servers::SolidPop3d => "",
             Servers::Cyrus => include_str!("files/cyrus.sh"),
             Servers::Popa3d => include_str!("files/popa3d.sh"),
             Servers::Proxies => include_str!("files/proxies.sh"),

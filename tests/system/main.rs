@@ -1,5 +1,6 @@
 //! The service on booted Debian hosts, with real Postfix and Dovecot. Each test is a story on a host
-//! of its own; `tests/run` runs them all. They need root, and the package in `POP_BEFORE_SMTP_DEB`.
+//! of its own; `tests/run` runs them all. They need root, and the package in `POP_BEFORE_SMTP_DEB`
+//! (those of rpm also `POP_BEFORE_SMTP_RPM` and `POP_BEFORE_SMTP_NEXT_RPM`).
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@ mod policy;
 mod publication;
 mod readme;
 mod restarts;
+mod rpm;
 mod servers;
 mod story;
 mod trust;

@@ -1,8 +1,9 @@
 //! The package: installed, upgraded in place, purged.
 
 use crate::host::{Host, NEAR};
-use crate::image::Release;
+use crate::image::{Release, Servers};
 use crate::mail::{Answer, fetch_mail, send_mail};
+use crate::service::{STATE, opened, package};
 
 /// Everything on the host that is not dpkg's own, a log, or of the moment.
 fn files(host: &Host) -> String {
@@ -72,6 +73,24 @@ fn leaves_nothing_on_trixie() {
     leaves_nothing(Release::Trixie);
 }
 
+/// lintian of the release has neither errors nor warnings.
+fn lintian_is_content(release: Release) {
+    let host = Host::boot_with(release, Servers::PackageTools);
+    host.copy_in(&package(), "/opt/pop-before-smtp.deb");
+    host.sh("useradd --create-home check &&
+         runuser -u check -- lintian --fail-on error,warning /opt/pop-before-smtp.deb 2>&1");
+}
+
+#[test]
+fn lintian_is_content_on_bookworm() {
+    lintian_is_content(Release::Bookworm);
+}
+
+#[test]
+fn lintian_is_content_on_trixie() {
+    lintian_is_content(Release::Trixie);
+}
+
 /// Upgraded in place, it keeps its clients, its settings, and what the administrator has decided.
 #[test]
 fn upgraded_in_place() {
@@ -80,12 +99,15 @@ fn upgraded_in_place() {
     host.sh(
         "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb older &&
          sed -i 's/^Version: .*/Version: 2.0.0~before/' older/DEBIAN/control &&
+         echo '# older' >>older/etc/pop-before-smtp/config.toml &&
          dpkg-deb --root-owner-group --build older older.deb",
     );
     host.install("/opt/older.deb");
     let version = "dpkg-query --show --showformat='${Version}' pop-before-smtp";
     assert_eq!(host.sh(version), "2.0.0~before");
+    host.sh("grep -q '# older' /etc/pop-before-smtp/config.toml");
     host.sh("echo '# mine' >>/etc/pop-before-smtp/config.toml");
+    let sockets = opened(&host);
     fetch_mail(&host, NEAR[0]);
     host.await_clients(&[NEAR[0]]);
     let before = host.list();
@@ -104,6 +126,34 @@ fn upgraded_in_place() {
             .ends_with("# mine")
     );
 
+    host.sh("test -e /etc/pop-before-smtp/config.toml.dpkg-dist");
+    assert_eq!(opened(&host), sockets, "the sockets stay open");
+
+    // A version that keeps its state in another form finds it in the journal.
+    host.systemctl("stop");
+    host.run(&[
+        "systemctl",
+        "stop",
+        "pop-before-smtp-expire.timer",
+        "pop-before-smtp-expire.service",
+    ]);
+    let store = host
+        .directory()
+        .join("root")
+        .join(&STATE[1..])
+        .join("store");
+    let db = sled::open(&store).unwrap();
+    db.open_tree("meta")
+        .unwrap()
+        .insert("format", "before")
+        .unwrap();
+    drop(db);
+    host.sh(&format!("chown -R pop-before-smtp: {STATE}/store"));
+    host.install("/opt/pop-before-smtp.deb");
+    host.await_clients(&[NEAR[0]]);
+    assert_eq!(host.list(), before);
+    host.sh(&format!("ls -d {STATE}/store.*"));
+
     // A service that was switched off stays off, and one removed ends with its package.
     host.run(&["systemctl", "disable", "--now", "pop-before-smtp.service"]);
     host.install("/opt/pop-before-smtp.deb");
@@ -113,6 +163,15 @@ fn upgraded_in_place() {
     assert!(host.sh("pgrep pop-before || true").is_empty());
     // Postfix still has a map to read, with nobody in it for whom no grace would ever end.
     assert_eq!(send_mail(&host, NEAR[0]), Answer::Refused);
+    host.sh("grep -q '# mine' /etc/pop-before-smtp/config.toml");
+
+    // Installed again, it is as it was: switched off. The journal tells the rest.
+    host.install("/opt/pop-before-smtp.deb");
+    let enabled = host.try_run(&["systemctl", "is-enabled", "pop-before-smtp.service"]);
+    assert_eq!(enabled.stdout.trim(), "disabled");
+    host.run(&["systemctl", "enable", "--now", "pop-before-smtp.service"]);
+    host.await_clients(&[NEAR[0]]);
+    assert_eq!(send_mail(&host, NEAR[0]), Answer::Accepted);
 }
 
 /// The package of the Perl daemon that it replaces, as far as it matters: an init script and

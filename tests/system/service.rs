@@ -240,6 +240,17 @@ impl Host {
     }
 }
 
+/// When each socket was opened.
+pub fn opened(host: &Host) -> String {
+    host.run(&[
+        "systemctl",
+        "show",
+        "--property=ActiveState,ActiveEnterTimestampMonotonic",
+        "pop-before-smtp.socket",
+        "pop-before-smtp-policy.socket",
+    ])
+}
+
 /// Where the package is that the tests are about.
 pub fn package() -> PathBuf {
     std::env::var_os("POP_BEFORE_SMTP_DEB").map_or_else(
