@@ -11,6 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use log::LevelFilter;
 use pop_before_smtp::config::{
     self, ConfigError, Loaded, Origin, PermittedNetworks, Senders, Settings,
 };
@@ -73,6 +74,7 @@ fn without_files_everything_is_default() {
             settings.state_directory,
             Path::new("/var/lib/pop-before-smtp")
         );
+        assert_eq!(settings.log_level, LevelFilter::Info);
         assert_eq!(settings.journal.directory, None);
         assert_eq!(settings.journal.namespace, None);
         assert_eq!(
@@ -108,6 +110,7 @@ fn every_key_is_taken() {
         never = ["192.0.2.0/24", "[2001:db8::]/32", "198.51.100.7"]
         permitted-networks = ["203.0.113.0/24"]
         state-directory = "/srv/pbs"
+        log-level = "debug"
         [journal]
         directory = "/var/log/journal/remote"
         [map]
@@ -137,6 +140,7 @@ fn every_key_is_taken() {
         PermittedNetworks::List(permitted)
     );
     assert_eq!(settings.state_directory, Path::new("/srv/pbs"));
+    assert_eq!(settings.log_level, LevelFilter::Debug);
     assert_eq!(
         settings.journal.directory.as_deref(),
         Some(Path::new("/var/log/journal/remote"))
@@ -427,6 +431,7 @@ never = ["192.0.2.0/24", "2001:db8::1"]  # DIR/config.toml:2
 permitted-networks = "postfix"  # default
 publish = ["map", "policy"]  # default
 state-directory = "/var/lib/pop-before-smtp"  # default
+log-level = "info"  # default
 
 [journal]
 directory = ""  # default

@@ -15,7 +15,7 @@ use super::CommandError;
 use crate::client::Client;
 use crate::config::{self, Limits, Settings};
 use crate::daemon::{DeadlineTimer, store_path};
-use crate::diagnostics;
+use crate::diagnostics::{self, Change, Floods};
 use crate::networks::Networks;
 use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::Programs;
@@ -58,6 +58,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
     let mut whitelist: Option<Whitelist> = None;
     let mut published: Option<Vec<Client>> = None;
     let mut with_sessions: HashSet<Client> = HashSet::new();
+    let mut floods = Floods::default();
     loop {
         // Only who has the store may publish. If the service has it, all is in good hands.
         let Some((store, kept)) = take_store(&path)? else {
@@ -75,13 +76,15 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
             whitelist
         });
         whitelist.clock_set(now);
+        floods.sum_up(now, whitelist.len());
         for (client, grant) in whitelist.expire_manual(now) {
             diagnostics::grant_ended(client, &grant);
         }
         let removed = whitelist.expire(now);
         for (client, listing) in &removed {
             if whitelist.listed(*client).is_none() {
-                diagnostics::client_expired(*client, listing);
+                let level = floods.level(Change::Removed, now);
+                diagnostics::client_expired(*client, listing, level);
             }
         }
         if let Some(store) = &store {
@@ -93,6 +96,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         with_sessions.extend(open.map(|(client, _)| client));
         whitelist.end_sessions_before(now);
         let clients: Vec<Client> = whitelist.listed_after(None).map(|l| l.client).collect();
+        let listed = clients.len();
         let mut next = whitelist.next_deadline();
         if published.as_ref() != Some(&clients) {
             match map.publish(&clients) {
@@ -109,11 +113,16 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
             }
         }
         if args.now {
+            floods.finish(listed);
             return Ok(ExitCode::SUCCESS);
         }
         let Some(next) = next else {
+            floods.finish(listed);
             return Ok(ExitCode::SUCCESS);
         };
+        let next = floods
+            .next_deadline()
+            .map_or(next, |sum_up| next.min(sum_up));
         drop(store);
         timer.set(Some(next)).map_err(CommandError::Timer)?;
         timer.wait();

@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use log::LevelFilter;
+
 use super::error::{Problem, harmless};
 use super::fragment::{Fragment, SendersFragment};
 use super::name::built_in_servers;
@@ -66,6 +68,7 @@ pub(super) fn check(
             fragment.permitted_networks,
             PermittedNetworks::Postfix,
         ),
+        log_level: origins.take("log-level", fragment.log_level, LevelFilter::Info),
         journal: JournalSettings {
             directory: origins.take("journal.directory", fragment.journal_directory, None),
             namespace: origins.take("journal.namespace", fragment.journal_namespace, None),

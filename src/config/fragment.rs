@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use log::LevelFilter;
 
 use super::error::Problem;
 use super::source::Source;
 use super::table::{Located, Reader, Table};
-use super::value::{Wrong, count, duration};
+use super::value::{Wrong, count, duration, log_level};
 use super::{PermittedNetworks, Publish};
 use super::{map, name, network, path, sender};
 use crate::postfix::map_type::MapType;
@@ -39,6 +40,7 @@ pub(super) struct Fragment {
     pub(super) never: Option<Located<Vec<IpNet>>>,
     pub(super) permitted_networks: Option<Located<PermittedNetworks>>,
     pub(super) state_directory: Option<Located<PathBuf>>,
+    pub(super) log_level: Option<Located<LevelFilter>>,
     pub(super) journal_directory: Option<Located<Option<PathBuf>>>,
     pub(super) journal_namespace: Option<Located<Option<String>>>,
     pub(super) publish: Option<Located<Publish>>,
@@ -92,6 +94,7 @@ impl Fragment {
                 network::permitted_networks,
             ),
             state_directory: r.take(&mut root, "state-directory", path::state_directory),
+            log_level: r.take(&mut root, "log-level", log_level),
             journal_directory: r.take(&mut journal, "directory", path::journal_directory),
             journal_namespace: r.take(&mut journal, "namespace", name::journal_namespace),
             publish: r.take(&mut root, "publish", map::publish),
@@ -137,6 +140,7 @@ impl Fragment {
             never: later.never.or(self.never),
             permitted_networks: later.permitted_networks.or(self.permitted_networks),
             state_directory: later.state_directory.or(self.state_directory),
+            log_level: later.log_level.or(self.log_level),
             journal_directory: later.journal_directory.or(self.journal_directory),
             journal_namespace: later.journal_namespace.or(self.journal_namespace),
             publish: later.publish.or(self.publish),

@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use log::LevelFilter;
 
 use crate::postfix::map_type::MapType;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     pub permitted_networks: PermittedNetworks,
     /// `state-directory`: where the store and, by default, the access map are.
     pub state_directory: PathBuf,
+    /// `log-level`: how much is written to the journal.
+    pub log_level: LevelFilter,
     /// `[journal]`.
     pub journal: JournalSettings,
     /// `publish`: how Postfix is told.

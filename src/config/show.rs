@@ -164,6 +164,8 @@ pub(super) fn effective(settings: &Settings, origins: &BTreeMap<String, Origin>)
         .map(|(name, _)| (*name).to_owned());
     put("", "publish", Value::List(ways.collect()));
     put("", "state-directory", path(&settings.state_directory));
+    let level = settings.log_level.as_str().to_lowercase();
+    put("", "log-level", Value::Text(level));
     let journal = &settings.journal;
     let directory = journal
         .directory

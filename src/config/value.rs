@@ -6,6 +6,7 @@
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use log::LevelFilter;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -112,6 +113,18 @@ pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(&Value<'_>) -> 
             .and_then(|number| usize::try_from(number).ok())
             .filter(|number| range.contains(number))
             .ok_or_else(|| vec![wrong_type(value, &expected)])
+    }
+}
+
+/// `log-level`.
+pub(super) fn log_level(value: &Value<'_>) -> Checked<LevelFilter> {
+    const EXPECTED: &str = "\"error\", \"warn\", \"info\" or \"debug\"";
+    match text(value, EXPECTED).map_err(|wrong| vec![wrong])? {
+        "error" => Ok(LevelFilter::Error),
+        "warn" => Ok(LevelFilter::Warn),
+        "info" => Ok(LevelFilter::Info),
+        "debug" => Ok(LevelFilter::Debug),
+        _ => Err(vec![wrong_type(value, EXPECTED)]),
     }
 }
 

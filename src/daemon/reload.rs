@@ -32,7 +32,7 @@ impl Service {
         self.plan = plan;
         self.reload_refused = None;
         // Whoever wanted more to be written for a while has had it.
-        diagnostics::set_level(diagnostics::initial_level());
+        diagnostics::set_level(diagnostics::level_for(self.plan.settings.log_level));
         self.plan
             .warnings
             .iter()

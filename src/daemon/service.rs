@@ -20,7 +20,7 @@ use super::reader::FromReader;
 use super::run::{Options, RunError, system};
 use super::supervisor::{self, Sockets};
 use crate::client::Client;
-use crate::diagnostics::{self, Refusals};
+use crate::diagnostics::{self, Change, Floods, Refusals};
 use crate::event::{Event, EventKind};
 use crate::intake::Intake;
 use crate::whitelist::{Listing, Outcome, Whitelist};
@@ -38,6 +38,7 @@ pub(super) struct Service {
     pub(super) by_hand: ByHand,
     pub(super) map: MapKeeper,
     pub(super) refusals: Refusals,
+    pub(super) floods: Floods,
     pub(super) chronicle: Chronicle,
     pub(super) caught_up: bool,
     /// How long after it was written the last entry was read, since the journal is caught up with.
@@ -154,6 +155,7 @@ impl Service {
         expiry
             .into_iter()
             .chain(self.refusals.next_deadline())
+            .chain(self.floods.next_deadline())
             .min()
     }
 
@@ -240,8 +242,16 @@ impl Service {
         self.chronicle.applied(event, &outcome, &whitelist);
         drop(whitelist);
         match outcome {
-            Outcome::Added(client) => self.tell(client, diagnostics::client_added),
-            Outcome::Prolonged(client) => self.tell(client, diagnostics::login_prolonged),
+            Outcome::Added(client) => {
+                let level = self.floods.level(Change::Added, now);
+                self.tell(client, |client, listing, until| {
+                    diagnostics::client_added(client, listing, until, level);
+                });
+            }
+            Outcome::Prolonged(client) => {
+                self.floods.prolonged(now);
+                self.tell(client, diagnostics::login_prolonged);
+            }
             Outcome::Ended(client) => self.tell(client, diagnostics::session_ended),
             Outcome::Restarted(sessions) => {
                 diagnostics::server_restarted(&event.server, sessions);
@@ -264,7 +274,7 @@ impl Service {
         }
     }
 
-    fn tell(&self, client: Client, message: fn(Client, &Listing, Timestamp)) {
+    fn tell(&self, client: Client, message: impl FnOnce(Client, &Listing, Timestamp)) {
         let whitelist = self.whitelist();
         if let Some(listing) = whitelist.get(client) {
             message(client, listing, whitelist.until(listing));
@@ -298,6 +308,8 @@ impl Service {
             diagnostics::clock_set(removed);
         }
         self.refusals.sum_up(now);
+        let listed = self.whitelist().len();
+        self.floods.sum_up(now, listed);
         self.commit();
     }
 
@@ -314,7 +326,8 @@ impl Service {
         for (client, listing) in &removed {
             // Who is allowed by hand stays.
             if self.whitelist().listed(*client).is_none() {
-                diagnostics::client_expired(*client, listing);
+                let level = self.floods.level(Change::Removed, now);
+                diagnostics::client_expired(*client, listing, level);
                 let reason = "its grace has passed";
                 self.chronicle.removed(*client, Some(listing), reason);
             }
@@ -326,8 +339,10 @@ impl Service {
 
     pub(super) fn refuse_by_rules(&mut self) {
         let removed = self.whitelist_mut().set_rules(self.plan.rules.clone());
+        let now = Timestamp::now();
         for (client, why) in &removed {
-            diagnostics::client_refused_by_rules(*client, *why);
+            let level = self.floods.level(Change::Removed, now);
+            diagnostics::client_refused_by_rules(*client, *why, level);
             self.chronicle.removed(*client, None, why.reason());
         }
         self.note_removal(removed.len());
@@ -385,6 +400,7 @@ impl Service {
             // Its outcome no longer matters to us; that it is whole does, and it always is.
             let _ = tokio::time::timeout(LAST_PUBLICATION, done.recv()).await;
         }
+        self.floods.finish(listed);
         diagnostics::stopped(listed);
     }
 }

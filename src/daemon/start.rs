@@ -25,7 +25,7 @@ use super::service::Service;
 use super::supervisor::{self, Sockets};
 use crate::control::Question;
 use crate::control::server;
-use crate::diagnostics::{self, Refusals};
+use crate::diagnostics::{self, Floods, Refusals};
 use crate::journal::{Position, Source};
 use crate::whitelist::Whitelist;
 
@@ -41,6 +41,7 @@ impl Service {
         options: Options,
         publisher: Publisher,
     ) -> Result<(Self, Begin), RunError> {
+        diagnostics::set_level(diagnostics::level_for(plan.settings.log_level));
         let now = Timestamp::now();
         let path = store_path(&plan.settings.state_directory);
         let (keeper, Found { kept, set_aside }) = Keeper::open(path, in_force(&plan))?;
@@ -75,6 +76,7 @@ impl Service {
             by_hand,
             map,
             refusals: Refusals::default(),
+            floods: Floods::default(),
             lag: None,
             caught_up: false,
             right_from: 0,

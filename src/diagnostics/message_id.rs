@@ -63,3 +63,5 @@ pub const FAILED: &str = "9626366d974c49eab7ff726f721fc6f2";
 pub const SESSIONS_UNFOLLOWED: &str = "96bdc05ff9954672b969b5d710970ca0";
 /// Somebody wants more or less to be written.
 pub const LOG_LEVEL_SET: &str = "1721f8ae1848461985c42ecc2dd4b3c6";
+/// More clients have come or gone than are told of one by one.
+pub const MANY_CLIENTS: &str = "089913c46d31488ca8ebb8d9197d1914";

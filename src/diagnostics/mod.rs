@@ -6,19 +6,21 @@
 
 #[cfg(test)]
 mod catalog;
+mod floods;
 pub mod message_id;
 mod refusals;
 mod sink;
 
+pub use floods::{Change, Floods};
 pub use refusals::Refusals;
-pub use sink::{initial_level, install, level, set_level};
+pub use sink::{install, level, level_for, set_level};
 
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use log::{debug, error, info, warn};
+use log::{Level, debug, error, info, log, warn};
 
 use crate::client::Client;
 use crate::intake::Refused;
@@ -83,14 +85,18 @@ pub fn stopped(clients: usize) {
 }
 
 /// A client is listed that was not.
-pub fn client_added(client: Client, listing: &Listing, until: Timestamp) {
+pub fn client_added(client: Client, listing: &Listing, until: Timestamp, level: Level) {
+    if !log::log_enabled!(level) {
+        return;
+    }
     let user = name_of(listing.user.as_deref());
     let session = if listing.open > 0 {
         ", and while its session is open"
     } else {
         ""
     };
-    info!(
+    log!(
+        level,
         MESSAGE_ID = id::CLIENT_ADDED,
         POP_BEFORE_SMTP_CLIENT:% = client,
         POP_BEFORE_SMTP_USER = user.as_str(),
@@ -103,6 +109,9 @@ pub fn client_added(client: Client, listing: &Listing, until: Timestamp) {
 
 /// A listed client has logged in again.
 pub fn login_prolonged(client: Client, listing: &Listing, until: Timestamp) {
+    if !log::log_enabled!(Level::Debug) {
+        return;
+    }
     let user = name_of(listing.user.as_deref());
     debug!(
         MESSAGE_ID = id::LOGIN_PROLONGED,
@@ -112,6 +121,28 @@ pub fn login_prolonged(client: Client, listing: &Listing, until: Timestamp) {
         POP_BEFORE_SMTP_UNTIL:% = until;
         "{client} stays listed: {user} has logged in to {}; until {}",
         listing.server, local_time(until)
+    );
+}
+
+/// Clients that are listed already have logged in again, since this was said last.
+pub(super) fn logins_prolonged(logins: u64, listed: usize) {
+    info!(
+        MESSAGE_ID = id::LOGIN_PROLONGED, POP_BEFORE_SMTP_CLIENTS = listed;
+        "{} of clients that were listed already; {} listed",
+        count_of(logins, "login"), count(listed, "client")
+    );
+}
+
+/// More clients have come, or gone, than are told of one by one.
+pub(super) fn flood_of_clients(change: Change, more: u64, listed: usize) {
+    let what = match change {
+        Change::Added => "added",
+        Change::Removed => "removed",
+    };
+    info!(
+        MESSAGE_ID = id::MANY_CLIENTS, POP_BEFORE_SMTP_CLIENTS = listed;
+        "{what} {} more within a minute; {} listed",
+        count_of(more, "client"), count(listed, "client")
     );
 }
 
@@ -127,9 +158,13 @@ pub fn session_ended(client: Client, listing: &Listing, until: Timestamp) {
 }
 
 /// A client is listed no more, as its grace has passed.
-pub fn client_expired(client: Client, listing: &Listing) {
+pub fn client_expired(client: Client, listing: &Listing, level: Level) {
+    if !log::log_enabled!(level) {
+        return;
+    }
     let user = name_of(listing.user.as_deref());
-    info!(
+    log!(
+        level,
         MESSAGE_ID = id::CLIENT_REMOVED,
         POP_BEFORE_SMTP_CLIENT:% = client,
         POP_BEFORE_SMTP_USER = user.as_str(),
@@ -140,8 +175,9 @@ pub fn client_expired(client: Client, listing: &Listing) {
 }
 
 /// A client is listed no more, as the new configuration does not admit it.
-pub fn client_refused_by_rules(client: Client, why: Refusal) {
-    info!(
+pub fn client_refused_by_rules(client: Client, why: Refusal, level: Level) {
+    log!(
+        level,
         MESSAGE_ID = id::CLIENT_REMOVED, POP_BEFORE_SMTP_CLIENT:% = client;
         "removed {client}: {}", why.reason()
     );
@@ -253,7 +289,7 @@ pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refu
 }
 
 /// Postfix has asked, and the client may relay.
-pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request<'_>) {
+pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request) {
     if !log::log_enabled!(log::Level::Debug) {
         return;
     }
@@ -262,11 +298,10 @@ pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request<'_>)
         Some(login) => format!("{user} has logged in to {}", login.server),
         None => "it was allowed by hand".to_owned(),
     };
-    let text = |bytes| printable(&String::from_utf8_lossy(bytes));
-    let (sender, recipient) = (text(request.sender), text(request.recipient));
-    let queue_id = match request.queue_id {
-        b"" => String::new(),
-        id => format!(", queue id {}", text(id)),
+    let (sender, recipient) = (printable(&request.sender), printable(&request.recipient));
+    let queue_id = match request.queue_id.as_str() {
+        "" => String::new(),
+        id => format!(", queue id {}", printable(id)),
     };
     debug!(
         MESSAGE_ID = id::RELAY_GRANTED,
@@ -282,7 +317,7 @@ pub fn more_refused_by_limits(more: u64) {
     warn!(
         MESSAGE_ID = id::LIMIT_REACHED;
         "refused {} more within a minute, as a limit is reached",
-        count(usize::try_from(more).unwrap_or(usize::MAX), "login")
+        count_of(more, "login")
     );
 }
 
@@ -306,7 +341,7 @@ pub fn more_entries_refused(more: u64, refused: &Refused) {
     warn!(
         MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.server;
         "refused {} more that look like {}'s, written by {}",
-        count(usize::try_from(more).unwrap_or(usize::MAX), "entry"),
+        count_of(more, "entry"),
         refused.server, refused.sender
     );
 }
@@ -430,6 +465,11 @@ pub fn warning(text: &str) {
 /// A command, or the service, has failed.
 pub fn failed(error: &dyn Display) {
     error!(MESSAGE_ID = id::FAILED; "{error}");
+}
+
+/// The same for what is counted over time.
+fn count_of(n: u64, noun: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
 }
 
 /// `1 client`, `2 clients`, `0 entries`.

@@ -38,17 +38,17 @@ pub fn install() {
     };
     // A second installation, in tests, changes nothing.
     if installed {
-        set_level(initial_level());
+        set_level(level_for(LevelFilter::Info));
     }
 }
 
-/// The level to start with, and to go back to.
+/// The level where `configured` is wished for: `$RUST_LOG` goes before it.
 #[must_use]
-pub fn initial_level() -> LevelFilter {
-    std::env::var(LEVEL)
-        .ok()
+pub fn level_for(configured: LevelFilter) -> LevelFilter {
+    let level = std::env::var(LEVEL).ok();
+    level
         .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::Info)
+        .unwrap_or(configured)
 }
 
 /// The level from now on.

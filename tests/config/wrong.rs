@@ -275,6 +275,13 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
             "1:13 map.value",
             &["\"OK\""],
         ),
+        // The log level.
+        (
+            "log-level = 'trace'",
+            "1:13 log-level",
+            &["\"debug\"", "trace"],
+        ),
+        ("log-level = 7", "1:13 log-level", &["\"info\"", "7"]),
         // Limits.
         (
             "limits.clients = 0",

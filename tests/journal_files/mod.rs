@@ -4,7 +4,7 @@
 
 pub mod entry;
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,29 +21,15 @@ pub struct JournalFiles {
 impl JournalFiles {
     /// Imports entries in the Journal Export Format.
     pub fn import(export: &[u8]) -> Self {
-        let files = Self::none();
+        let files = JournalFiles {
+            directory: tempfile::tempdir().unwrap(),
+        };
         files.add("imported.journal", export);
         files
     }
 
-    /// A directory without a file.
-    pub fn none() -> Self {
-        JournalFiles {
-            directory: tempfile::tempdir().unwrap(),
-        }
-    }
-
     /// Adds a file.
     pub fn add(&self, name: &str, export: &[u8]) {
-        self.add_written(name, |to| to.write_all(export));
-    }
-
-    /// Adds a file of what is written, however much that is.
-    pub fn add_written(
-        &self,
-        name: &str,
-        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-    ) {
         let mut import = Command::new(JOURNAL_REMOTE)
             .arg("-o")
             .arg(self.directory.path().join(name))
@@ -52,10 +38,7 @@ impl JournalFiles {
             .stderr(Stdio::piped())
             .spawn()
             .expect("systemd-journal-remote: install the package of that name");
-        let mut input = BufWriter::with_capacity(1 << 16, import.stdin.take().unwrap());
-        write(&mut input).unwrap();
-        input.flush().unwrap();
-        drop(input);
+        import.stdin.take().unwrap().write_all(export).unwrap();
         let output = import.wait_with_output().unwrap();
         assert!(
             output.status.success(),

@@ -6,7 +6,7 @@ use super::text::{escape, paragraphs};
 const SHIPPED: &str = include_str!("../../../packaging/config.toml");
 
 /// Each key with its type and range, and an example that says something else than the default.
-const KEYS: [(&str, &str, &str); 19] = [
+const KEYS: [(&str, &str, &str); 20] = [
     ("grace", "duration, from 1s to 30d", "\"10min\""),
     ("max-session", "duration, from 1s to 30d", "\"2h 30min\""),
     (
@@ -33,6 +33,11 @@ const KEYS: [(&str, &str, &str); 19] = [
         "state-directory",
         "absolute path",
         "\"/srv/pop-before-smtp\"",
+    ),
+    (
+        "log-level",
+        "\"error\", \"warn\", \"info\" or \"debug\"",
+        "\"debug\"",
     ),
     (
         "journal.directory",
