@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::client::Client;
 use crate::event::Event;
-use crate::journal::{JournalError, Reader};
+use crate::journal::Entry;
 use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown};
 
 /// What an entry was taken for.
@@ -131,9 +131,6 @@ pub struct Taker {
     recogniser: Arc<Recogniser>,
     correlator: Correlator,
     senders: Senders,
-    /// Of the entry that was taken in last; kept for their room.
-    identifier: Vec<u8>,
-    message: Vec<u8>,
 }
 
 impl Taker {
@@ -144,49 +141,22 @@ impl Taker {
             recogniser,
             correlator: Correlator::new(unknown),
             senders,
-            identifier: Vec::new(),
-            message: Vec::new(),
         }
     }
 
-    /// Takes in the entry that `reader` stands on.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn take(&mut self, reader: &mut Reader) -> Result<Intake, JournalError> {
-        self.message.clear();
-        if !reader.identifier(&mut self.identifier)? || !reader.message(&mut self.message)? {
-            return Ok(Intake::Nothing);
+    /// Takes in an entry.
+    pub fn take(&mut self, entry: &Entry) -> Intake {
+        if !entry.is_message() {
+            return Intake::Nothing;
         }
         let recogniser = self.recogniser.clone();
-        let Some(verdict) = recogniser.recognise(&self.identifier, &self.message) else {
-            if self.correlator.expects_a_rest()
-                && let Some(sender) = reader.sender()?
-            {
-                self.correlator.pass_over(&sender);
-            }
-            return Ok(Intake::Nothing);
-        };
-        let (server, meaning) = (verdict.server, verdict.meaning);
-        let Some(sender) = reader.sender()? else {
-            return Ok(noted(server, NoEvent::Ambiguous));
-        };
-        Ok(self.judge(server, meaning, sender, reader.time()?))
-    }
-
-    /// Takes in a line that is in no journal: it has what `sender` and `time` say.
-    pub fn take_line(
-        &mut self,
-        identifier: &str,
-        message: &[u8],
-        sender: Sender,
-        time: Timestamp,
-    ) -> Intake {
-        let recogniser = self.recogniser.clone();
-        match recogniser.recognise(identifier, message) {
-            Some(verdict) => self.judge(verdict.server, verdict.meaning, sender, time),
+        match recogniser.recognise(&entry.identifier, &entry.message) {
+            Some(verdict) if entry.is_ambiguous() => noted(verdict.server, NoEvent::Ambiguous),
+            Some(verdict) => self.judge(verdict.server, verdict.meaning, &entry.sender, entry.time),
             None => {
-                self.correlator.pass_over(&sender);
+                if !entry.is_ambiguous() {
+                    self.correlator.pass_over(&entry.sender);
+                }
                 Intake::Nothing
             }
         }
@@ -196,34 +166,40 @@ impl Taker {
         &mut self,
         server: &Server,
         meaning: Meaning,
-        sender: Sender,
+        sender: &Sender,
         time: Timestamp,
     ) -> Intake {
         if self.senders == Senders::Trusted
-            && let Err(why) = server.trust.check(&sender)
-            && !self.ends_its_own_session(server, &meaning, &sender, &why)
+            && let Err(why) = server.trust.check(sender)
+            && !self.ends_its_own_session(server, &meaning, sender, &why)
         {
             // Other lines list nobody and name nobody: there is nothing to report.
             let is_event = matches!(meaning, Meaning::Login { .. } | Meaning::Logout { .. });
             if !is_event {
-                return noted(server, NoEvent::Untrusted { sender, why });
+                return noted(
+                    server,
+                    NoEvent::Untrusted {
+                        sender: sender.clone(),
+                        why,
+                    },
+                );
             }
             return Intake::Refused(Refused {
                 server: server.name.clone(),
                 meaning,
-                sender,
+                sender: sender.clone(),
                 why,
             });
         }
         let otherwise = match &meaning {
             Meaning::CutOff => NoEvent::Half,
-            _ if self.correlator.expects_a_rest_of(&sender) => NoEvent::Half,
+            _ if self.correlator.expects_a_rest_of(sender) => NoEvent::Half,
             Meaning::Connect { client } => NoEvent::Connection(*client),
             Meaning::Failure | Meaning::Start => NoEvent::Failure,
             Meaning::Login { .. } => NoEvent::NoConnection,
             Meaning::Logout { .. } => NoEvent::NoSession,
         };
-        match self.correlator.tie(server, meaning, &sender, time) {
+        match self.correlator.tie(server, meaning, sender, time) {
             Some(kind) => Intake::Event(Event {
                 time,
                 server: server.name.clone(),
@@ -245,13 +221,6 @@ impl Taker {
         *why == Distrust::NoUnit
             && matches!(meaning, Meaning::Logout { .. })
             && self.correlator.serves(server, sender)
-    }
-
-    /// The identifier and the message of the entry that was taken in last.
-    #[must_use]
-    pub fn last(&self) -> (String, &[u8]) {
-        let identifier = String::from_utf8_lossy(&self.identifier);
-        (identifier.into_owned(), &self.message)
     }
 
     /// Whether lines before the first that matters may be needed to understand it.

@@ -80,11 +80,78 @@ pub enum JournalError {
     Read(#[from] systemd::Error),
 }
 
+/// What an entry says. Read into again and again, it keeps its room.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// When the journal received it. Senders can't choose it.
+    pub time: Timestamp,
+    /// Its first identifier, any bytes.
+    pub identifier: Vec<u8>,
+    /// Its first message, any bytes. One that is longer than [`LONGEST_MESSAGE`] is still longer
+    /// than that here, but may be cut off.
+    pub message: Vec<u8>,
+    /// Who wrote it, from the fields that journald adds itself.
+    pub sender: Sender,
+    identifiers: usize,
+    messages: usize,
+}
+
+impl Entry {
+    /// An entry of one identifier and one message.
+    #[must_use]
+    pub fn new(time: Timestamp, identifier: &str, message: &[u8], sender: Sender) -> Self {
+        Entry {
+            time,
+            identifier: identifier.into(),
+            message: message.into(),
+            sender,
+            identifiers: 1,
+            messages: 1,
+        }
+    }
+
+    /// Whether it has an identifier and a message.
+    #[must_use]
+    pub fn is_message(&self) -> bool {
+        self.identifiers > 0 && self.messages > 0
+    }
+
+    /// Whether it has several messages or identifiers: a sender can write several, of which one
+    /// reader sees the one and another reader the other.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.identifiers > 1 || self.messages > 1
+    }
+}
+
 /// Reads the entries of some identifiers, in order. Not to be sent to another thread.
 pub struct Reader {
     journal: Journal,
     /// Directories of a namespace that were not there yet: libsystemd does not notice them come.
     missing: Vec<PathBuf>,
+    identifiers: Vec<String>,
+    looks_for: LooksFor,
+    begin: Begin,
+}
+
+/// Which identifiers are looked for. Each costs time with every step, also one that never writes.
+#[derive(Debug)]
+enum LooksFor {
+    /// All.
+    All,
+    /// Those that have written, up to this entry: when it was the last, the others had written
+    /// nothing.
+    Known(Position),
+    /// The same, and the reader stands on that entry: from here on, all.
+    KnownUpToHere(Position),
+}
+
+/// Where reading has begun.
+#[derive(Debug)]
+enum Begin {
+    Head,
+    At(Timestamp),
+    Behind(Position),
 }
 
 impl Reader {
@@ -120,12 +187,61 @@ impl Reader {
         let mut journal = opened.map_err(open_error)?;
         // Longer messages come cut off at this length, and are seen to be too long.
         journal.set_data_threshold("MESSAGE=".len() + LONGEST_MESSAGE + 1)?;
-        for identifier in identifiers {
-            journal.match_add("SYSLOG_IDENTIFIER", identifier)?;
-        }
         // From now on, changes are noticed: what is written while we read is not missed.
         journal.wait(Some(Duration::ZERO))?;
-        Ok(Reader { journal, missing })
+        let identifiers: Vec<String> = identifiers.into_iter().map(str::to_owned).collect();
+        look_for(&mut journal, &identifiers)?;
+        Ok(Reader {
+            journal,
+            missing,
+            identifiers,
+            looks_for: LooksFor::All,
+            begin: Begin::Head,
+        })
+    }
+
+    /// Passes faster over what is there, where many identifiers are wanted and few have written.
+    /// Misses nothing: behind the entry that is the last one now, all are looked for again. To be
+    /// called before going to a place.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn hurry(&mut self) -> Result<(), JournalError> {
+        let known = self.known(None)?;
+        look_for(&mut self.journal, &known)?;
+        self.journal.seek_tail()?;
+        if !known.is_empty() && self.journal.previous()? > 0 {
+            let last = self.position()?;
+            // One that first wrote in between may have done so before that entry.
+            if self.known(None)? == known {
+                look_for(&mut self.journal, &known)?;
+                self.looks_for = LooksFor::Known(last);
+                return Ok(());
+            }
+        }
+        self.look_for_all()
+    }
+
+    fn look_for_all(&mut self) -> Result<(), JournalError> {
+        self.looks_for = LooksFor::All;
+        look_for(&mut self.journal, &self.identifiers)
+    }
+
+    /// The identifiers that have written anything, or anything since then; by the journal's own
+    /// index. Afterwards, the last of them is looked for.
+    fn known(&mut self, since: Option<Timestamp>) -> Result<Vec<String>, JournalError> {
+        let mut known = Vec::new();
+        for identifier in &self.identifiers {
+            look_for(&mut self.journal, [identifier])?;
+            match since {
+                Some(since) => self.journal.seek_realtime_usec(microseconds(since))?,
+                None => self.journal.seek_head()?,
+            }
+            if self.journal.next()? > 0 {
+                known.push(identifier.clone());
+            }
+        }
+        Ok(known)
     }
 
     /// Goes to the first entry that is not older than `time`; [`Reader::next`] steps on it.
@@ -133,8 +249,12 @@ impl Reader {
     /// # Errors
     /// When libsystemd fails.
     pub fn seek_time(&mut self, time: Timestamp) -> Result<(), JournalError> {
-        let microseconds = u64::try_from(time.as_microsecond()).unwrap_or(0);
-        Ok(self.journal.seek_realtime_usec(microseconds)?)
+        self.begin = Begin::At(time);
+        self.leave();
+        if matches!(&self.looks_for, LooksFor::Known(last) if last.time < time) {
+            self.look_for_all()?;
+        }
+        Ok(self.journal.seek_realtime_usec(microseconds(time))?)
     }
 
     /// Goes to the beginning.
@@ -142,6 +262,8 @@ impl Reader {
     /// # Errors
     /// When libsystemd fails.
     pub fn seek_head(&mut self) -> Result<(), JournalError> {
+        self.begin = Begin::Head;
+        self.leave();
         Ok(self.journal.seek_head()?)
     }
 
@@ -151,11 +273,13 @@ impl Reader {
     /// # Errors
     /// When libsystemd fails.
     pub fn resume(&mut self, position: &Position) -> Result<Resumed, JournalError> {
+        self.leave();
         // An invalid cursor is an error here, a vanished one leads to an entry nearby.
         let found = self.journal.seek_cursor(position.cursor.as_str()).is_ok()
-            && self.journal.next()? > 0
-            && self.journal.test_cursor(position.cursor.as_str())?;
+            && self.step()?
+            && self.is_at(position)?;
         if found {
+            self.begin = Begin::Behind(position.clone());
             return Ok(Resumed::Exactly);
         }
         self.seek_time(position.time)?;
@@ -168,7 +292,47 @@ impl Reader {
     /// When libsystemd fails: a file that is damaged, or was removed while it was read.
     #[allow(clippy::should_implement_trait)] // an entry is borrowed from the reader
     pub fn next(&mut self) -> Result<bool, JournalError> {
-        Ok(self.journal.next()? > 0)
+        if let LooksFor::KnownUpToHere(here) = &self.looks_for {
+            let here = here.clone();
+            self.look_for_all()?;
+            self.resume(&here)?;
+        }
+        if self.step()? {
+            return Ok(true);
+        }
+        if let LooksFor::Known(_) = self.looks_for {
+            // Reading began behind the last entry, or its file could not be read: everything again.
+            self.look_for_all()?;
+            match std::mem::replace(&mut self.begin, Begin::Head) {
+                Begin::Head => self.seek_head()?,
+                Begin::At(time) => self.seek_time(time)?,
+                Begin::Behind(position) => {
+                    self.resume(&position)?;
+                }
+            }
+            return self.step();
+        }
+        Ok(false)
+    }
+
+    /// Goes elsewhere, perhaps back.
+    fn leave(&mut self) {
+        if let LooksFor::KnownUpToHere(last) = &self.looks_for {
+            self.looks_for = LooksFor::Known(last.clone());
+        }
+    }
+
+    fn step(&mut self) -> Result<bool, JournalError> {
+        if self.journal.next()? == 0 {
+            return Ok(false);
+        }
+        if let LooksFor::Known(last) = &self.looks_for
+            && self.time()? == last.time
+            && self.is_at(last)?
+        {
+            self.looks_for = LooksFor::KnownUpToHere(last.clone());
+        }
+        Ok(true)
     }
 
     /// Waits until the journal has changed, for `limit` at most.
@@ -207,54 +371,44 @@ impl Reader {
         })
     }
 
-    /// Copies the entry's identifier, any bytes; false if it has none.
+    /// Reads the entry, in one go over its fields: to find a single one, libsystemd looks at as
+    /// many.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn identifier(&mut self, into: &mut Vec<u8>) -> Result<bool, JournalError> {
-        self.copy("SYSLOG_IDENTIFIER", into)
-    }
-
-    /// Copies the entry's message, any bytes, those of its first MESSAGE field; false if it has
-    /// none. One that is longer than [`LONGEST_MESSAGE`] is still longer than that here, but may be
-    /// cut off.
-    ///
-    /// # Errors
-    /// When libsystemd fails.
-    pub fn message(&mut self, into: &mut Vec<u8>) -> Result<bool, JournalError> {
-        self.copy("MESSAGE", into)
-    }
-
-    /// Who wrote the entry, from the fields that journald adds itself; or `None` for an entry that
-    /// has not one message and one identifier: a sender can write several, of which one reader sees
-    /// the one and another reader the other.
-    ///
-    /// # Errors
-    /// When libsystemd fails.
-    pub fn sender(&mut self) -> Result<Option<Sender>, JournalError> {
-        let (mut messages, mut identifiers) = (0, 0);
-        let mut sender = Sender::default();
+    pub fn read(&mut self, entry: &mut Entry) -> Result<(), JournalError> {
+        entry.time = self.time()?;
+        entry.identifier.clear();
+        entry.message.clear();
+        (entry.identifiers, entry.messages) = (0, 0);
+        let mut unit_before = std::mem::take(&mut entry.sender).unit;
+        let first = |count: &mut usize, text: &mut Vec<u8>, value: &[u8]| {
+            if *count == 0 {
+                text.extend_from_slice(value);
+            }
+            *count += 1;
+        };
         self.journal.restart_data();
         while let Some(field) = self.journal.enumerate_data()? {
-            let text = || std::str::from_utf8(field_value(field.data())?).ok();
+            let Some(value) = field.value() else { continue };
+            let text = || std::str::from_utf8(value).ok();
             match field.name() {
-                b"MESSAGE" => messages += 1,
-                b"SYSLOG_IDENTIFIER" => identifiers += 1,
-                b"_UID" => sender.uid = text().and_then(|uid| uid.parse().ok()),
-                b"_PID" => sender.pid = text().and_then(|pid| pid.parse().ok()),
-                b"_SYSTEMD_UNIT" => sender.unit = text().map(str::to_owned),
+                b"MESSAGE" => first(&mut entry.messages, &mut entry.message, value),
+                b"SYSLOG_IDENTIFIER" => {
+                    first(&mut entry.identifiers, &mut entry.identifier, value);
+                }
+                b"_UID" => entry.sender.uid = text().and_then(|uid| uid.parse().ok()),
+                b"_PID" => entry.sender.pid = text().and_then(|pid| pid.parse().ok()),
+                b"_SYSTEMD_UNIT" => {
+                    entry.sender.unit = text().map(|text| match unit_before.take() {
+                        Some(same) if same == text => same,
+                        _ => text.to_owned(),
+                    });
+                }
                 _ => {}
             }
         }
-        Ok((messages == 1 && identifiers == 1).then_some(sender))
-    }
-
-    fn copy(&mut self, name: &str, into: &mut Vec<u8>) -> Result<bool, JournalError> {
-        into.clear();
-        let field = self.journal.get_data(name)?;
-        let value = field.as_ref().and_then(|field| field_value(field.data()));
-        into.extend_from_slice(value.unwrap_or_default());
-        Ok(value.is_some())
+        Ok(())
     }
 
     /// Whether the reader stands on this entry.
@@ -276,28 +430,30 @@ pub fn seen<'a>(
     identifiers: impl IntoIterator<Item = &'a str>,
     since: Timestamp,
 ) -> Result<Option<BTreeSet<String>>, JournalError> {
-    let mut reader = Reader::open(source, [])?;
+    let mut reader = Reader::open(source, identifiers)?;
+    reader.journal.match_flush()?;
     reader.seek_head()?;
     if !reader.next()? {
         return Ok(None);
     }
-    let mut seen = BTreeSet::new();
-    for identifier in identifiers {
-        // By the journal's own index: no entry of others is looked at.
-        reader.journal.match_flush()?;
-        reader.journal.match_add("SYSLOG_IDENTIFIER", identifier)?;
-        reader.seek_time(since)?;
-        if reader.next()? {
-            seen.insert(identifier.to_owned());
-        }
-    }
-    Ok(Some(seen))
+    Ok(Some(reader.known(Some(since))?.into_iter().collect()))
 }
 
-/// The value of `NAME=value`.
-fn field_value(data: &[u8]) -> Option<&[u8]> {
-    let equals = data.iter().position(|byte| *byte == b'=')?;
-    Some(&data[equals + 1..])
+/// Looks for the entries of these identifiers from the next seek on.
+fn look_for<'a>(
+    journal: &mut Journal,
+    identifiers: impl IntoIterator<Item = &'a String>,
+) -> Result<(), JournalError> {
+    journal.match_flush()?;
+    for identifier in identifiers {
+        journal.match_add("SYSLOG_IDENTIFIER", identifier.as_str())?;
+    }
+    Ok(())
+}
+
+/// As libsystemd counts time.
+fn microseconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_microsecond()).unwrap_or(0)
 }
 
 impl std::fmt::Display for Source {

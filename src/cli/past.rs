@@ -17,7 +17,7 @@ use crate::daemon;
 use crate::diagnostics::{message_id as id, printable};
 use crate::intake::{Senders, Taker};
 use crate::journal::own::{OwnMessage, OwnReader};
-use crate::journal::{JournalError, Reader};
+use crate::journal::{Entry, JournalError, Reader};
 use crate::servers::{CONNECT_LIFETIME, Unknown};
 
 /// Whose past.
@@ -103,15 +103,16 @@ pub(super) fn logins(
         }
         Ok::<(), CommandError>(())
     };
+    let mut entry = Entry::default();
     while reader.next()? {
-        let time = reader.time()?;
-        if time > until {
+        reader.read(&mut entry)?;
+        if entry.time > until {
             break;
         }
-        let intake = taker.take(&mut reader)?;
-        let line = summary.count(&intake, Line::at(time), Show::Events);
+        let intake = taker.take(&entry);
+        let line = summary.count(&intake, Line::at(entry.time), Show::Events);
         story.tell(&intake, line);
-        told(&mut story, time)?;
+        told(&mut story, entry.time)?;
     }
     told(&mut story, Timestamp::MAX)
 }

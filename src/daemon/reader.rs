@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{JournalError, Position, Reader, Resumed, Source};
+use crate::journal::{Entry, JournalError, Position, Reader, Resumed, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser, Unknown};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
@@ -79,6 +79,7 @@ pub fn start(
                 source,
                 recogniser,
                 taker,
+                entry: Entry::default(),
                 begin,
                 beat,
                 sender,
@@ -110,6 +111,8 @@ struct Thread {
     source: Source,
     recogniser: Arc<Recogniser>,
     taker: Taker,
+    /// The entry that was read last; kept for its room.
+    entry: Entry,
     begin: Begin,
     beat: Duration,
     sender: mpsc::Sender<FromReader>,
@@ -143,6 +146,7 @@ impl Thread {
     /// Opens the journal and reads it until there is trouble.
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
         let mut reader = Reader::open(&self.source, self.recogniser.identifiers())?;
+        reader.hurry()?;
         let recogniser = self.recogniser.clone();
         self.taker = Taker::new(recogniser, Senders::Trusted, Unknown::PassOn);
         self.look_back(&mut reader)?;
@@ -201,7 +205,9 @@ impl Thread {
                 break;
             }
             // What can't be read tells nothing.
-            let _ = self.taker.take(reader);
+            if reader.read(&mut self.entry).is_ok() {
+                self.taker.take(&self.entry);
+            }
             if let Some(place) = &place
                 && reader.is_at(place)?
             {
@@ -249,9 +255,10 @@ impl Thread {
         if !reader.next()? {
             return Ok(None);
         }
-        match self.taker.take(reader) {
+        match reader.read(&mut self.entry) {
             Err(_) if skip => Ok(Some(Intake::Nothing)),
-            taken => taken.map(Some),
+            Err(error) => Err(error),
+            Ok(()) => Ok(Some(self.taker.take(&self.entry))),
         }
     }
 }

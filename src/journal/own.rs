@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use systemd::journal::{Journal, OpenOptions};
 
-use super::{JournalError, Source, check_readable, field_value};
+use super::{JournalError, Source, check_readable, microseconds};
 
 /// The units that we run in.
 const UNITS: [&str; 2] = ["pop-before-smtp.service", "pop-before-smtp-expire.service"];
@@ -58,8 +58,7 @@ impl OwnReader {
     /// # Errors
     /// When libsystemd fails.
     pub fn seek_time(&mut self, time: Timestamp) -> Result<(), JournalError> {
-        let microseconds = u64::try_from(time.as_microsecond()).unwrap_or(0);
-        Ok(self.journal.seek_realtime_usec(microseconds)?)
+        Ok(self.journal.seek_realtime_usec(microseconds(time))?)
     }
 
     /// Goes behind the last message; [`OwnReader::previous`] reads it.
@@ -103,7 +102,7 @@ impl OwnReader {
 
     fn field(&mut self, name: &str) -> Result<Option<String>, JournalError> {
         let field = self.journal.get_data(name)?;
-        let value = field.as_ref().and_then(|field| field_value(field.data()));
+        let value = field.as_ref().and_then(|field| field.value());
         let text = value.map(|value| String::from_utf8_lossy(value).into_owned());
         Ok(text.filter(|text| !text.is_empty()))
     }

@@ -19,7 +19,7 @@ use super::{CommandError, when};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{Reader, Source};
+use crate::journal::{Entry, Reader, Source};
 use crate::servers::{Explainer, Recogniser, Sender, Unknown};
 
 /// Which journal, and what of it is shown.
@@ -136,14 +136,13 @@ fn read_journal<W: Write>(
         None => reader.seek_head()?,
     }
     let mut taker = Taker::new(teller.recogniser.clone(), senders, Unknown::Drop);
+    let mut entry = Entry::default();
     while reader.next()? {
-        let time = reader.time()?;
-        if args.until.is_some_and(|until| time > until) {
+        reader.read(&mut entry)?;
+        if args.until.is_some_and(|until| entry.time > until) {
             break;
         }
-        let intake = taker.take(&mut reader)?;
-        let (identifier, message) = taker.last();
-        teller.tell(&intake, time, &identifier, message)?;
+        teller.tell(&taker.take(&entry), &entry)?;
     }
     Ok(())
 }
@@ -157,7 +156,7 @@ fn read_lines<W: Write>(args: &TestArgs, teller: &mut Teller<'_, W>) -> Result<(
             continue;
         }
         let now = jiff::ZonedDateTime::now();
-        let entry = syslog::parse(line, &now).or_else(|| {
+        let parsed = syslog::parse(line, &now).or_else(|| {
             Some(syslog::Entry {
                 time: now.timestamp(),
                 identifier: args.identifier.clone()?,
@@ -165,15 +164,15 @@ fn read_lines<W: Write>(args: &TestArgs, teller: &mut Teller<'_, W>) -> Result<(
                 message: line,
             })
         });
-        let Some(entry) = entry else {
+        let Some(line) = parsed else {
             return Err(CommandError::NoIdentifier { line: number + 1 });
         };
         let sender = Sender {
-            pid: Some(entry.pid.unwrap_or(0)),
+            pid: Some(line.pid.unwrap_or(0)),
             ..Sender::default()
         };
-        let intake = taker.take_line(&entry.identifier, entry.message, sender, entry.time);
-        teller.tell(&intake, entry.time, &entry.identifier, entry.message)?;
+        let entry = Entry::new(line.time, &line.identifier, line.message, sender);
+        teller.tell(&taker.take(&entry), &entry)?;
     }
     Ok(())
 }
@@ -190,19 +189,15 @@ struct Teller<'a, W> {
 }
 
 impl<W: Write> Teller<'_, W> {
-    fn tell(
-        &mut self,
-        intake: &Intake,
-        time: Timestamp,
-        identifier: &str,
-        message: &[u8],
-    ) -> Result<(), CommandError> {
+    fn tell(&mut self, intake: &Intake, entry: &Entry) -> Result<(), CommandError> {
+        let identifier = &*String::from_utf8_lossy(&entry.identifier);
+        let message = entry.message.as_slice();
         let server = self.recogniser.servers_of(identifier).next();
         let line = Line {
             server: server.unwrap_or_default().to_owned(),
             message: String::from_utf8_lossy(message).into_owned(),
             identifier: identifier.to_owned(),
-            ..Line::at(time)
+            ..Line::at(entry.time)
         };
         let mut line = self.summary.count(intake, line, self.show);
         if let (Some(explainer), Some(line)) = (&self.explainer, &mut line) {
@@ -215,7 +210,7 @@ impl<W: Write> Teller<'_, W> {
             ));
         }
         self.story.tell(intake, line);
-        self.tell_until(time)
+        self.tell_until(entry.time)
     }
 
     fn tell_until(&mut self, time: Timestamp) -> Result<(), CommandError> {

@@ -1,0 +1,111 @@
+//! Reading real journal files while they are written.
+
+mod journal_files;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+use pop_before_smtp::journal::{self, Reader, Source};
+
+const WANTED: [&str; 4] = ["dovecot", "imapd", "pop3d", "never"];
+
+fn says(seconds_ago: i64, identifier: &str, message: &str) -> Entry {
+    Entry::dovecot(SignedDuration::from_secs(seconds_ago), message)
+        .but("SYSLOG_IDENTIFIER", Some(identifier))
+}
+
+fn reader(journal: &JournalFiles) -> Reader {
+    let mut reader = Reader::open(&Source::Directory(journal.path().into()), WANTED).unwrap();
+    reader.hurry().unwrap();
+    reader
+}
+
+fn next(reader: &mut Reader) -> Option<String> {
+    let mut entry = journal::Entry::default();
+    reader.next().unwrap().then(|| {
+        reader.read(&mut entry).unwrap();
+        String::from_utf8(entry.message).unwrap()
+    })
+}
+
+/// Appends to the file that is there, as journald does.
+fn append(journal: &JournalFiles, entries: &[Entry]) {
+    journal.add("imported.journal", &export(entries));
+}
+
+#[test]
+fn an_identifier_that_first_writes_while_the_reader_hurries_is_not_missed() {
+    let journal = JournalFiles::import(&export(&[
+        says(90, "dovecot", "a"),
+        says(80, "cron", "not wanted"),
+        says(70, "dovecot", "b"),
+        says(60, "cron", "not wanted"),
+    ]));
+    let mut reader = reader(&journal);
+    reader.seek_head().unwrap();
+    assert_eq!(next(&mut reader).unwrap(), "a");
+    append(
+        &journal,
+        &[
+            says(50, "imapd", "c"),
+            says(40, "dovecot", "d"),
+            says(30, "pop3d", "e"),
+        ],
+    );
+    let rest: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+    assert_eq!(rest, ["b", "c", "d", "e"]);
+    // In another file, which a reader sees only once it has waited.
+    journal.add("other.journal", &export(&[says(20, "never", "f")]));
+    reader.wait(Duration::from_secs(5)).unwrap();
+    assert_eq!(next(&mut reader).unwrap(), "f");
+    assert_eq!(next(&mut reader), None);
+}
+
+#[test]
+fn where_reading_begins_behind_the_last_entry_nothing_is_missed() {
+    let journal = JournalFiles::import(&export(&[says(90, "dovecot", "a")]));
+    let mut reader = reader(&journal);
+    reader
+        .seek_time(Timestamp::now() - SignedDuration::from_secs(50))
+        .unwrap();
+    append(
+        &journal,
+        &[says(40, "imapd", "b"), says(30, "dovecot", "c")],
+    );
+    let read: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+    assert_eq!(read, ["b", "c"]);
+}
+
+#[test]
+fn reading_goes_on_behind_the_last_entry() {
+    let journal = JournalFiles::import(&export(&[
+        says(90, "dovecot", "a"),
+        says(80, "dovecot", "b"),
+    ]));
+    let mut reader = reader(&journal);
+    reader.seek_head().unwrap();
+    assert!(reader.next().unwrap() && reader.next().unwrap());
+    let last = reader.position().unwrap();
+    // From the last entry back to the first.
+    reader.seek_head().unwrap();
+    assert_eq!(next(&mut reader).unwrap(), "a");
+    assert_eq!(reader.resume(&last).unwrap(), journal::Resumed::Exactly);
+    append(
+        &journal,
+        &[says(40, "imapd", "c"), says(30, "dovecot", "d")],
+    );
+    let read: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+    assert_eq!(read, ["c", "d"]);
+}
+
+#[test]
+fn a_journal_without_wanted_entries_is_read_as_well() {
+    let journal = JournalFiles::import(&export(&[says(90, "cron", "a")]));
+    let mut reader = reader(&journal);
+    reader.seek_head().unwrap();
+    assert_eq!(next(&mut reader), None);
+    append(&journal, &[says(40, "imapd", "b")]);
+    assert_eq!(next(&mut reader).unwrap(), "b");
+}
