@@ -8,9 +8,13 @@ mod exit;
 mod expire;
 mod history;
 mod json;
+mod layout;
 mod list;
+mod log_level;
 #[cfg(test)]
 mod manual;
+mod metrics;
+mod monitor;
 mod past;
 mod run;
 mod servers;
@@ -62,11 +66,21 @@ enum Command {
     /// Run the service in the foreground: what systemd does
     Run(run::RunArgs),
     /// Show the clients that may relay now
-    List(AskArgs),
+    List(list::ListArgs),
     /// Show how the service is, and what is wrong
     Status(AskArgs),
     /// Show what the journal tells of a client or a user
     History(history::HistoryArgs),
+    /// Show what happens, as it happens, until interrupted or until the service ends
+    ///
+    /// Logins, logouts, who may relay now or no more, what was refused, publications of the access
+    /// map. With --json, an object a line. A reader that is too slow misses events, and is told how
+    /// many.
+    Monitor(AskArgs),
+    /// Show the service's numbers as OpenMetrics text, for a monitoring system
+    Metrics(metrics::MetricsArgs),
+    /// Set how much the running service writes to the journal, until it is reloaded or restarted
+    LogLevel(log_level::LogLevelArgs),
     /// Check the configuration and the definitions of servers
     CheckConfig(check_config::CheckConfigArgs),
     /// Show the effective configuration, and where each value came from
@@ -125,6 +139,8 @@ enum CommandError {
     },
     #[error("can't write: {0}")]
     Output(#[from] io::Error),
+    #[error("can't write {}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
     #[error("can't set a timer: {0}")]
     Timer(io::Error),
 }
@@ -150,12 +166,16 @@ impl CommandError {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = cli.config.as_deref();
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    // Colours pass where somebody sees them: not into a pipe, a file, or with NO_COLOR.
+    let mut out = io::BufWriter::new(anstream::stdout().lock());
     let result = match cli.command {
         Command::Run(args) => run::run(config, &args),
-        Command::List(args) => list::run(&args, &mut out),
+        Command::List(args) => list::run(args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
         Command::History(args) => history::run(config, &args, &mut out),
+        Command::Monitor(args) => monitor::run(&args, &mut out),
+        Command::Metrics(args) => metrics::run(&args, &mut out),
+        Command::LogLevel(args) => log_level::run(&args, &mut out),
         Command::CheckConfig(args) => check_config::run(config, &args, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
         Command::Servers(args) => servers::run(config, &args, &mut out),

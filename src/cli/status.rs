@@ -3,10 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{AskArgs, CommandError, exit, json};
+use anstyle::Style;
+use jiff::{SignedDuration, Timestamp};
+
+use super::layout::{BAD, GOOD, ODD, Rows, terminal_width};
+use super::{AskArgs, CommandError, exit, json, log_level};
 use crate::control::client::Service;
 use crate::control::protocol::Status;
-use crate::diagnostics::{count, local_time};
+use crate::diagnostics::{count, local_time, printable};
 
 /// Prints the status; fails if there are problems.
 pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
@@ -14,60 +18,245 @@ pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandErro
     if args.json {
         writeln!(out, "{:#}", json::of(&status)?)?;
     } else {
-        show(&status, out)?;
+        show(&status, Timestamp::now(), terminal_width(), out)?;
     }
     Ok(exit::answer(status.problems.is_empty()))
 }
 
-fn show(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
-    let mut row = |name: &str, value: &str| writeln!(out, "{name:>18}: {value}");
-    row("Version", &status.version)?;
-    row("Running since", &local_time(status.since))?;
-    row("Servers", &status.servers.join(", "))?;
-    row("Permitted networks", &status.permitted_networks)?;
-    let place = match (status.caught_up, status.journal_position) {
-        (true, None) => "read; nothing of these servers yet".to_owned(),
-        (true, Some(time)) => format!("read; last entry of {}", local_time(time)),
-        (false, None) => "being read".to_owned(),
-        (false, Some(time)) => format!("being read, at {}", local_time(time)),
-    };
-    row("Journal", &place)?;
-    let clients = count(status.clients, "client");
+fn show(
+    status: &Status,
+    now: Timestamp,
+    width: Option<usize>,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let rows = Rows::new(18, width);
+    let plain = Style::new();
+    let mut row = |name: &str, style: Style, value: &str| rows.row(out, name, style, value);
+    row("Version", plain, &status.version)?;
+    row("Running since", plain, &time(status.since, now))?;
+    row("Servers", plain, &status.servers.join(", "))?;
+    row("Permitted networks", plain, &status.permitted_networks)?;
+    let (style, journal) = journal(status, now);
+    row("Journal", style, &journal)?;
     row(
         "Listed",
-        &format!("{clients}, {}", count(status.sessions, "open session")),
+        plain,
+        &format!(
+            "{}, {}",
+            count(status.clients, "client"),
+            count(status.sessions, "open session")
+        ),
+    )?;
+    let last_login = status.last_login.as_ref().map(|login| {
+        format!(
+            "{}, {} from {} to {}",
+            time(login.time, now),
+            login
+                .user
+                .as_deref()
+                .map_or("an unnamed user".to_owned(), printable),
+            login.client,
+            login.server
+        )
+    });
+    row("Last login", plain, last_login.as_deref().unwrap_or("none"))?;
+    let totals = &status.totals;
+    row(
+        "Since the start",
+        plain,
+        &format!(
+            "{} ({} of clients listed already), {}, {} listed, {} removed",
+            many(totals.logins, "login"),
+            totals.unchanged_logins,
+            many(totals.logouts, "logout"),
+            many(totals.listed, "client"),
+            totals.removed
+        ),
     )?;
     if status.refused > 0 {
-        row("Refused", &format!("{} since the start", status.refused))?;
+        let refused = many(status.refused, "entry or login");
+        let refused = refused.replace("entry or logins", "entries and logins");
+        row(
+            "Refused",
+            ODD,
+            &format!("{refused} since the start; see journalctl -u pop-before-smtp"),
+        )?;
     }
     row(
         "Access map",
+        plain,
         &format!("{}:{}", status.map.kind, status.map.path),
     )?;
-    let published = match &status.last_publication {
-        Some(p) => format!(
+    let published = status.last_publication.as_ref().map(|p| {
+        format!(
             "{}, {} in {} ms",
-            local_time(p.time),
+            time(p.time, now),
             count(p.clients, "client"),
             p.milliseconds
-        ),
-        None => "not yet".to_owned(),
-    };
-    row("Published", &published)?;
+        )
+    });
+    let mut published = published.unwrap_or_else(|| "not yet".to_owned());
+    if totals.publications > 1 {
+        published += &format!("; {} since the start", totals.publications);
+    }
+    row("Published", plain, &published)?;
     if status.policy.answered > 0 {
-        let answered = count(
-            usize::try_from(status.policy.answered).unwrap_or(usize::MAX),
-            "question",
-        );
+        let answered = many(status.policy.answered, "question");
         row(
             "Policy",
+            plain,
             &format!("{answered} answered, {} with OK", status.policy.granted),
         )?;
     }
+    row("Log level", plain, &log_level::name(status.log_level))?;
     match status.problems.as_slice() {
-        [] => row("Problems", "none"),
+        [] => row("Problems", GOOD, "none"),
         problems => problems
             .iter()
-            .try_for_each(|problem| row("Problem", problem)),
+            .try_for_each(|problem| row("Problem", BAD, problem)),
+    }
+}
+
+/// How far the journal has been read.
+fn journal(status: &Status, now: Timestamp) -> (Style, String) {
+    let lag = status.lag_milliseconds.unwrap_or_default();
+    match (status.caught_up, status.journal_position) {
+        (true, None) => (GOOD, "read; nothing of these servers yet".to_owned()),
+        (true, Some(at)) => {
+            let read = if lag == 0 {
+                String::new()
+            } else {
+                format!(", read {lag} ms after it was written")
+            };
+            (GOOD, format!("read; last entry of {}{read}", time(at, now)))
+        }
+        (false, None) => (ODD, "being read".to_owned()),
+        (false, Some(at)) => (ODD, format!("being read, at {}", time(at, now))),
+    }
+}
+
+fn many(n: u64, noun: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
+}
+
+/// A time, and how long ago that is.
+fn time(time: Timestamp, now: Timestamp) -> String {
+    format!(
+        "{} ({} ago)",
+        local_time(time),
+        ago(now.duration_since(time))
+    )
+}
+
+/// In the two largest units.
+fn ago(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn status(more: &serde_json::Value) -> Status {
+        let mut status = json!({
+            "version": "2.0.0",
+            "since": "2026-11-24T10:00:00Z",
+            "servers": ["dovecot", "popa3d"],
+            "permittedNetworks": "127.0.0.0/8 192.0.2.0/24",
+            "clients": 1, "sessions": 0, "refused": 0,
+            "caughtUp": true,
+            "map": {"path": "/var/lib/pop-before-smtp/clients", "type": "lmdb"},
+            "policy": {"answered": 0, "granted": 0},
+            "totals": {
+                "logins": 3, "unchangedLogins": 2, "logouts": 1, "listed": 1, "removed": 0,
+                "refused": 0, "publications": 1, "failedPublications": 0
+            },
+            "logLevel": "info",
+            "problems": []
+        });
+        let (status_, more) = (status.as_object_mut().unwrap(), more.as_object().unwrap());
+        status_.extend(more.clone());
+        serde_json::from_value(status).unwrap()
+    }
+
+    fn shown(more: serde_json::Value) -> String {
+        let now = "2026-11-24T12:30:05Z".parse().unwrap();
+        let mut out = Vec::new();
+        show(&status(&more), now, Some(60), &mut out).unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+    }
+
+    #[test]
+    fn names_are_aligned_and_values_stay_in_their_column() {
+        let text = shown(json!({
+            "refused": 2,
+            "lastLogin": {
+                "time": "2026-11-24T12:30:00Z", "client": "192.0.2.10", "user": "al\u{1b}ice",
+                "server": "dovecot"
+            },
+            "problems": ["the access map can't be published: postmap: No such file or directory"],
+        }));
+        for line in text.lines() {
+            assert!(line.chars().count() <= 60, "{line:?}");
+            assert!(
+                line.chars().position(|c| c == ':') == Some(18)
+                    || line.starts_with(&" ".repeat(20)),
+                "{line:?}"
+            );
+        }
+        assert!(text.contains("al\\u{1b}ice from 192.0.2.10"), "{text}");
+        assert!(text.contains("2 entries and logins"), "{text}");
+        assert!(
+            text.contains("           Problem: the access map can't be published:\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn all_is_well() {
+        let text = shown(json!({}));
+        assert!(text.ends_with("          Problems: none\n"), "{text}");
+        assert!(text.contains("(2 h 30 min ago)"), "{text}");
+        assert!(
+            text.contains("           Journal: read; nothing of these servers yet\n"),
+            "{text}"
+        );
+        assert!(!text.contains("Refused"), "{text}");
+    }
+
+    #[test]
+    fn the_place_in_the_journal_and_how_far_it_is_behind() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let said = |more| journal(&status(&more), now).1;
+        let at = json!("2026-11-24T11:59:00Z");
+        assert!(
+            said(json!({"journalPosition": at, "lagMilliseconds": 3}))
+                .ends_with("(1 min 0 s ago), read 3 ms after it was written")
+        );
+        assert!(
+            said(json!({"journalPosition": at, "lagMilliseconds": 60000, "caughtUp": false}))
+                .starts_with("being read, at ")
+        );
+    }
+
+    #[test]
+    fn durations_in_two_units() {
+        for (seconds, said) in [
+            (-1, "0 s"),
+            (59, "59 s"),
+            (61, "1 min 1 s"),
+            (3600, "1 h 0 min"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(ago(SignedDuration::from_secs(seconds)), said);
+        }
     }
 }

@@ -112,6 +112,8 @@ fn generated(command: &Command) -> String {
     let roff = String::from_utf8(roff).unwrap();
     roff.replace(PREAMBLE, "")
         .replace("\\*(Aq", "\\(aq")
+        // Before the values that an option may have; mandoc leaves such breaks out, and says so.
+        .replace("\n.br\n\n.br\n", "\n.sp\n")
         .replace(".SH SUBCOMMANDS", ".SH COMMANDS")
 }
 

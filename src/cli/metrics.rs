@@ -1,0 +1,278 @@
+//! `metrics`: the service's numbers, for a monitoring system.
+//!
+//! OpenMetrics text 1.0. Of its types, only those that the older Prometheus text format has as
+//! well: node exporter's textfile collector reads that one.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::CommandError;
+use crate::control;
+use crate::control::client::Service;
+use crate::control::protocol::Status;
+
+/// Where the numbers go.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For node exporter's textfile collector, each minute (make it a timer unit to keep it):
+  systemd-run --on-calendar=minutely pop-before-smtp metrics --output \\
+    /var/lib/prometheus/node-exporter/pop-before-smtp.prom")]
+pub struct MetricsArgs {
+    /// Write them into this file, which is replaced as a whole, instead of the standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The service's control socket
+    #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
+    socket: PathBuf,
+}
+
+/// Prints or writes the numbers.
+pub fn run(args: &MetricsArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let text = open_metrics(&Service::connect(&args.socket)?.status()?);
+    match &args.output {
+        Some(path) => replace(path, text.as_bytes()).map_err(|source| CommandError::File {
+            path: path.clone(),
+            source,
+        })?,
+        None => out.write_all(text.as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file aside and renames it, so that whoever reads it finds a whole one. It is not
+/// synced: a minute later it is written anew.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other("names no file"))?;
+    // Not one that a collector takes for its own: it wants *.prom.
+    let new = path.with_file_name(format!(
+        ".{}.{}.new",
+        name.to_string_lossy(),
+        std::process::id()
+    ));
+    let write = |mut file: File| {
+        file.write_all(bytes)?;
+        fs::rename(&new, path)
+    };
+    let options = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&new);
+    let written = options.and_then(write);
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+/// The numbers of a status.
+fn open_metrics(status: &Status) -> String {
+    let mut text = Families(String::new());
+    let totals = &status.totals;
+    let last_login = status.last_login.as_ref().map(|login| login.time);
+    let published = status.last_publication.as_ref();
+    text.family("build_info", "gauge", "", "The version that runs.");
+    let _ = writeln!(
+        text.0,
+        "pop_before_smtp_build_info{{version=\"{}\"}} 1",
+        status.version
+    );
+    text.time("start", "When the service was started.", Some(status.since));
+    text.gauge("clients", "Clients that may relay now.", status.clients);
+    text.gauge(
+        "sessions",
+        "POP3 and IMAP sessions that are open.",
+        status.sessions,
+    );
+    text.gauge(
+        "problems",
+        "What is wrong now; 'pop-before-smtp status' says what.",
+        status.problems.len(),
+    );
+    text.gauge(
+        "caught_up",
+        "Whether the journal has been read up to now.",
+        u8::from(status.caught_up),
+    );
+    text.time(
+        "journal_position",
+        "When the entry was written that was read last.",
+        status.journal_position,
+    );
+    text.seconds(
+        "journal_lag",
+        "How long after it was written the last entry was read; how far behind now reading is, \
+         while the journal is caught up with.",
+        status.lag_milliseconds,
+    );
+    text.time(
+        "last_login",
+        "The last login that was heard of.",
+        last_login,
+    );
+    text.time(
+        "last_publication",
+        "When the access map was published last.",
+        published.map(|p| p.time),
+    );
+    text.seconds(
+        "last_publication_duration",
+        "How long the last publication took.",
+        published.map(|p| p.milliseconds),
+    );
+    if let Some(published) = published {
+        text.gauge(
+            "published_clients",
+            "Clients in the access map.",
+            published.clients,
+        );
+    }
+    for (name, help, value) in [
+        ("logins", "Logins.", totals.logins),
+        (
+            "unchanged_logins",
+            "Logins of clients that were listed already.",
+            totals.unchanged_logins,
+        ),
+        ("logouts", "Sessions that have ended.", totals.logouts),
+        ("listed", "Clients that were listed.", totals.listed),
+        ("removed", "Clients that were removed.", totals.removed),
+        (
+            "refused",
+            "Entries by untrusted senders, and logins over a limit.",
+            totals.refused,
+        ),
+        (
+            "publications",
+            "Publications of the access map.",
+            totals.publications,
+        ),
+        (
+            "failed_publications",
+            "Publications of the access map that failed.",
+            totals.failed_publications,
+        ),
+        (
+            "policy_answers",
+            "Questions of Postfix that were answered.",
+            status.policy.answered,
+        ),
+        (
+            "policy_grants",
+            "Questions of Postfix that were answered with OK.",
+            status.policy.granted,
+        ),
+    ] {
+        text.counter(name, help, value);
+    }
+    text.0 += "# EOF\n";
+    text.0
+}
+
+/// Metric families, in OpenMetrics text.
+struct Families(String);
+
+impl Families {
+    fn family(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
+        let name = format!("pop_before_smtp_{name}");
+        self.0 += &format!("# TYPE {name} {kind}\n");
+        if !unit.is_empty() {
+            self.0 += &format!("# UNIT {name} {unit}\n");
+        }
+        self.0 += &format!("# HELP {name} {help}\n");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.family(name, "gauge", "", help);
+        self.0 += &format!("pop_before_smtp_{name} {value}\n");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", "", help);
+        self.0 += &format!("pop_before_smtp_{name}_total {value}\n");
+    }
+
+    /// A length of time; nothing, where it is unknown.
+    fn seconds(&mut self, name: &str, help: &str, milliseconds: Option<u64>) {
+        let Some(milliseconds) = milliseconds else {
+            return;
+        };
+        let name = format!("{name}_seconds");
+        self.family(&name, "gauge", "seconds", help);
+        let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+        self.0 += &format!("pop_before_smtp_{name} {seconds}.{rest:03}\n");
+    }
+
+    /// A point in time, in seconds since 1970; nothing, where it is unknown.
+    fn time(&mut self, name: &str, help: &str, time: Option<Timestamp>) {
+        let since = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+        self.seconds(&format!("{name}_timestamp"), help, since);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn status() -> Status {
+        serde_json::from_value(json!({
+            "version": "2.0.0", "since": "2026-11-24T10:00:00.5Z", "servers": [],
+            "permittedNetworks": "", "clients": 3, "sessions": 1, "refused": 0, "caughtUp": true,
+            "journalPosition": "2026-11-24T10:00:00Z", "lagMilliseconds": 42,
+            "lastLogin": {"time": "2026-11-24T10:00:00Z", "client": "192.0.2.1", "server": "x"},
+            "map": {"path": "", "type": ""},
+            "lastPublication": {
+                "time": "2026-11-24T10:00:00Z", "clients": 3, "milliseconds": 1234
+            },
+            "policy": {"answered": 9, "granted": 8},
+            "totals": {
+                "logins": 7, "unchangedLogins": 4, "logouts": 6, "listed": 3, "removed": 1,
+                "refused": 2, "publications": 5, "failedPublications": 1
+            },
+            "logLevel": "info", "problems": ["x"]
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn numbers_in_open_metrics() {
+        let text = open_metrics(&status());
+        for line in [
+            "pop_before_smtp_build_info{version=\"2.0.0\"} 1",
+            "pop_before_smtp_start_timestamp_seconds 1795514400.500",
+            "pop_before_smtp_clients 3",
+            "pop_before_smtp_journal_lag_seconds 0.042",
+            "pop_before_smtp_last_publication_duration_seconds 1.234",
+            "# TYPE pop_before_smtp_logins counter",
+            "pop_before_smtp_logins_total 7",
+            "pop_before_smtp_policy_grants_total 8",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+        }
+        assert!(text.ends_with("\n# EOF\n"));
+        assert!(!text.contains("\n\n"));
+    }
+
+    #[test]
+    fn the_file_is_replaced_as_a_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pop-before-smtp.prom");
+        for text in ["first", "second"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(replace(&directory.path().join("none/x.prom"), b"").is_err());
+        assert!(replace(Path::new("/"), b"").is_err());
+    }
+}
