@@ -227,6 +227,22 @@ fn the_methods_are_the_defined_ones() {
                 may_relay: true,
                 reason: text(),
                 listing: some(sample, client_info(sample)),
+                grant: some(
+                    sample,
+                    GrantInfo {
+                        since: time(),
+                        until: time(),
+                        by: 0,
+                        note: some(sample, text()),
+                    },
+                ),
+                map: some(
+                    sample,
+                    MapStatus {
+                        path: text(),
+                        kind: text(),
+                    },
+                ),
             }),
         ),
         method_fits(
@@ -250,6 +266,7 @@ fn the_methods_are_the_defined_ones() {
                 all: some(sample, true),
             }),
             both(|_| Revoked {
+                removed: 1,
                 clients: vec![client()],
             }),
         ),
@@ -340,6 +357,8 @@ fn the_errors_are_the_defined_ones() {
             client: client(),
             reason: text(),
         },
+        Fault::NotRevoked { reason: text() },
+        Fault::NotKept { reason: text() },
         Fault::NotPublished { reason: text() },
     ];
     let mut defined = BTreeSet::new();
@@ -364,6 +383,8 @@ fn the_errors_are_the_defined_ones() {
             | Fault::PermissionDenied { .. }
             | Fault::ExpectedMore { .. }
             | Fault::NotAdmitted { .. }
+            | Fault::NotRevoked { .. }
+            | Fault::NotKept { .. }
             | Fault::NotPublished { .. } => {}
         }
         let name = json(fault)["error"].clone();

@@ -53,6 +53,20 @@ pub enum Fault {
         /// For a sentence.
         reason: String,
     },
+    /// As many revocations are remembered as there can be.
+    #[error("not revoked: {reason}")]
+    #[serde(rename = "org.pop-before-smtp.NotRevoked")]
+    NotRevoked {
+        /// For a sentence.
+        reason: String,
+    },
+    /// Done, but it can't be written to disk.
+    #[error("done, but it will be forgotten when the service is restarted: {reason}")]
+    #[serde(rename = "org.pop-before-smtp.NotKept")]
+    NotKept {
+        /// For a sentence.
+        reason: String,
+    },
     /// Done, but the access map can't be published.
     #[error("done, but Postfix does not know yet: {reason}")]
     #[serde(rename = "org.pop-before-smtp.NotPublished")]

@@ -26,7 +26,7 @@ mod definition_tests;
 mod server_tests;
 
 pub use allow::{Allow, Allowed};
-pub use check::{Check, Checked};
+pub use check::{Check, Checked, GrantInfo};
 pub use fault::Fault;
 pub use peer::Peer;
 pub use protocol::Method;

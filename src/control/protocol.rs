@@ -208,7 +208,7 @@ pub struct Totals {
 }
 
 /// The access map.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MapStatus {
     /// Its path, without the extension of its type.

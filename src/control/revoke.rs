@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::protocol::Method;
 use crate::client::Client;
+use crate::networks::unmapped;
 use crate::whitelist::Scope;
 
-/// Asks to take clients off.
+/// Asks to take clients off: by exactly one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Revoke {
@@ -23,16 +24,45 @@ pub struct Revoke {
 }
 
 impl Revoke {
-    /// Whose logins; nobody's unless exactly one is said, so that a slip revokes nothing.
+    /// Who is meant; nobody, if not exactly one thing is said.
     #[must_use]
-    pub fn what(&self) -> Option<Scope> {
-        let all = self.all.filter(|all| *all).map(|_| Scope::All);
-        let client = self.client.map(|c| Scope::Network(c.address().into()));
-        let network = self.network.map(Scope::Network);
-        let user = self.user.clone().map(Scope::User);
-        let server = self.server.clone().map(Scope::Server);
-        let mut said = [all, client, network, user, server].into_iter().flatten();
-        said.next().filter(|_| said.next().is_none())
+    pub fn scope(&self) -> Option<Scope> {
+        let network = self.network.map(|n| Scope::Network(unmapped(n.trunc())));
+        let mut scopes = [
+            self.client.map(Scope::from),
+            network,
+            self.user.clone().map(Scope::User),
+            self.server.clone().map(Scope::Server),
+            self.all.filter(|all| *all).map(|_| Scope::All),
+        ]
+        .into_iter()
+        .flatten();
+        let scope = scopes.next();
+        scope.filter(|_| scopes.next().is_none())
+    }
+}
+
+impl From<Scope> for Revoke {
+    fn from(scope: Scope) -> Self {
+        let nobody = Revoke::default();
+        match scope {
+            Scope::All => Revoke {
+                all: Some(true),
+                ..nobody
+            },
+            Scope::Network(network) => Revoke {
+                network: Some(network),
+                ..nobody
+            },
+            Scope::User(user) => Revoke {
+                user: Some(user),
+                ..nobody
+            },
+            Scope::Server(server) => Revoke {
+                server: Some(server),
+                ..nobody
+            },
+        }
     }
 }
 
@@ -46,25 +76,57 @@ impl Method for Revoke {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Revoked {
-    /// Who was listed before.
+    /// How many were listed before.
+    pub removed: usize,
+    /// The first of them: [`Revoked::SHOWN`] at most.
     pub clients: Vec<Client>,
+}
+
+impl Revoked {
+    /// How many clients are named.
+    pub const SHOWN: usize = 1000;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn scope(json: &str) -> Option<String> {
+        let revoke: Revoke = serde_json::from_str(json).unwrap();
+        revoke.scope().map(|scope| scope.to_string())
+    }
+
     #[test]
-    fn exactly_one_is_said() {
-        let what = |json: &str| serde_json::from_str::<Revoke>(json).unwrap().what();
-        assert_eq!(what("{}"), None);
-        assert_eq!(what(r#"{"all":false}"#), None);
-        assert_eq!(what(r#"{"all":true,"user":"alice"}"#), None);
-        assert_eq!(what(r#"{"client":"192.0.2.1","server":"dovecot"}"#), None);
-        assert_eq!(what(r#"{"all":true}"#), Some(Scope::All));
-        let one = Scope::Network("192.0.2.1/32".parse().unwrap());
-        assert_eq!(what(r#"{"client":"::ffff:192.0.2.1"}"#), Some(one));
-        let user = Scope::User("alice".to_owned());
-        assert_eq!(what(r#"{"user":"alice"}"#), Some(user));
+    fn exactly_one_thing_is_meant() {
+        for (json, expected) in [
+            (r#"{}"#, None),
+            (r#"{"all":false}"#, None),
+            (r#"{"all":true}"#, Some("everybody")),
+            (r#"{"all":true,"user":"alice"}"#, None),
+            (r#"{"all":false,"user":"alice"}"#, Some("the user alice")),
+            (r#"{"client":"::ffff:192.0.2.10"}"#, Some("192.0.2.10")),
+            (r#"{"network":"192.0.2.77/24"}"#, Some("192.0.2.0/24")),
+            (
+                r#"{"network":"::ffff:192.0.2.0/120"}"#,
+                Some("192.0.2.0/24"),
+            ),
+            (r#"{"network":"192.0.2.0/24","server":"dovecot"}"#, None),
+            (r#"{"server":"dovecot"}"#, Some("the server dovecot")),
+        ] {
+            assert_eq!(scope(json).as_deref(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_asked_for_as_it_is_understood() {
+        for scope in [
+            Scope::All,
+            "192.0.2.10".parse().unwrap(),
+            "2001:db8::/64".parse().unwrap(),
+            Scope::User("alice".to_owned()),
+            Scope::Server("manual".to_owned()),
+        ] {
+            assert_eq!(Revoke::from(scope.clone()).scope(), Some(scope));
+        }
     }
 }

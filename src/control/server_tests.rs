@@ -48,6 +48,8 @@ impl Served {
                             may_relay: false,
                             reason: CHECKED.to_owned(),
                             listing: None,
+                            grant: None,
+                            map: None,
                         }));
                     }
                     Question::SetLogLevel(_, peer, answer) => {
@@ -199,7 +201,9 @@ async fn what_is_wrong_has_the_name_that_varlink_gives_it() {
     // And the connection is as good as before.
     assert_eq!(
         ask(&mut peer, check()).await,
-        json!({"parameters": {"mayRelay": false, "reason": CHECKED, "listing": null}})
+        json!({"parameters": {
+            "mayRelay": false, "reason": CHECKED, "listing": null, "grant": null, "map": null
+        }})
     );
 }
 

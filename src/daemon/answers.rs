@@ -4,7 +4,7 @@
 use super::service::Service;
 use crate::client::Client;
 use crate::control::protocol::{ClientInfo, Filter, LogLevel};
-use crate::control::{Fault, Method, Page, Peer, Question, protocol};
+use crate::control::{Page, Peer, Question, protocol};
 use crate::diagnostics;
 use crate::whitelist::{Listed, Whitelist};
 
@@ -33,22 +33,12 @@ impl Service {
             Question::SetLogLevel(level, peer, answer) => {
                 let _ = answer.send(Ok(set_log_level(level, peer)));
             }
-            Question::Check(_, answer) => {
-                let _ = answer.send(Err(not_yet::<crate::control::Check>()));
+            Question::Check(check, answer) => {
+                let _ = answer.send(Ok(self.check(check.client)));
             }
-            Question::Allow(_, _, answer) => {
-                let _ = answer.send(Err(not_yet::<crate::control::Allow>()));
-            }
-            Question::Revoke(_, _, answer) => {
-                let _ = answer.send(Err(not_yet::<crate::control::Revoke>()));
-            }
+            Question::Allow(allow, peer, answer) => self.allow(allow, peer, answer),
+            Question::Revoke(revoke, peer, answer) => self.revoke(&revoke, peer, answer),
         }
-    }
-}
-
-fn not_yet<M: Method>() -> Fault {
-    Fault::MethodNotImplemented {
-        method: M::NAME.to_owned(),
     }
 }
 

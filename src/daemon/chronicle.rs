@@ -13,7 +13,7 @@ use crate::control::protocol::{Event, EventKind, LoginStatus, PublicationStatus,
 use crate::diagnostics::count;
 use crate::event;
 use crate::intake::Refused;
-use crate::whitelist::{Listing, Outcome, Whitelist};
+use crate::whitelist::{Listing, MANUAL, Outcome, Whitelist};
 
 /// How many events a watcher may be behind.
 const BEHIND: usize = 1024;
@@ -158,6 +158,17 @@ impl Chronicle {
                 reason: reason.map(|why| format!("{why}: {} ended", count(sessions, "session"))),
                 ..Event::new(event.time, EventKind::Logout)
             }
+        });
+    }
+
+    /// A client is listed by hand that was not listed.
+    pub fn listed_by_hand(&mut self, client: Client, until: Timestamp) {
+        self.totals.listed += 1;
+        self.tell(|| Event {
+            client: Some(client),
+            server: Some(MANUAL.to_owned()),
+            until: Some(until),
+            ..Event::new(Timestamp::now(), EventKind::Listed)
         });
     }
 

@@ -85,6 +85,17 @@ impl MapKeeper {
         !self.wanted || self.schedule.published().is_some_and(|p| p >= generation)
     }
 
+    /// Whether there is to be a map at all.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Somebody waits for the next publication.
+    pub fn hurry(&mut self) {
+        self.schedule.hurry();
+    }
+
     /// Whether a publication is under way.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
@@ -126,7 +137,7 @@ impl MapKeeper {
                 let pending = self.removal_is_pending();
                 diagnostics::publication_failed(&error, retry, pending);
                 let alarm = if pending {
-                    "a client whose grace has passed may still relay: "
+                    "a client that may relay no more is still in the map: "
                 } else {
                     ""
                 };

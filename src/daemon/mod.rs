@@ -21,6 +21,7 @@ mod run;
 mod service;
 mod start;
 mod supervisor;
+mod verdict;
 
 pub use deadline::DeadlineTimer;
 pub use plan::{Plan, PlanError, check_all_examples, recogniser, source};

@@ -55,6 +55,12 @@ impl Schedule {
         }
     }
 
+    /// Somebody waits for the next publication: it needs no debounce, and no pause after a failure.
+    pub fn hurry(&mut self) {
+        self.last_start = None;
+        self.retry_at = None;
+    }
+
     /// What is due, if `generation` is to be published.
     #[must_use]
     pub fn due(&self, generation: u64, now: Instant) -> Due {
@@ -147,6 +153,23 @@ mod tests {
         schedule.succeeded();
         schedule.started(2, now);
         assert_eq!(schedule.failed(now), FIRST_RETRY);
+    }
+
+    #[test]
+    fn nothing_holds_up_who_waits() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(DEBOUNCE);
+        schedule.started(1, now);
+        schedule.succeeded();
+        schedule.hurry();
+        assert_eq!(schedule.due(1, now), Due::Nothing);
+        assert_eq!(schedule.due(2, now), Due::Now);
+        schedule.started(2, now);
+        schedule.hurry();
+        assert_eq!(schedule.due(3, now), Due::Nothing);
+        schedule.failed(now);
+        schedule.hurry();
+        assert_eq!(schedule.due(3, now), Due::Now);
     }
 
     #[test]

@@ -169,6 +169,7 @@ impl Service {
         publication
             .into_iter()
             .chain(store)
+            .chain(self.by_hand.give_up_if_due())
             .chain(self.show_status())
             .min()
     }
@@ -362,10 +363,12 @@ impl Service {
         match self.map.done(done) {
             Err(error) if self.options.once => Err(error.into()),
             Err(error) => {
+                self.by_hand.published(&self.map, Some(&error));
                 self.chronicle.not_published(&error);
                 Ok(Next::GoOn)
             }
             Ok(()) => {
+                self.by_hand.published(&self.map, None);
                 if let Some(publication) = self.map.last().filter(|_| is_publication) {
                     self.chronicle.published(publication);
                 }

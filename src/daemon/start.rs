@@ -191,6 +191,6 @@ pub(super) fn earlier(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -363,7 +363,7 @@ pub fn publication_failed(error: &dyn Display, retry: Duration, removal_pending:
     if removal_pending {
         error!(
             MESSAGE_ID = id::REMOVAL_NOT_PUBLISHED;
-            "a client whose grace has passed is still in the access map, which can't be \
+            "a client that may relay no more is still in the access map, which can't be \
              published: {error}; next try in {seconds} s"
         );
     } else {

@@ -19,7 +19,7 @@ use crate::client::Client;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     /// The rules refuse it.
-    #[error("it may not be listed: {}", .0.reason())]
+    #[error("{}", .0.reason())]
     Rules(Refusal),
     /// It would end before it began.
     #[error("that time has passed")]
