@@ -4,7 +4,7 @@
 
 pub mod entry;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,15 +21,29 @@ pub struct JournalFiles {
 impl JournalFiles {
     /// Imports entries in the Journal Export Format.
     pub fn import(export: &[u8]) -> Self {
-        let files = JournalFiles {
-            directory: tempfile::tempdir().unwrap(),
-        };
+        let files = Self::none();
         files.add("imported.journal", export);
         files
     }
 
+    /// A directory without a file.
+    pub fn none() -> Self {
+        JournalFiles {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
     /// Adds a file.
     pub fn add(&self, name: &str, export: &[u8]) {
+        self.add_written(name, |to| to.write_all(export));
+    }
+
+    /// Adds a file of what is written, however much that is.
+    pub fn add_written(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) {
         let mut import = Command::new(JOURNAL_REMOTE)
             .arg("-o")
             .arg(self.directory.path().join(name))
@@ -38,7 +52,10 @@ impl JournalFiles {
             .stderr(Stdio::piped())
             .spawn()
             .expect("systemd-journal-remote: install the package of that name");
-        import.stdin.take().unwrap().write_all(export).unwrap();
+        let mut input = BufWriter::with_capacity(1 << 16, import.stdin.take().unwrap());
+        write(&mut input).unwrap();
+        input.flush().unwrap();
+        drop(input);
         let output = import.wait_with_output().unwrap();
         assert!(
             output.status.success(),

@@ -1,0 +1,120 @@
+//! The whole program beside others, in one run, on one machine: prints a table of what was measured,
+//! by what else, and whether the goals hold. `benches/run` installs what this needs and starts it.
+
+#[path = "../journal/mod.rs"]
+mod journal;
+#[path = "../../tests/journal_files/mod.rs"]
+mod journal_files;
+
+mod catch_up;
+mod memory;
+mod process;
+mod table;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::thread;
+use std::time::Instant;
+
+use clap::Parser;
+use jiff::Timestamp;
+
+use journal::{Contents, SPAN};
+use journal_files::JournalFiles;
+use table::Row;
+
+/// Measures one thing.
+type Measure = fn(&Bench) -> Vec<Row>;
+
+/// The rows, by the names that select them.
+const ROWS: [(&str, Measure); 5] = [
+    ("catch-up", catch_up::against_journalctl),
+    ("fail2ban", catch_up::against_fail2ban),
+    ("others", catch_up::among_others),
+    ("memory", memory::anonymous),
+    ("start", memory::start),
+];
+
+/// Measures the whole program, and prints a table.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// Only these rows.
+    #[arg(value_parser = ROWS.map(|(name, _)| name))]
+    rows: Vec<String>,
+    /// Small sizes, one run: only that every row can be measured, whatever it says.
+    #[arg(long)]
+    quick: bool,
+    /// How often each is measured; the median counts.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Where Debian's packages fail2ban and python3-systemd are unpacked.
+    #[arg(long)]
+    fail2ban: Option<PathBuf>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What the rows share.
+pub struct Bench {
+    options: Options,
+    made: RefCell<Vec<(Contents, Rc<JournalFiles>)>>,
+}
+
+impl Bench {
+    /// A journal with these contents, made now if there is none.
+    fn journal(&self, contents: Contents) -> Rc<JournalFiles> {
+        self.journals(&[contents]).remove(0)
+    }
+
+    /// Several, made side by side.
+    fn journals(&self, wanted: &[Contents]) -> Vec<Rc<JournalFiles>> {
+        let mut made = self.made.borrow_mut();
+        let missing: Vec<Contents> = wanted
+            .iter()
+            .copied()
+            .filter(|contents| made.iter().all(|(known, _)| known != contents))
+            .collect();
+        let begin = Timestamp::now() - SPAN;
+        let new: Vec<JournalFiles> = thread::scope(|scope| {
+            let threads: Vec<_> = missing
+                .iter()
+                .map(|contents| scope.spawn(move || import(*contents, begin)))
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        made.extend(missing.into_iter().zip(new.into_iter().map(Rc::new)));
+        let find = |contents| made.iter().find(|(known, _)| known == contents).unwrap();
+        wanted
+            .iter()
+            .map(|contents| find(contents).1.clone())
+            .collect()
+    }
+}
+
+fn import(contents: Contents, begin: Timestamp) -> JournalFiles {
+    let files = JournalFiles::none();
+    files.add_written("mail.journal", |to| contents.export(begin, to));
+    files
+}
+
+fn main() {
+    let mut options = Options::parse();
+    if options.quick {
+        options.runs = 1;
+    }
+    let selected = |name: &str| options.rows.is_empty() || options.rows.iter().any(|r| r == name);
+    let selected = ROWS.map(|(name, _)| selected(name));
+    let bench = Bench {
+        options,
+        made: RefCell::default(),
+    };
+    let start = Instant::now();
+    let mut rows = Vec::new();
+    for ((name, measure), _) in ROWS.iter().zip(selected).filter(|(_, wanted)| *wanted) {
+        eprintln!("{name} ({} s)", start.elapsed().as_secs());
+        rows.extend(measure(&bench));
+    }
+    table::print(&rows);
+}
