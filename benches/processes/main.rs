@@ -5,8 +5,11 @@
 mod journal;
 #[path = "../../tests/journal_files/mod.rs"]
 mod journal_files;
+#[path = "../load/mod.rs"]
+mod load;
 
 mod catch_up;
+mod decisions;
 mod memory;
 mod process;
 mod table;
@@ -28,10 +31,11 @@ use table::Row;
 type Measure = fn(&Bench) -> Vec<Row>;
 
 /// The rows, by the names that select them.
-const ROWS: [(&str, Measure); 5] = [
+const ROWS: [(&str, Measure); 6] = [
     ("catch-up", catch_up::against_journalctl),
     ("fail2ban", catch_up::against_fail2ban),
     ("others", catch_up::among_others),
+    ("decisions", decisions::decisions),
     ("memory", memory::anonymous),
     ("start", memory::start),
 ];
