@@ -6,12 +6,17 @@
 //! is to be DUNNO.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -25,8 +30,10 @@ const PEERS: usize = 20_000;
 /// How long a peer may take to accept an answer. How long it is silent is its own business:
 /// smtpd keeps a connection for as long as it lives (smtpd_policy_service_max_idle).
 const PATIENCE: Duration = Duration::from_secs(10);
-/// After so many requests of one peer, the others have a turn.
-const TURN: usize = 64;
+/// After so many bytes of one peer, the others have a turn.
+const TURN: usize = 16 * 1024;
+/// How much room for answers a peer keeps, in bytes.
+const KEPT: usize = 256;
 
 /// What the policy's answers are made of.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    fn decide(&self, request: &Request) -> Action {
+    fn decide(&self, request: &Request<'_>) -> Action {
         self.answered.set(self.answered.get() + 1);
         let whitelist = self.whitelist.borrow();
         let granted = request
@@ -87,40 +94,59 @@ pub async fn serve(listener: UnixListener, policy: Rc<Policy>) {
 
 async fn serve_peer(mut stream: UnixStream, policy: &Policy) -> std::io::Result<()> {
     let mut decoder = Decoder::default();
-    let mut buffer = [0; 4096];
     let mut replies = Vec::new();
     loop {
-        let n = stream.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok(());
+        let heard = hear(&mut stream, &mut decoder, policy, &mut replies).await?;
+        // Most peers take their few bytes at once.
+        let written = match stream.try_write(&replies) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            written => written?,
+        };
+        if written < replies.len() {
+            timeout(PATIENCE, stream.write_all(&replies[written..])).await??;
         }
-        decoder.push(&buffer[..n]);
-        loop {
-            replies.clear();
-            let mut answered = 0;
-            let malformed = loop {
-                match decoder.request() {
-                    Ok(Some(request)) => {
-                        replies.extend_from_slice(policy.decide(&request).reply());
-                        answered += 1;
-                        if answered == TURN {
-                            break false;
-                        }
-                    }
-                    Ok(None) => break false,
-                    Err(_) => break true,
-                }
-            };
-            if !replies.is_empty() {
-                timeout(PATIENCE, stream.write_all(&replies)).await??;
-            }
-            if malformed {
-                return Ok(());
-            }
-            if answered < TURN {
-                break;
-            }
-            tokio::task::yield_now().await;
+        replies.clear();
+        replies.shrink_to(KEPT);
+        match heard {
+            Heard::Some => {}
+            Heard::More => tokio::task::yield_now().await,
+            Heard::Enough => return Ok(()),
         }
     }
+}
+
+/// How a peer is to be gone on with.
+enum Heard {
+    /// All that it had sent is answered.
+    Some,
+    /// There may be more; the others have a turn before.
+    More,
+    /// It has gone, or does not speak the protocol.
+    Enough,
+}
+
+/// Waits for what a peer has to say, one turn of it, and decides; the answers are not yet sent.
+///
+/// What was received is looked at before it returns, so that all peers can have it in the same room:
+/// on the stack.
+async fn hear(
+    stream: &mut UnixStream,
+    decoder: &mut Decoder,
+    policy: &Policy,
+    replies: &mut Vec<u8>,
+) -> std::io::Result<Heard> {
+    poll_fn(|context| {
+        let mut room = [MaybeUninit::uninit(); TURN];
+        let mut received = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut received))?;
+        let taken = decoder.take(received.filled(), |request| {
+            replies.extend_from_slice(policy.decide(request).reply());
+        });
+        Poll::Ready(Ok(match (taken, received.filled().len()) {
+            (Err(_), _) | (_, 0) => Heard::Enough,
+            (_, TURN) => Heard::More,
+            _ => Heard::Some,
+        }))
+    })
+    .await
 }

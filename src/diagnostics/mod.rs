@@ -289,7 +289,7 @@ pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refu
 }
 
 /// Postfix has asked, and the client may relay.
-pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request) {
+pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request<'_>) {
     if !log::log_enabled!(log::Level::Debug) {
         return;
     }
@@ -298,10 +298,11 @@ pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request) {
         Some(login) => format!("{user} has logged in to {}", login.server),
         None => "it was allowed by hand".to_owned(),
     };
-    let (sender, recipient) = (printable(&request.sender), printable(&request.recipient));
-    let queue_id = match request.queue_id.as_str() {
-        "" => String::new(),
-        id => format!(", queue id {}", printable(id)),
+    let text = |bytes| printable(&String::from_utf8_lossy(bytes));
+    let (sender, recipient) = (text(request.sender), text(request.recipient));
+    let queue_id = match request.queue_id {
+        b"" => String::new(),
+        id => format!(", queue id {}", text(id)),
     };
     debug!(
         MESSAGE_ID = id::RELAY_GRANTED,

@@ -4,23 +4,29 @@
 //! Pure: bytes in, requests out. The only actions that it can express are OK and DUNNO: whatever
 //! goes wrong here, mail that Postfix would take without us is never refused.
 
+use std::sync::LazyLock;
+
+use memchr::memchr;
+use memchr::memmem::Finder;
+
 use crate::client::Client;
 
 /// The largest request, in bytes. Postfix's own are below two thousand; addresses are bounded by
 /// line_length_limit (2048).
 pub const LARGEST_REQUEST: usize = 64 * 1024;
 
-/// What Postfix asks: may this client send this mail?
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Request {
+/// What Postfix asks: may this client send this mail? The texts are any bytes, where they were
+/// received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Request<'a> {
     /// `client_address`, if it is an address and the request is for an access policy.
     pub client: Option<Client>,
     /// `sender`.
-    pub sender: String,
+    pub sender: &'a [u8],
     /// `recipient`.
-    pub recipient: String,
+    pub recipient: &'a [u8],
     /// `queue_id`; empty before the first recipient is accepted.
-    pub queue_id: String,
+    pub queue_id: &'a [u8],
 }
 
 /// A peer that does not speak the protocol.
@@ -54,66 +60,91 @@ impl Action {
     }
 }
 
-/// Takes requests out of a stream of bytes, however it is cut.
+/// Takes requests out of a stream of bytes, however it is cut. Keeps nothing but the beginning of a
+/// request whose end has not come: most come whole, and are read where they were received.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    received: Vec<u8>,
-    /// No end of a request begins before this.
-    searched: usize,
+    begun: Vec<u8>,
 }
 
 impl Decoder {
-    /// Takes in what has come.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.received.extend_from_slice(bytes);
-    }
-
-    /// The next request, if it is complete.
+    /// Takes in what has come, and calls `answer` with each request that is complete now, in order.
     ///
     /// # Errors
-    /// When the peer does not speak the protocol; there is nothing to be said to it any more.
-    pub fn request(&mut self) -> Result<Option<Request>, Malformed> {
-        let unsearched = &self.received[self.searched..];
-        let Some(end) = unsearched.windows(2).position(|pair| pair == b"\n\n") else {
-            if self.received.len() > LARGEST_REQUEST {
-                return Err(Malformed::TooLarge);
+    /// When the peer does not speak the protocol: the requests before that are answered, and there
+    /// is nothing more to be said to it.
+    pub fn take(
+        &mut self,
+        bytes: &[u8],
+        answer: impl FnMut(&Request<'_>),
+    ) -> Result<(), Malformed> {
+        if self.begun.is_empty() {
+            let rest = answer_all(bytes, 0, answer)?;
+            self.begun.extend_from_slice(&bytes[rest..]);
+        } else {
+            // The two bytes that end a request may be cut too.
+            let searched = self.begun.len() - 1;
+            self.begun.extend_from_slice(bytes);
+            let rest = answer_all(&self.begun, searched, answer)?;
+            if rest == self.begun.len() {
+                // Thousands of idle connections are to hold no memory.
+                self.begun = Vec::new();
+            } else {
+                self.begun.drain(..rest);
             }
-            self.searched = self.received.len().saturating_sub(1);
-            return Ok(None);
-        };
-        let end = self.searched + end;
-        if end > LARGEST_REQUEST {
+        }
+        if self.begun.len() > LARGEST_REQUEST {
             return Err(Malformed::TooLarge);
         }
-        let request = parse(&self.received[..end])?;
-        self.received.drain(..end + 2);
-        self.searched = 0;
-        Ok(Some(request))
+        Ok(())
     }
+}
+
+/// Calls `answer` with each complete request, and says where the rest begins. No request ends
+/// before `searched`.
+fn answer_all(
+    bytes: &[u8],
+    mut searched: usize,
+    mut answer: impl FnMut(&Request<'_>),
+) -> Result<usize, Malformed> {
+    static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
+    let mut start = 0;
+    while let Some(end) = END.find(&bytes[searched..]) {
+        let end = searched + end;
+        if end - start > LARGEST_REQUEST {
+            return Err(Malformed::TooLarge);
+        }
+        answer(&parse(&bytes[start..end])?);
+        start = end + 2;
+        searched = start;
+    }
+    Ok(start)
 }
 
 /// Reads the lines of a request. An attribute that comes twice has no value that can be trusted;
 /// attributes that we do not know do not matter.
-fn parse(lines: &[u8]) -> Result<Request, Malformed> {
+fn parse(lines: &[u8]) -> Result<Request<'_>, Malformed> {
     let mut request = Request::default();
     let mut is_access_policy = false;
     let mut addresses = 0;
-    for line in lines.split(|byte| *byte == b'\n') {
-        let equals = line
-            .iter()
-            .position(|b| *b == b'=')
-            .ok_or(Malformed::NotAttributes)?;
+    let mut rest = Some(lines);
+    while let Some(lines) = rest {
+        let line;
+        (line, rest) = match memchr(b'\n', lines) {
+            Some(end) => (&lines[..end], Some(&lines[end + 1..])),
+            None => (lines, None),
+        };
+        let equals = memchr(b'=', line).ok_or(Malformed::NotAttributes)?;
         let (name, value) = (&line[..equals], &line[equals + 1..]);
-        let text = || String::from_utf8_lossy(value).into_owned();
         match name {
             b"request" => is_access_policy = value == b"smtpd_access_policy",
             b"client_address" => {
                 addresses += 1;
                 request.client = std::str::from_utf8(value).ok().and_then(|a| a.parse().ok());
             }
-            b"sender" => request.sender = text(),
-            b"recipient" => request.recipient = text(),
-            b"queue_id" => request.queue_id = text(),
+            b"sender" => request.sender = value,
+            b"recipient" => request.recipient = value,
+            b"queue_id" => request.queue_id = value,
             _ => {}
         }
     }
@@ -132,35 +163,61 @@ mod tests {
         client_address=192.0.2.10\nclient_name=unknown\nsender=a@example.org\n\
         recipient=b=c@example.net\nqueue_id=\n\n";
 
-    fn request(client: &str) -> Request {
-        Request {
+    /// What was asked, as the tests can keep it.
+    #[derive(Debug, PartialEq)]
+    struct Asked {
+        client: Option<Client>,
+        texts: [String; 3],
+    }
+
+    fn asked(client: &str) -> Asked {
+        Asked {
             client: client.parse().ok(),
-            sender: "a@example.org".to_owned(),
-            recipient: "b=c@example.net".to_owned(),
-            queue_id: String::new(),
+            texts: ["a@example.org", "b=c@example.net", ""].map(str::to_owned),
         }
     }
 
-    fn decode(bytes: &[u8], cut: usize) -> Result<Vec<Request>, Malformed> {
+    fn decode(bytes: &[u8], cut: usize) -> (Vec<Asked>, Result<(), Malformed>) {
         let mut decoder = Decoder::default();
         let mut requests = Vec::new();
         for piece in bytes.chunks(cut.max(1)) {
-            decoder.push(piece);
-            while let Some(request) = decoder.request()? {
-                requests.push(request);
+            let taken = decoder.take(piece, |request| {
+                let Request {
+                    client,
+                    sender,
+                    recipient,
+                    queue_id,
+                } = *request;
+                requests.push(Asked {
+                    client,
+                    texts: [sender, recipient, queue_id]
+                        .map(|text| String::from_utf8_lossy(text).into_owned()),
+                });
+            });
+            if taken.is_err() {
+                return (requests, taken);
             }
         }
-        Ok(requests)
+        if bytes.ends_with(b"\n\n") {
+            assert_eq!(decoder.begun.capacity(), 0, "it keeps what was answered");
+        }
+        (requests, Ok(()))
     }
 
     #[test]
     fn requests_however_they_are_cut() {
-        let two = [REQUEST, &REQUEST.replace("192.0.2.10", "2001:db8::10")].concat();
-        for cut in 1..two.len() + 1 {
-            let requests = decode(two.as_bytes(), cut).unwrap();
+        let three = [
+            REQUEST,
+            &REQUEST.replace("192.0.2.10", "2001:db8::10"),
+            REQUEST,
+        ]
+        .concat();
+        for cut in 1..three.len() + 1 {
+            let (requests, end) = decode(three.as_bytes(), cut);
+            assert_eq!(end, Ok(()));
             assert_eq!(
                 requests,
-                [request("192.0.2.10"), request("2001:db8::10")],
+                ["192.0.2.10", "2001:db8::10", "192.0.2.10"].map(asked),
                 "{cut}"
             );
         }
@@ -177,7 +234,7 @@ mod tests {
             ("client_address=192.0.2.10\n", ""),
             ("sender=", "client_address=192.0.2.11\nsender="),
         ] {
-            let requests = decode(REQUEST.replacen(from, to, 1).as_bytes(), 7).unwrap();
+            let (requests, _) = decode(REQUEST.replacen(from, to, 1).as_bytes(), 7);
             assert_eq!(requests.len(), 1, "{from} {to}");
             assert_eq!(requests[0].client, None, "{from} {to}");
         }
@@ -186,12 +243,26 @@ mod tests {
     #[test]
     fn who_does_not_speak_the_protocol_is_not_answered() {
         for bytes in [&b"\n\n"[..], b"GET / HTTP/1.1\r\n\n\n", b"a=b\nnothing\n\n"] {
-            assert_eq!(decode(bytes, 100), Err(Malformed::NotAttributes));
+            let (requests, end) = decode(bytes, 100);
+            assert_eq!((requests.len(), end), (0, Err(Malformed::NotAttributes)));
         }
         let endless = vec![b'a'; LARGEST_REQUEST + 2];
-        assert_eq!(decode(&endless, 1000), Err(Malformed::TooLarge));
+        assert_eq!(decode(&endless, 1000).1, Err(Malformed::TooLarge));
         let long = [b"a=", &endless[..], b"\n\n"].concat();
-        assert_eq!(decode(&long, long.len()), Err(Malformed::TooLarge));
+        for cut in [1000, long.len()] {
+            let (requests, end) = decode(&long, cut);
+            assert_eq!((requests.len(), end), (0, Err(Malformed::TooLarge)));
+        }
+    }
+
+    #[test]
+    fn what_came_before_nonsense_is_answered() {
+        let text = [REQUEST, "\n\n", REQUEST].concat();
+        for cut in [1, 7, text.len()] {
+            let (requests, end) = decode(text.as_bytes(), cut);
+            assert_eq!(requests, [asked("192.0.2.10")], "{cut}");
+            assert_eq!(end, Err(Malformed::NotAttributes));
+        }
     }
 
     proptest! {
