@@ -1,9 +1,10 @@
 //! The store: whitelist, sessions and journal position on disk, in sled.
 //!
-//! A cache of the journal. Each batch is one transaction with its position, so that after a crash
+//! A cache of the journal. Records lie in blocks, in the order of their keys: see [`blocks`]. Each batch is one transaction with its position, so that after a crash
 //! the whitelist and the position agree; what was not committed is read again. A damaged store is
 //! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
 
+mod blocks;
 pub mod manual_file;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
 
+use blocks::{BlockChange, Blocks, Change};
+
 use crate::client::Client;
 use crate::event::SessionKey;
 use crate::journal::Position;
@@ -26,11 +29,14 @@ use crate::postfix::map_type::MapType;
 use crate::whitelist::{Delta, Listing, Session};
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
-const FORMAT: &[u8] = b"1";
+const FORMAT: &[u8] = b"2";
 /// sled's cache, in bytes. The whitelist is in our own memory already.
 const CACHE: u64 = 2 << 20;
-/// How many records a transaction may change: sled keeps the memory of the largest.
-const TRANSACTION: usize = 256;
+/// How many blocks a transaction may change: sled keeps the memory of the largest.
+const TRANSACTION: usize = 32;
+/// How many records of one block may change in a transaction, for the same reason: most of them
+/// may be new, and make new blocks.
+const RECORDS: usize = 256;
 /// How long another process may take to leave the store: one that stops, or withdraws clients.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries to get sled's lock, which has no time limit of its own.
@@ -41,9 +47,16 @@ const LOCK_RETRY: Duration = Duration::from_millis(50);
 pub struct Store {
     path: PathBuf,
     db: Db,
-    clients: Tree,
-    sessions: Tree,
+    /// Clients and sessions, in this order.
+    records: [RecordTree; 2],
     meta: Tree,
+}
+
+/// A tree of sled that holds records, in blocks.
+#[derive(Debug)]
+struct RecordTree {
+    tree: Tree,
+    blocks: Blocks,
 }
 
 /// What the store kept.
@@ -131,15 +144,16 @@ pub enum StoreError {
     },
 }
 
+/// The places of the trees in a transaction.
 const CLIENTS: usize = 0;
 const SESSIONS: usize = 1;
 const META: usize = 2;
 
-/// A record that is written, or removed.
-struct Change {
-    /// Its tree, as [`Store::transact`] counts them.
+/// A value of sled that is written, or removed.
+struct Write {
+    /// Its tree's place.
     tree: usize,
-    key: Vec<u8>,
+    key: Box<[u8]>,
     value: Option<Vec<u8>>,
 }
 
@@ -211,10 +225,15 @@ impl Store {
         let _unhurried = Unhurried::new();
         // sled panics on some kinds of damage.
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let store = Store {
+            let open_tree = |name| {
+                db.open_tree(name).map(|tree| RecordTree {
+                    tree,
+                    blocks: Blocks::default(),
+                })
+            };
+            let mut store = Store {
                 path: path.to_owned(),
-                clients: db.open_tree("clients")?,
-                sessions: db.open_tree("sessions")?,
+                records: [open_tree("clients")?, open_tree("sessions")?],
                 meta: db.open_tree("meta")?,
                 db: db.clone(),
             };
@@ -229,7 +248,7 @@ impl Store {
         }
     }
 
-    fn read(&self, existed: bool) -> Result<Kept, ReadError> {
+    fn read(&mut self, existed: bool) -> Result<Kept, ReadError> {
         match self.meta.get("format")? {
             Some(format) if format == FORMAT => {}
             Some(_) => return Err(ReadError::Record("it is of another format".to_owned())),
@@ -243,16 +262,16 @@ impl Store {
             }
         }
         let mut kept = Kept::default();
-        for record in &self.clients {
-            let (key, value) = record?;
-            let client = client_of(&key).ok_or_else(|| wrong("the key of a client"))?;
-            kept.clients.push((client, decode(&value)?));
-        }
-        for record in &self.sessions {
-            let (key, value) = record?;
-            let key = session_of(&key).ok_or_else(|| wrong("the key of a session"))?;
-            kept.sessions.push((key, decode(&value)?));
-        }
+        self.records[CLIENTS].read(|key, value| {
+            let client = client_of(key).ok_or_else(|| wrong("the key of a client"))?;
+            kept.clients.push((client, decode(value)?));
+            Ok(())
+        })?;
+        self.records[SESSIONS].read(|key, value| {
+            let key = session_of(key).ok_or_else(|| wrong("the key of a session"))?;
+            kept.sessions.push((key, decode(value)?));
+            Ok(())
+        })?;
         if let Some(value) = self.meta.get("position")? {
             let PositionRecord { cursor, time } = decode(&value)?;
             kept.position = Some(Position { cursor, time });
@@ -273,53 +292,104 @@ impl Store {
     ///
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
-    pub fn commit(&self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
+    pub fn commit(&mut self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
         let clients = delta.clients.iter().map(|(client, listing)| Change {
-            tree: CLIENTS,
             key: key_of_client(*client),
             value: listing.as_ref().map(encode),
         });
         let sessions = delta.sessions.iter().map(|(key, session)| Change {
-            tree: SESSIONS,
             key: key_of_session(key),
             value: session.as_ref().map(encode),
         });
-        let position = position.map(|Position { cursor, time }| Change {
+        let mut writes = Vec::new();
+        self.commit_records(CLIENTS, clients.collect(), &mut writes)?;
+        self.commit_records(SESSIONS, sessions.collect(), &mut writes)?;
+        writes.extend(position.map(|Position { cursor, time }| Write {
             tree: META,
-            key: b"position".to_vec(),
+            key: (*b"position").into(),
             value: Some(encode(&PositionRecord {
                 cursor: cursor.clone(),
                 time: *time,
             })),
-        });
-        let mut changes = clients.chain(sessions).chain(position);
-        loop {
-            // Encoded before, as a transaction may run several times.
-            let some: Vec<Change> = changes.by_ref().take(TRANSACTION).collect();
-            if some.is_empty() {
-                break;
-            }
-            self.transact(&some)?;
-        }
+        }));
+        self.transact(&mut writes)?;
         self.db
             .flush()
             .map_err(|error| classify(&self.path, error))?;
         Ok(())
     }
 
-    fn transact(&self, changes: &[Change]) -> Result<(), StoreError> {
-        // In the order of CLIENTS, SESSIONS and META.
-        let trees = [&self.clients, &self.sessions, &self.meta];
+    /// Commits changes of the records of a tree, but for the last of them, which it leaves in
+    /// `writes`.
+    fn commit_records(
+        &mut self,
+        tree: usize,
+        mut changes: Vec<Change>,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), StoreError> {
+        // Block after block: each is read and written once.
+        changes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let mut rest = changes.as_slice();
+        while let Some(first) = rest.first() {
+            if writes.len() >= TRANSACTION {
+                self.transact(writes)?;
+            }
+            let records = &mut self.records[tree];
+            let (start, end) = records.blocks.holding(&first.key);
+            let of_block = |change: &Change| end.is_none_or(|end| *change.key < *end);
+            let number = rest
+                .iter()
+                .take(RECORDS)
+                .take_while(|c| of_block(c))
+                .count();
+            let (some, others) = rest.split_at(number);
+            rest = others;
+            // The block may be among what has yet to be written.
+            let pending = writes
+                .iter()
+                .rev()
+                .find(|w| w.tree == tree && *w.key == *start);
+            let block = match pending {
+                Some(write) => write.value.clone(),
+                None => {
+                    let block = records.tree.get(start);
+                    let block = block.map_err(|error| classify(&self.path, error))?;
+                    block.map(|block| block.to_vec())
+                }
+            };
+            let made = blocks::merge(start, &block.unwrap_or_default(), some);
+            let made = made.map_err(|error| StoreError::Damaged {
+                path: self.path.clone(),
+                reason: error.to_string(),
+            })?;
+            records.blocks.apply(&made);
+            writes.extend(made.into_iter().map(|BlockChange { start, block }| Write {
+                tree,
+                key: start,
+                value: block,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Carries out what is to be written, in one transaction.
+    fn transact(&self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let [clients, sessions] = &self.records;
+        let trees = [&clients.tree, &sessions.tree, &self.meta];
         let transaction = trees.as_slice().transaction(|trees| {
-            for Change { tree, key, value } in changes {
+            for Write { tree, key, value } in &*writes {
                 match value {
-                    Some(value) => trees[*tree].insert(key.as_slice(), value.as_slice())?,
-                    None => trees[*tree].remove(key.as_slice())?,
+                    Some(value) => trees[*tree].insert(&**key, value.as_slice())?,
+                    None => trees[*tree].remove(&**key)?,
                 };
             }
             Ok::<(), ConflictableTransactionError<()>>(())
         });
+        writes.clear();
         transaction.map_err(|error| match error {
             TransactionError::Storage(error) => classify(&self.path, error),
             TransactionError::Abort(()) => StoreError::Damaged {
@@ -339,6 +409,31 @@ impl Store {
             .insert("in-force", encode(in_force))
             .and_then(|_| self.db.flush())
             .map_err(|error| classify(&self.path, error))?;
+        Ok(())
+    }
+}
+
+impl RecordTree {
+    /// Reads all records, in order, and takes note of the blocks.
+    fn read(
+        &mut self,
+        mut take: impl FnMut(&[u8], &[u8]) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut last: Option<Vec<u8>> = None;
+        for block in &self.tree {
+            let (start, block) = block?;
+            self.blocks.add(&start);
+            for record in blocks::records(&block) {
+                let (key, value) = record.map_err(|error| ReadError::Record(error.to_string()))?;
+                if last.as_ref().is_some_and(|last| **last >= *key) || *key < *start {
+                    return Err(wrong("the order of the records"));
+                }
+                take(key, value)?;
+                let last = last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+            }
+        }
         Ok(())
     }
 }
@@ -466,17 +561,18 @@ fn check_owner(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// In the order of clients.
 fn key_of_client(client: Client) -> Vec<u8> {
     match client.address() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
+        IpAddr::V4(address) => [&[4], address.octets().as_slice()].concat(),
+        IpAddr::V6(address) => [&[6], address.octets().as_slice()].concat(),
     }
 }
 
 fn client_of(key: &[u8]) -> Option<Client> {
-    let address = match key.len() {
-        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(key).ok()?)),
-        16 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(key).ok()?)),
+    let address = match key.split_first()? {
+        (4, octets) => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
+        (6, octets) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
         _ => return None,
     };
     Some(Client::from(address))

@@ -1,10 +1,13 @@
 //! The store with the real sled: what was committed is there again, and damage is set aside.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pop_before_smtp::client::Client;
 use pop_before_smtp::event::SessionKey;
 use pop_before_smtp::journal::Position;
 use pop_before_smtp::postfix::map_type::MapType;
@@ -55,7 +58,7 @@ fn position(n: i64) -> Position {
 }
 
 fn fill(path: &Path) {
-    let Opened { store, .. } = Store::open(path).unwrap();
+    let Opened { mut store, .. } = Store::open(path).unwrap();
     for n in 1..100 {
         store.commit(&delta(n), Some(&position(n))).unwrap();
     }
@@ -67,7 +70,7 @@ fn what_was_committed_is_there_again_with_its_position() {
     let path = directory.path().join("store");
     fill(&path);
     let Opened {
-        store,
+        mut store,
         kept,
         set_aside,
     } = Store::open(&path).unwrap();
@@ -147,7 +150,7 @@ fn records_that_cannot_be_read_are_damage() {
         ("clients", &b"abc"[..], &b"{}"[..]),
         ("clients", b"\xc0\x00\x02\x0a", b"{\"since\":1}"),
         ("meta", b"position", b"junk"),
-        ("meta", b"format", b"2"),
+        ("meta", b"format", b"1"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
@@ -193,4 +196,49 @@ fn a_store_that_another_gives_back_is_opened() {
     drop(store);
     let clients = is_opened.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!(clients.unwrap(), 198);
+}
+
+#[test]
+fn thousands_of_records_that_come_and_go_in_any_order_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let mut expected = BTreeMap::new();
+    // From the first commit, of all at once, to those of a few.
+    for (round, size) in [3000u32, 1, 700, 2, 5000, 40].into_iter().enumerate() {
+        let Opened {
+            mut store, kept, ..
+        } = Store::open(&path).unwrap();
+        let kept: Vec<(Client, Listing)> = kept.clients;
+        assert!(
+            kept.into_iter().eq(expected.clone()),
+            "before round {round}"
+        );
+        let mut changes = BTreeMap::new();
+        for n in 0..size {
+            let scattered = (n + 1 + round as u32).wrapping_mul(2_654_435_761) >> 17;
+            let client: Client = match n % 3 {
+                0 => format!("2001:db8::{scattered:x}").parse().unwrap(),
+                _ => Client::from(IpAddr::from(Ipv4Addr::from(0x1400_0000 + scattered))),
+            };
+            changes.insert(client, (n % 4 != 0).then(|| listing(i64::from(n))));
+        }
+        // Everybody goes, in the end but one.
+        if round == 4 {
+            changes.extend(expected.keys().map(|client| (*client, None)));
+        }
+        for (client, listing) in &changes {
+            match listing {
+                Some(listing) => expected.insert(*client, listing.clone()),
+                None => expected.remove(client),
+            };
+        }
+        let delta = Delta {
+            clients: changes.into_iter().collect(),
+            sessions: Vec::new(),
+        };
+        store.commit(&delta, Some(&position(round as i64))).unwrap();
+    }
+    let Opened { kept, .. } = Store::open(&path).unwrap();
+    assert!(kept.clients.into_iter().eq(expected));
+    assert_eq!(kept.position, Some(position(5)));
 }

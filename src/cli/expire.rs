@@ -61,7 +61,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
     let mut floods = Floods::default();
     loop {
         // Only who has the store may publish. If the service has it, all is in good hands.
-        let Some((store, kept)) = take_store(&path)? else {
+        let Some((mut store, kept)) = take_store(&path)? else {
             return Ok(ExitCode::SUCCESS);
         };
         let now = Timestamp::now();
@@ -87,7 +87,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
                 diagnostics::client_expired(*client, listing, level);
             }
         }
-        if let Some(store) = &store {
+        if let Some(store) = &mut store {
             forget(store, &removed, &with_sessions)?;
         }
         // Nobody hears of logouts any more: sessions end now. Those that a returning service finds
@@ -149,7 +149,7 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
 /// Takes clients out of the store that a returning service would remove at once, and tell of it a
 /// second time. The others it may list again: a session of theirs may be open.
 fn forget(
-    store: &Store,
+    store: &mut Store,
     removed: &[(Client, Listing)],
     with_sessions: &HashSet<Client>,
 ) -> Result<(), StoreError> {

@@ -88,7 +88,7 @@ impl Keeper {
 
     /// Commits what has changed; with `always`, also the place in the journal alone.
     pub fn commit_now(&mut self, whitelist: &mut Whitelist, always: bool) {
-        let Some(store) = &self.store else { return };
+        let Some(store) = &mut self.store else { return };
         let delta = whitelist.take_delta();
         if delta.is_empty() && !always {
             return;
@@ -133,11 +133,15 @@ impl Keeper {
         if self.retry_at().is_none_or(|time| time > Instant::now()) {
             return;
         }
-        let written = Store::open(&self.path).and_then(|Opened { store, kept, .. }| {
-            store.commit(&difference(&kept, whitelist), self.position.as_ref())?;
-            store.set_in_force(&self.in_force)?;
-            Ok(store)
-        });
+        let written = Store::open(&self.path).and_then(
+            |Opened {
+                 mut store, kept, ..
+             }| {
+                store.commit(&difference(&kept, whitelist), self.position.as_ref())?;
+                store.set_in_force(&self.in_force)?;
+                Ok(store)
+            },
+        );
         match written {
             Ok(store) => {
                 // What has changed is in there: it was written as a whole.
