@@ -11,6 +11,7 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::Ast;
 
+use super::alternatives::Alternatives;
 use super::anchoring::most;
 use super::pattern::{self, Pattern};
 use super::recogniser::{LONGEST_MESSAGE, Recogniser, Server, is_plain_text};
@@ -205,7 +206,7 @@ impl Tried {
             ("failure", &server.failure),
             ("start", &server.start),
         ];
-        let of_kind = |(kind, patterns): (&'static str, &Vec<Pattern>)| {
+        let of_kind = |(kind, patterns): (&'static str, &Alternatives)| {
             let tried = patterns.iter().map(|pattern| Tried {
                 kind,
                 pattern: pattern.clone(),

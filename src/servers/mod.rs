@@ -4,11 +4,14 @@
 //! examples. This room recognises; it reads no journal, keeps no whitelist and decides on no
 //! relaying.
 
+mod alternatives;
 mod anchoring;
 mod correlator;
 mod definition;
 mod expansion;
 mod explain;
+#[cfg(test)]
+mod hostile_dovecot_names;
 #[cfg(test)]
 mod hostile_names;
 #[cfg(test)]

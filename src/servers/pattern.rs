@@ -15,7 +15,7 @@ use super::expansion::{Expanded, Spot, Text};
 use crate::client::Client;
 
 /// How large a compiled expression may become, in bytes; it bounds what a definition can cost.
-const SIZE_LIMIT: usize = 1 << 20;
+pub(super) const SIZE_LIMIT: usize = 1 << 20;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -25,6 +25,28 @@ pub struct Pattern {
     pub(super) expanded: Expanded,
     expression: Regex,
     unless: Option<Regex>,
+    groups: Groups,
+}
+
+/// The numbers of the groups that are asked for, as to look up their names takes time.
+#[derive(Debug, Clone, Copy)]
+struct Groups {
+    client: Option<usize>,
+    user: Option<usize>,
+    session: Option<usize>,
+    port: Option<usize>,
+}
+
+impl Groups {
+    fn of(expression: &Regex) -> Self {
+        let number = |name| expression.capture_names().position(|n| n == Some(name));
+        Groups {
+            client: number("client"),
+            user: number("user"),
+            session: number("session"),
+            port: number("port"),
+        }
+    }
 }
 
 /// What a pattern found in a message.
@@ -136,9 +158,11 @@ impl Pattern {
             }
             None => None,
         };
+        let expression = regex(&expanded, &format!(r"\A(?:{})", expanded.text))?;
         Ok(Pattern {
             line: 0,
-            expression: regex(&expanded, &format!(r"\A(?:{})", expanded.text))?,
+            groups: Groups::of(&expression),
+            expression,
             unless,
             expanded,
         })
@@ -151,10 +175,12 @@ impl Pattern {
 
     /// Whether the pattern names a group `client`.
     pub fn yields_client(&self) -> bool {
-        self.expression
-            .capture_names()
-            .flatten()
-            .any(|n| n == "client")
+        self.groups.client.is_some()
+    }
+
+    /// The expression, with its beginning tied to the message's.
+    pub(super) fn expression(&self) -> &str {
+        self.expression.as_str()
     }
 
     /// Whether the expression matches.
@@ -170,7 +196,7 @@ impl Pattern {
 
     /// What stands where the client's address should.
     pub(super) fn client_text(&self, message: &[u8]) -> Option<String> {
-        text(&self.expression.captures(message)?, "client")
+        text(&self.expression.captures(message)?, self.groups.client)
     }
 
     /// What the pattern finds in `message`; nothing if the client that it finds is no address.
@@ -179,22 +205,26 @@ impl Pattern {
         if self.is_excluded(message) {
             return None;
         }
-        let client: Option<Client> = match captures.name("client") {
-            Some(found) => Some(std::str::from_utf8(found.as_bytes()).ok()?.parse().ok()?),
+        let client: Option<Client> = match group(&captures, self.groups.client) {
+            Some(found) => Some(std::str::from_utf8(found).ok()?.parse().ok()?),
             None => None,
         };
-        let port = || Some((client?, text(&captures, "port")?));
+        let port = || Some((client?, text(&captures, self.groups.port)?));
         let endpoint = || port().map(|(client, port)| client.with_port(&port));
         Some(Found {
             client,
-            user: text(&captures, "user"),
-            session: text(&captures, "session").or_else(endpoint),
+            user: text(&captures, self.groups.user),
+            session: text(&captures, self.groups.session).or_else(endpoint),
         })
     }
 }
 
-fn text(captures: &Captures<'_>, name: &str) -> Option<String> {
-    let found = captures.name(name)?.as_bytes();
+fn group<'m>(captures: &Captures<'m>, number: Option<usize>) -> Option<&'m [u8]> {
+    Some(captures.get(number?)?.as_bytes())
+}
+
+fn text(captures: &Captures<'_>, number: Option<usize>) -> Option<String> {
+    let found = group(captures, number)?;
     (!found.is_empty()).then(|| String::from_utf8_lossy(found).into_owned())
 }
 
