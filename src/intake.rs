@@ -222,12 +222,6 @@ impl Taker {
             && matches!(meaning, Meaning::Logout { .. })
             && self.correlator.serves(server, sender)
     }
-
-    /// Whether lines before the first that matters may be needed to understand it.
-    #[must_use]
-    pub fn ties_lines(&self) -> bool {
-        self.recogniser.ties_lines()
-    }
 }
 
 fn noted(server: &Server, why: NoEvent) -> Intake {

@@ -1,8 +1,8 @@
 //! The service: wires the rooms together, and owns the loop.
 //!
 //! One thread owns whitelist, store, timers, signals and sockets; the reader waits for the
-//! journal and the publisher for postmap, each in a thread of its own. Nothing here recognises,
-//! decides on a login or builds a map: it only hands on.
+//! journal, recognition takes in what it reads, and the publisher waits for postmap, each in a
+//! thread of its own. Nothing here recognises, decides on a login or builds a map: it only hands on.
 
 mod answers;
 mod by_hand;
@@ -15,6 +15,7 @@ mod policy_server;
 mod publication;
 mod publisher;
 mod reader;
+mod recognition;
 mod reload;
 mod report;
 mod run;

@@ -1,4 +1,4 @@
-//! The reader: a thread that waits for the journal, recognises, and hands over events.
+//! The reader: a thread that waits for the journal, and hands over entries to be recognised.
 //!
 //! The journal handle can't leave its thread, and waiting for it blocks. The thread keeps no
 //! state of its own but its place; whatever it can't read it tries again, from where it was.
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{Entry, JournalError, Position, Reader, Resumed, Source};
-use crate::servers::{CONNECT_LIFETIME, Recogniser, Unknown};
+use super::recognition::{self, NobodyListens, Read, ToRecognition};
+use crate::intake::Intake;
+use crate::journal::{JournalError, Position, Reader, Resumed, Source};
+use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
 const BATCH: usize = 128;
@@ -60,7 +61,8 @@ pub enum FromReader {
     Recovered,
 }
 
-/// Starts a reader. It ends when nobody receives any more: at its next message, or within `beat`.
+/// Starts a reader, and what recognises its entries. They end when nobody receives any more: with
+/// their next messages, or within two beats.
 ///
 /// # Errors
 /// When there is no thread to be had.
@@ -71,18 +73,16 @@ pub fn start(
     beat: Duration,
 ) -> std::io::Result<mpsc::Receiver<FromReader>> {
     let (sender, receiver) = mpsc::channel(BATCHES);
+    let recognition = recognition::start(recogniser.clone(), sender)?;
     thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || {
-            let taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn);
             let mut thread = Thread {
                 source,
                 recogniser,
-                taker,
-                entry: Entry::default(),
                 begin,
                 beat,
-                sender,
+                recognition,
                 caught_up: false,
                 told: Cell::new(Instant::now()),
             };
@@ -110,12 +110,9 @@ pub fn start(
 struct Thread {
     source: Source,
     recogniser: Arc<Recogniser>,
-    taker: Taker,
-    /// The entry that was read last; kept for its room.
-    entry: Entry,
     begin: Begin,
     beat: Duration,
-    sender: mpsc::Sender<FromReader>,
+    recognition: ToRecognition,
     caught_up: bool,
     /// When the loop was told something last.
     told: Cell<Instant>,
@@ -135,20 +132,23 @@ impl From<JournalError> for Stop {
     }
 }
 
+impl From<NobodyListens> for Stop {
+    fn from(NobodyListens: NobodyListens) -> Self {
+        Stop::NobodyListens
+    }
+}
+
 impl Thread {
     fn tell(&self, message: FromReader) -> Result<(), Stop> {
         self.told.set(Instant::now());
-        self.sender
-            .blocking_send(message)
-            .map_err(|_| Stop::NobodyListens)
+        Ok(self.recognition.send(Read::Told(message))?)
     }
 
     /// Opens the journal and reads it until there is trouble.
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
         let mut reader = Reader::open(&self.source, self.recogniser.identifiers())?;
         reader.hurry()?;
-        let recogniser = self.recogniser.clone();
-        self.taker = Taker::new(recogniser, Senders::Trusted, Unknown::PassOn);
+        self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
         match &self.begin {
             Begin::At(time) => reader.seek_time(*time)?,
@@ -186,52 +186,59 @@ impl Thread {
 
     /// Reads what came shortly before the place where reading begins, for what it tells of the
     /// lines that follow. Its events have been told already.
-    fn look_back(&mut self, reader: &mut Reader) -> Result<(), JournalError> {
+    fn look_back(&mut self, reader: &mut Reader) -> Result<(), Stop> {
         let (begin, place) = match &self.begin {
             Begin::At(time) => (*time, None),
-            Begin::Behind(position, _) => (position.time, Some(position.clone())),
+            Begin::Behind(position, _) => (position.time, Some(position)),
         };
-        if !self.taker.ties_lines() {
+        let tied = self.recogniser.identifiers_of_tied_lines();
+        if tied.is_empty() {
             return Ok(());
         }
-        reader.seek_time(
+        let mut before = Reader::open(&self.source, tied)?;
+        before.hurry()?;
+        before.seek_time(
             begin
                 .checked_sub(CONNECT_LIFETIME)
                 .unwrap_or(Timestamp::MIN),
         )?;
-        while reader.next()? {
-            let time = reader.time()?;
-            if time > begin || (place.is_none() && time == begin) {
-                break;
-            }
+        let mut entries = self.recognition.room();
+        while before.next()? && before.time()? < begin {
             // What can't be read tells nothing.
-            if reader.read(&mut self.entry).is_ok() {
-                self.taker.take(&self.entry);
-            }
-            if let Some(place) = &place
-                && reader.is_at(place)?
-            {
-                break;
+            if entries.add(&mut before).is_ok() && entries.len() == BATCH {
+                self.recognition.send(Read::Before(entries))?;
+                entries = self.recognition.room();
             }
         }
-        Ok(())
+        if let Some(place) = place {
+            // Those of the place's own time: the place is among them, whatever its identifier.
+            reader.seek_time(begin)?;
+            while reader.next()? && reader.time()? <= begin {
+                let _ = entries.add(reader);
+                if reader.is_at(place)? {
+                    break;
+                }
+            }
+        }
+        Ok(self.recognition.send(Read::Before(entries))?)
     }
 
     /// Reads to the end, or for a batch. True at the end.
     ///
     /// With `skip`, entries that can't be read are left out.
     fn read_batch(&mut self, reader: &mut Reader, skip: bool) -> Result<bool, Stop> {
-        let mut intakes = Vec::new();
+        let mut entries = self.recognition.room();
         let mut read = 0;
         let at_end = loop {
-            // After an error the whole batch is read again: the last place that is known is
-            // before it, and events that come twice change nothing.
-            match self.read_entry(reader, skip)? {
-                None => break true,
-                Some(Intake::Nothing | Intake::Noted(_)) => {}
-                Some(intake) => intakes.push(intake),
+            if !reader.next()? {
+                break true;
             }
-            read += 1;
+            match entries.add(reader) {
+                // After an error the whole batch is read again: the last place that is known is
+                // before it, and events that come twice change nothing.
+                Err(error) if !skip => return Err(error.into()),
+                _ => read += 1,
+            }
             if read == BATCH {
                 break false;
             }
@@ -242,23 +249,9 @@ impl Thread {
                 Begin::At(time) | Begin::Behind(_, time) => time,
             };
             self.begin = Begin::Behind(position.clone(), oldest);
-            self.tell(FromReader::Batch { intakes, position })?;
+            self.told.set(Instant::now());
+            self.recognition.send(Read::Batch(entries, position))?;
         }
         Ok(at_end)
-    }
-
-    fn read_entry(
-        &mut self,
-        reader: &mut Reader,
-        skip: bool,
-    ) -> Result<Option<Intake>, JournalError> {
-        if !reader.next()? {
-            return Ok(None);
-        }
-        match reader.read(&mut self.entry) {
-            Err(_) if skip => Ok(Some(Intake::Nothing)),
-            Err(error) => Err(error),
-            Ok(()) => Ok(Some(self.taker.take(&self.entry))),
-        }
     }
 }

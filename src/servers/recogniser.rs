@@ -149,10 +149,14 @@ impl Recogniser {
         self.servers.iter().map(|s| &s.name)
     }
 
-    /// Whether any server's lines have to be tied together.
+    /// The identifiers of servers whose lines have to be tied together.
     #[must_use]
-    pub fn ties_lines(&self) -> bool {
-        self.servers.iter().any(Server::ties_lines)
+    pub fn identifiers_of_tied_lines(&self) -> Vec<&str> {
+        let ties = |identifier: &str| {
+            let mut places = self.places_of(identifier);
+            places.any(|at| self.servers[at].ties_lines())
+        };
+        self.identifiers().filter(|name| ties(name)).collect()
     }
 
     /// The names of the servers that write under `identifier`.
