@@ -1,0 +1,153 @@
+//! What CONTRIBUTING and SECURITY say, held to it: the tests that are named exist, the paths too, and
+//! the way to a new server leads there. The README is played by the system tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SECURITY: &str = include_str!("../SECURITY.md");
+const CONTRIBUTING: &str = include_str!("../CONTRIBUTING.md");
+
+fn tree(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What a table of SECURITY names, as `FILE: TEST, TEST; FILE: TEST`, in backticks but for the file.
+fn named_tests() -> Vec<(String, String)> {
+    let mut named = Vec::new();
+    for row in SECURITY.lines().filter(|line| line.starts_with("| ")) {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for group in shown_by.split("; ") {
+            let Some((file, tests)) = group.split_once(".rs: ") else {
+                continue;
+            };
+            let tests = tests
+                .split(", ")
+                .map(|test| test.trim_matches('`').to_owned());
+            named.extend(tests.map(|test| (format!("{file}.rs"), test)));
+        }
+    }
+    named
+}
+
+#[test]
+fn every_test_that_security_names_exists() {
+    let named = named_tests();
+    assert!(named.len() > 40, "{named:?}");
+    for (file, test) in named {
+        let text =
+            fs::read_to_string(tree(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        // Those of proptest! stand in one block with one attribute each.
+        let found = text.find(&format!("fn {test}("));
+        let is_test = found.is_some_and(|at| {
+            let before: Vec<&str> = text[..at].lines().rev().take(4).collect();
+            before
+                .iter()
+                .any(|line| line.trim_start().starts_with("#[") && line.contains("test"))
+                || text.contains("proptest! {")
+        });
+        assert!(
+            is_test,
+            "SECURITY.md names a test that is not there: {file}: {test}"
+        );
+    }
+}
+
+#[test]
+fn every_statement_of_security_names_its_test() {
+    let statements: BTreeSet<&str> = SECURITY
+        .split("\n## ")
+        .filter(|section| section.contains("| shown by |"))
+        .flat_map(|section| {
+            section
+                .lines()
+                .skip_while(|line| !line.starts_with("|---"))
+                .skip(1)
+        })
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    assert!(statements.len() > 20);
+    for statement in statements {
+        // What can be done against us, and that we say so.
+        let admitted = statement.contains("this is what POP-before-SMTP is");
+        assert!(admitted || statement.contains(".rs: `"), "{statement}");
+    }
+}
+
+#[test]
+fn every_path_that_is_named_is_there() {
+    for document in [CONTRIBUTING, SECURITY] {
+        for piece in document.split('`').skip(1).step_by(2) {
+            let is_ours = ["src/", "tests/", "units/", "packaging/", "benches/"]
+                .iter()
+                .any(|room| piece.starts_with(room));
+            if is_ours {
+                assert!(tree(piece).exists(), "{piece}");
+            }
+        }
+    }
+}
+
+/// The blocks of one language below a heading, without their indentation.
+fn blocks(heading: &str, language: &str) -> Vec<String> {
+    let section = CONTRIBUTING
+        .split("\n## ")
+        .find(|section| section.starts_with(heading));
+    let fence = format!("   ```{language}\n");
+    let blocks = section.unwrap().split(&fence).skip(1);
+    let blocks = blocks.map(|rest| {
+        let block = rest.split("   ```").next().unwrap();
+        block
+            .lines()
+            .map(|line| line.strip_prefix("   ").unwrap_or(line).to_owned() + "\n")
+            .collect()
+    });
+    blocks.collect()
+}
+
+#[test]
+fn the_way_to_a_new_server_leads_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_pop-before-smtp");
+    let shell = |script: &str| {
+        let script = script.replace("cargo run --quiet --", program);
+        let mut command = Command::new("sh");
+        let output = command
+            .args(["-euc", &script])
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{script}\n{out}{err}");
+        out
+    };
+    let steps = blocks("Adding a server", "sh");
+    let [prepare, check] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    let definitions = blocks("Adding a server", "toml");
+    let [definition] = &definitions[..] else {
+        panic!("{definitions:?}")
+    };
+    shell(prepare);
+    let file = directory.path().join("try/servers.d/minepop.toml");
+    fs::write(&file, definition).unwrap();
+    let told = shell(check);
+    assert!(
+        told.contains("2001:db8::10") && told.contains("bob"),
+        "{told}"
+    );
+    // The examples are what is checked: a wrong one is found.
+    fs::write(
+        &file,
+        definition.replace("user = \"alice\"", "user = \"bob\""),
+    )
+    .unwrap();
+    let mut again = Command::new(program);
+    again
+        .args(["--config", "try/config.toml", "check-config"])
+        .current_dir(&directory);
+    assert_eq!(again.output().unwrap().status.code(), Some(78));
+}
