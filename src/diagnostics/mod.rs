@@ -141,8 +141,8 @@ pub(super) fn flood_of_clients(change: Change, more: u64, listed: usize) {
     };
     info!(
         MESSAGE_ID = id::MANY_CLIENTS, POP_BEFORE_SMTP_CLIENTS = listed;
-        "{what} {} more within a minute; {} listed",
-        count_of(more, "client"), count(listed, "client")
+        "{what} {} within a minute; {} listed",
+        count_of(more, "more client"), count(listed, "client")
     );
 }
 

@@ -16,6 +16,7 @@ mod service;
 mod configuration;
 mod cost;
 mod journal;
+mod journal_lines;
 mod laboratory;
 mod logins;
 mod package;
