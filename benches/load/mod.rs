@@ -70,6 +70,34 @@ impl Question {
     }
 }
 
+/// One connection that asks now and then.
+pub struct Questioner {
+    stream: UnixStream,
+}
+
+impl Questioner {
+    /// Connects to the policy socket.
+    pub fn connect(socket: &Path) -> Questioner {
+        Questioner {
+            stream: UnixStream::connect(socket).unwrap(),
+        }
+    }
+
+    /// Whether the answer is OK.
+    pub fn grants(&mut self, question: &Question) -> bool {
+        self.stream.write_all(&question.request).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\n\n") {
+            let mut more = [0; 64];
+            let length = self.stream.read(&mut more).unwrap();
+            assert!(length > 0, "the service has hung up");
+            answer.extend_from_slice(&more[..length]);
+        }
+        assert!(answer == OK || answer == DUNNO);
+        answer == OK
+    }
+}
+
 /// Asks `count` questions on one connection, each when the one before it is answered, as smtpd does.
 pub fn one_by_one(socket: &Path, questions: &[Question], count: usize) -> Load {
     let mut stream = UnixStream::connect(socket).unwrap();

@@ -8,8 +8,22 @@ mod journal_files;
 #[path = "../load/mod.rs"]
 mod load;
 
+// The laboratory of the system tests: a booted host, and the service on it.
+#[allow(dead_code, reason = "the tests use what is left")]
+#[path = "../../tests/system/host.rs"]
+mod host;
+#[allow(dead_code, reason = "likewise")]
+#[path = "../../tests/system/image.rs"]
+mod image;
+#[allow(dead_code, reason = "likewise")]
+#[path = "../../tests/system/service.rs"]
+mod service;
+
 mod catch_up;
+mod clients;
 mod decisions;
+mod instructions;
+mod live;
 mod memory;
 mod process;
 mod table;
@@ -31,13 +45,17 @@ use table::Row;
 type Measure = fn(&Bench) -> Vec<Row>;
 
 /// The rows, by the names that select them.
-const ROWS: [(&str, Measure); 6] = [
+const ROWS: [(&str, Measure); 10] = [
     ("catch-up", catch_up::against_journalctl),
     ("fail2ban", catch_up::against_fail2ban),
     ("others", catch_up::among_others),
+    ("policy", live::to_the_policy),
+    ("map", live::to_the_map),
+    ("publishing", live::publishing),
     ("decisions", decisions::decisions),
     ("memory", memory::anonymous),
     ("start", memory::start),
+    ("instructions", instructions::instructions),
 ];
 
 /// Measures the whole program, and prints a table.
@@ -55,6 +73,15 @@ pub struct Options {
     /// Where Debian's packages fail2ban and python3-systemd are unpacked.
     #[arg(long)]
     fail2ban: Option<PathBuf>,
+    /// Write the instructions down in benches/instructions.toml.
+    #[arg(long)]
+    write: bool,
+    /// The part of "instructions" that is counted: take entries from this journal to a store.
+    #[arg(long, hide = true, requires = "entries")]
+    commit: Option<PathBuf>,
+    /// How many.
+    #[arg(long, hide = true)]
+    entries: Option<usize>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -105,6 +132,9 @@ fn import(contents: Contents, begin: Timestamp) -> JournalFiles {
 
 fn main() {
     let mut options = Options::parse();
+    if let (Some(journal), Some(entries)) = (&options.commit, options.entries) {
+        return instructions::commit(journal.clone(), entries);
+    }
     if options.quick {
         options.runs = 1;
     }
@@ -118,7 +148,9 @@ fn main() {
     let mut rows = Vec::new();
     for ((name, measure), _) in ROWS.iter().zip(selected).filter(|(_, wanted)| *wanted) {
         eprintln!("{name} ({} s)", start.elapsed().as_secs());
-        rows.extend(measure(&bench));
+        let measured = measure(&bench);
+        measured.iter().for_each(|row| eprintln!("  {row:?}"));
+        rows.extend(measured);
     }
     table::print(&rows);
 }

@@ -160,6 +160,12 @@ impl Host {
         &self.run
     }
 
+    /// The network that the clients are in (network_namespaces(7)), for a thread that enters it.
+    #[allow(dead_code, reason = "the benchmarks have clients of their own")]
+    pub fn clients_network(&self) -> File {
+        File::open(format!("/proc/{}/root/run/netns/clients", self.leader)).unwrap()
+    }
+
     /// Runs a command that must succeed, and gives its standard output without the last newline.
     #[track_caller]
     pub fn run(&self, command: &[&str]) -> String {

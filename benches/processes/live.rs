@@ -1,0 +1,311 @@
+//! From a login to Postfix, live: real journald, Dovecot and Postfix on a booted host, and the service
+//! as its package installs it.
+//!
+//! A login's time is when Dovecot's log process wrote the line: the kernel stamps it, and journald
+//! keeps the stamp (_SOURCE_REALTIME_TIMESTAMP). Host and measuring have one clock.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pop_before_smtp::diagnostics::message_id;
+
+use crate::Bench;
+use crate::clients::among_clients;
+use crate::host::{Host, wait_until};
+use crate::image::Release;
+use crate::journal::client;
+use crate::load::{Question, Questioner};
+use crate::service::SOON;
+use crate::table::{Row, median, seconds, share, thousands};
+
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// Microseconds since 1970, as the journal counts.
+type Microseconds = u64;
+
+/// A host whose journald keeps whatever is written, however fast.
+fn boot(settings: &str) -> Host {
+    let host = Host::with_service(Release::Bookworm, settings);
+    host.write_file(
+        "/etc/systemd/journald.conf.d/bench.conf",
+        "[Journal]\nRateLimitIntervalSec=0\n",
+    );
+    host.run(&["systemctl", "restart", "systemd-journald"]);
+    // The clients of the tests have fewer addresses.
+    host.sh(
+        "for n in $(seq 61 250); do echo address add 192.0.2.$n/24 dev clients; done |
+             ip -n clients -batch -
+         for n in $(seq 1000 1250); do echo address add 2001:db8::$n/64 dev clients nodad; done |
+             ip -n clients -batch -",
+    );
+    host
+}
+
+fn now() -> Microseconds {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_micros() as u64
+}
+
+/// The entries that `matches` selects, with these fields; when each was written comes first.
+fn entries(host: &Host, matches: &[&str], field: &str) -> Vec<(Microseconds, String)> {
+    let command = [&["journalctl", "--quiet", "--output=json"], matches].concat();
+    let lines = host.run(&command);
+    let entries = lines.lines().filter_map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        Some((
+            text("_SOURCE_REALTIME_TIMESTAMP")?.parse().unwrap(),
+            text(field)?,
+        ))
+    });
+    entries.collect()
+}
+
+/// When Dovecot wrote the login of each client.
+fn logins_written(host: &Host) -> BTreeMap<IpAddr, Microseconds> {
+    let messages = entries(host, &["--identifier=dovecot"], "MESSAGE");
+    let logins = messages.into_iter().filter_map(|(time, message)| {
+        let (_, rest) = message
+            .strip_prefix("imap-login: Login: ")?
+            .split_once("rip=")?;
+        Some((rest.split_once(',')?.0.parse().ok()?, time))
+    });
+    logins.collect()
+}
+
+/// The publications so far: when each was over, and how many clients the map had then.
+fn publications(host: &Host) -> Vec<(Microseconds, usize)> {
+    let id = format!("MESSAGE_ID={}", message_id::PUBLISHED);
+    entries(host, &[&id], "POP_BEFORE_SMTP_CLIENTS")
+        .into_iter()
+        .map(|(time, clients)| (time, clients.parse().unwrap()))
+        .collect()
+}
+
+/// Lines as Dovecot writes them, one login for each of these clients.
+fn login_lines(clients: std::ops::Range<u32>, session: &str) -> Vec<String> {
+    clients
+        .map(|n| {
+            format!(
+                "imap-login: Login: user=<user{n}@example.org>, method=PLAIN, rip={}, \
+                 lip=192.0.2.1, mpid={n}, TLS, session=<{session}{n}>",
+                client(n)
+            )
+        })
+        .collect()
+}
+
+/// Waits until the map has at least so many clients.
+fn await_map(host: &Host, clients: usize) {
+    wait_until("they are in the map", SOON * 3, || {
+        publications(host)
+            .last()
+            .is_some_and(|(_, published)| *published >= clients)
+            .then_some(())
+    });
+}
+
+fn microseconds(from: Microseconds, until: Microseconds) -> Duration {
+    Duration::from_micros(until.saturating_sub(from))
+}
+
+/// From the line of a login to the policy's OK.
+pub fn to_the_policy(bench: &Bench) -> Vec<Row> {
+    let samples = if bench.options.quick { 5 } else { 200 };
+    let limit = Duration::from_millis(10);
+    let host = boot("");
+    let policy = host
+        .directory()
+        .join("root/var/spool/postfix/pop-before-smtp/policy");
+    let mut questioner = Questioner::connect(&policy);
+    let network = host.clients_network();
+    let granted: Vec<(IpAddr, Microseconds)> = among_clients(&network, |clients| {
+        (0..samples)
+            .map(|n| {
+                let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11 + n));
+                let question = Question::about(client, true);
+                assert!(!questioner.grants(&question), "{client} has not logged in");
+                let login = clients.begin_login(client);
+                let patience = Instant::now() + SOON;
+                while !questioner.grants(&question) {
+                    assert!(Instant::now() < patience, "{client} may not relay");
+                    sleep(PAUSE);
+                }
+                let granted = now();
+                login.finish();
+                // Each begins in peace.
+                sleep(Duration::from_millis(20));
+                (client, granted)
+            })
+            .collect()
+    });
+    let written = logins_written(&host);
+    let took: Vec<Duration> = granted
+        .iter()
+        .map(|(client, granted)| microseconds(written[client], *granted))
+        .collect();
+    let late = share(&took, 0.99);
+    vec![Row {
+        what: format!("login line written by Dovecot, until the policy says OK ({samples} logins)"),
+        measured: format!("p50 {}, p99 {}", seconds(median(&took)), seconds(late)),
+        goal: format!("p99 below {}", seconds(limit)),
+        holds: Some(late < limit),
+        ..Row::default()
+    }]
+}
+
+/// From the line of a login to the first SMTP connection that the map permits, with many clients.
+pub fn to_the_map(bench: &Bench) -> Vec<Row> {
+    let samples = if bench.options.quick { 3 } else { 100 };
+    let listed = 1_000;
+    // What is said of Postfix's answers is to be the map's doing: the policy is left out.
+    let host = boot("publish = [\"map\"]\n[map]\ndebounce = \"0s\"\n");
+    host.as_dovecot(&login_lines(0..listed, "m"));
+    await_map(&host, listed as usize);
+    let postmap = median(&postmap_runs(&host, listed));
+    let network = host.clients_network();
+    // When the first connection that was permitted was opened, and when Postfix said so.
+    let permitted: Vec<(IpAddr, [Microseconds; 2])> = among_clients(&network, |clients| {
+        (0..samples)
+            .map(|n: u16| {
+                // In IPv6 addresses written like decimal numbers, as `boot` has made them.
+                let last = u16::from_str_radix(&(1000 + n).to_string(), 16).unwrap();
+                let client = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+                assert!(!clients.may_relay(client), "{client} has not logged in");
+                let login = clients.begin_login(client);
+                let patience = Instant::now() + SOON;
+                let opened = loop {
+                    let opened = now();
+                    if clients.may_relay(client) {
+                        break opened;
+                    }
+                    assert!(Instant::now() < patience, "{client} may not relay");
+                    sleep(PAUSE);
+                };
+                let answered = now();
+                login.finish();
+                sleep(Duration::from_millis(50));
+                (client, [opened, answered])
+            })
+            .collect()
+    });
+    let written = logins_written(&host);
+    let [opened, answered] = [0, 1].map(|which| {
+        let took: Vec<Duration> = permitted
+            .iter()
+            .map(|(client, times)| microseconds(written[client], times[which]))
+            .collect();
+        took
+    });
+    let late = share(&opened, 0.99);
+    let limit = 3.0;
+    let ratio = late.as_secs_f64() / postmap.as_secs_f64();
+    vec![Row {
+        what: format!(
+            "login line written, until a new SMTP connection is permitted through the map, {} \
+             clients listed ({samples} logins, no debounce)",
+            thousands(listed.into())
+        ),
+        measured: format!(
+            "p50 {}, p99 {} (answered: p99 {})",
+            seconds(median(&opened)),
+            seconds(late),
+            seconds(share(&answered, 0.99))
+        ),
+        peer: format!("one `postmap` run of that size: {}", seconds(postmap)),
+        ratio: format!("{ratio:.2}"),
+        goal: format!("p99 below {limit} times"),
+        holds: Some(ratio < limit),
+    }]
+}
+
+/// How long postmap takes for a map of so many clients on the host.
+fn postmap_runs(host: &Host, clients: u32) -> Vec<Duration> {
+    let source: Vec<String> = (0..clients).map(|n| format!("{} OK", client(n))).collect();
+    host.write_file("/var/tmp/bench", &source.join("\n"));
+    let runs = host.sh(&format!(
+        "for n in $(seq 21); do
+             begin=$EPOCHREALTIME; postmap {}:/var/tmp/bench; end=$EPOCHREALTIME
+             echo $((${{end/./}} - ${{begin/./}}))
+         done",
+        host.map_type()
+    ));
+    runs.lines()
+        .map(|line| Duration::from_micros(line.parse().unwrap()))
+        .collect()
+}
+
+/// How often the map is published: for logins that only prolong, and for many clients in a second.
+pub fn publishing(bench: &Bench) -> Vec<Row> {
+    let many: u32 = if bench.options.quick { 100 } else { 1_000 };
+    let host = boot("");
+    let count = || publications(&host).len();
+
+    host.as_dovecot(&login_lines(0..many, "a"));
+    await_map(&host, many as usize);
+    let before = count();
+    let asked = jiff::Timestamp::now();
+    host.as_dovecot(&login_lines(0..many, "b"));
+    wait_until("all logins are known", SOON, || {
+        let list = host.list();
+        list.iter()
+            .all(|listed| listed.last_login >= asked)
+            .then_some(())
+    });
+    // Longer than the debounce: whatever is due has been done then.
+    sleep(Duration::from_secs(3));
+    let prolonging = count() - before;
+
+    let before = count();
+    let begin = Instant::now();
+    let tenth = many / 10;
+    for part in 0..10 {
+        sleep(
+            (begin + Duration::from_millis(100) * part).saturating_duration_since(Instant::now()),
+        );
+        let first = many + part * tenth;
+        host.as_dovecot(&login_lines(first..first + tenth, "c"));
+    }
+    await_map(&host, 2 * many as usize);
+    let all = publications(&host);
+    let over = all
+        .iter()
+        .find(|(_, clients)| *clients >= 2 * many as usize);
+    let runs = all.len() - before;
+    let lines = entries(&host, &["--identifier=dovecot"], "MESSAGE");
+    let new: Vec<Microseconds> = lines
+        .iter()
+        .filter(|(_, message)| message.contains("session=<c"))
+        .map(|(time, _)| *time)
+        .collect();
+    let (first, last) = (*new.iter().min().unwrap(), *new.iter().max().unwrap());
+    let took = microseconds(last, over.unwrap().0);
+    let limit = Duration::from_secs(2);
+    vec![
+        Row {
+            what: format!(
+                "{} logins that prolong: `postmap` runs",
+                thousands(many.into())
+            ),
+            measured: prolonging.to_string(),
+            goal: "none".to_owned(),
+            holds: Some(prolonging == 0),
+            ..Row::default()
+        },
+        Row {
+            what: format!(
+                "{} new clients within {}: `postmap` runs, and from the last line to its being in \
+                 the map",
+                thousands(many.into()),
+                seconds(microseconds(first, last))
+            ),
+            measured: format!("{runs}, {}", seconds(took)),
+            goal: format!("at most 3 runs, below {}", seconds(limit)),
+            holds: Some(runs <= 3 && took < limit),
+            ..Row::default()
+        },
+    ]
+}
