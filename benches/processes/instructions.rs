@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use pop_before_smtp::config::Limits;
 use pop_before_smtp::intake::{Intake, Senders, Taker};
-use pop_before_smtp::journal::{Reader, Source};
+use pop_before_smtp::journal::{Entry, Reader, Source};
 use pop_before_smtp::networks::Networks;
 use pop_before_smtp::servers::{BUILT_IN, Recogniser, Unknown, load};
 use pop_before_smtp::store::Store;
@@ -163,11 +163,14 @@ pub fn commit(journal: PathBuf, entries: usize) {
     let state = tempfile::tempdir().unwrap();
     let store = Store::open(&state.path().join("store")).unwrap().store;
     let mut reader = Reader::open(&Source::Directory(journal), recogniser.identifiers()).unwrap();
+    reader.hurry().unwrap();
     reader.seek_head().unwrap();
+    let mut read = Entry::default();
     let mut events = 0;
     for entry in 1..=entries {
         assert!(reader.next().unwrap(), "the journal has all entries");
-        if let Intake::Event(event) = taker.take(&mut reader).unwrap() {
+        reader.read(&mut read).unwrap();
+        if let Intake::Event(event) = taker.take(&read) {
             whitelist.apply(&event, event.time);
             events += 1;
         }

@@ -135,6 +135,11 @@ fn main() {
     if let (Some(journal), Some(entries)) = (&options.commit, options.entries) {
         return instructions::commit(journal.clone(), entries);
     }
+    let Some(_) = options.fail2ban else {
+        // By a plain `cargo bench`.
+        println!("the whole program is measured by benches/run, as root");
+        return;
+    };
     if options.quick {
         options.runs = 1;
     }
