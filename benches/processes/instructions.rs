@@ -161,7 +161,7 @@ pub fn commit(journal: PathBuf, entries: usize) {
         never: Networks::default(),
     });
     let state = tempfile::tempdir().unwrap();
-    let store = Store::open(&state.path().join("store")).unwrap().store;
+    let mut store = Store::open(&state.path().join("store")).unwrap().store;
     let mut reader = Reader::open(&Source::Directory(journal), recogniser.identifiers()).unwrap();
     reader.hurry().unwrap();
     reader.seek_head().unwrap();
