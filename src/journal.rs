@@ -4,6 +4,7 @@
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
 pub mod own;
+pub mod reports;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -472,8 +473,9 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Where the journal of this host, or of a namespace of it, is (systemd-journald.service(8)).
-fn directories_of(source: &Source) -> impl Iterator<Item = PathBuf> {
+/// Where the journal of this host, or of a namespace of it, is (systemd-journald.service(8)): the
+/// directory of one that is kept, and that of one that a boot forgets. They need not be there.
+pub fn directories_of(source: &Source) -> impl Iterator<Item = PathBuf> {
     let suffix = match source {
         Source::Namespace(name) => format!(".{name}"),
         _ => String::new(),

@@ -23,9 +23,11 @@
 //! | [`diagnostics`] | what we write to the journal |
 //! | [`control`] | the control socket: protocol, server, client |
 //! | [`daemon`] | the service: wires the rooms together and owns the loop |
+//! | [`doctor`] | the whole installation, looked at and judged |
 //! | [`cli`] | the command line, one file a subcommand |
 //!
-//! No room knows a room below it in this table, and only [`daemon`] and [`cli`] know them all.
+//! No room knows a room below it in this table, and only [`daemon`], [`doctor`]
+//! and [`cli`] know them all.
 
 // Tests may fail by panicking; the program may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
@@ -36,6 +38,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod diagnostics;
+pub mod doctor;
 pub mod event;
 pub mod intake;
 pub mod journal;

@@ -4,6 +4,7 @@
 
 mod check_config;
 mod convert_pattern;
+mod doctor;
 mod exit;
 mod expire;
 mod history;
@@ -81,6 +82,8 @@ enum Command {
     Metrics(metrics::MetricsArgs),
     /// Set how much the running service writes to the journal, until it is reloaded or restarted
     LogLevel(log_level::LogLevelArgs),
+    /// Look at the whole installation, and say what is wrong and how it is mended
+    Doctor(doctor::DoctorArgs),
     /// Check the configuration and the definitions of servers
     CheckConfig(check_config::CheckConfigArgs),
     /// Show the effective configuration, and where each value came from
@@ -176,6 +179,7 @@ pub fn main() -> ExitCode {
         Command::Monitor(args) => monitor::run(&args, &mut out),
         Command::Metrics(args) => metrics::run(&args, &mut out),
         Command::LogLevel(args) => log_level::run(&args, &mut out),
+        Command::Doctor(args) => doctor::run(config, &args, &mut out),
         Command::CheckConfig(args) => check_config::run(config, &args, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
         Command::Servers(args) => servers::run(config, &args, &mut out),

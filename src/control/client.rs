@@ -91,13 +91,21 @@ impl Service {
     /// # Errors
     /// When nobody listens there, or we may not ask.
     pub fn connect(socket: &Path) -> Result<Self, AskError> {
+        Self::connect_for(socket, PATIENCE)
+    }
+
+    /// The same, where each answer may take no longer than `patience`.
+    ///
+    /// # Errors
+    /// When nobody listens there, or we may not ask.
+    pub fn connect_for(socket: &Path, patience: Duration) -> Result<Self, AskError> {
         let failed = |source| AskError::Connect {
             path: socket.to_owned(),
             source,
         };
         let stream = UnixStream::connect(socket).map_err(failed)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-        stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+        stream.set_read_timeout(Some(patience)).map_err(failed)?;
+        stream.set_write_timeout(Some(patience)).map_err(failed)?;
         Ok(Service {
             stream: BufReader::new(stream),
         })

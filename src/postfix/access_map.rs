@@ -31,7 +31,7 @@ use crate::client::Client;
 
 /// The key that proves a build. Nobody has this name (RFC 6761, section 6.4), and its value is
 /// never a permit.
-const SENTINEL: &str = "pop-before-smtp.invalid";
+pub const SENTINEL: &str = "pop-before-smtp.invalid";
 /// How the value of the sentinel begins in a map that was withdrawn.
 const WITHDRAWN: &str = "DUNNO withdrawn";
 /// Readable by Postfix, whatever the umask of this process.

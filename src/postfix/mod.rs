@@ -4,6 +4,8 @@
 
 pub mod access_map;
 pub mod command;
+pub mod configuration;
 pub mod map_type;
 pub mod policy;
 pub mod postconf;
+pub mod restrictions;

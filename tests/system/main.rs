@@ -15,6 +15,7 @@ mod service;
 
 mod configuration;
 mod cost;
+mod doctor;
 mod journal;
 mod journal_lines;
 mod laboratory;

@@ -1,0 +1,158 @@
+//! `doctor`: the whole installation, point by point.
+//!
+//! Shows what [`crate::doctor`] found; judges nothing itself.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{CommandError, exit};
+use crate::control;
+use crate::diagnostics::{count, printable};
+use crate::doctor::{self, Point, Verdict};
+
+/// How it is shown.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each point has a verdict: ok; notice, for what may be so and is worth knowing; wrong, with the
+commands that mend it; and unknown, where this user could not look (ask as root to see all).
+Commands are printed so that a shell can take them; lines that begin with # say what no command can
+do. Run it again after a change: it looks at everything anew.
+
+Nothing is changed, and a stopped service is not started by it. It ends by itself within a minute or
+two even where programs or the service hang.
+
+The objects of --json have the keys: point (a name that stays the same; several objects can have
+the same one), verdict (\"ok\", \"notice\", \"wrong\", \"unknown\"), finding, and mend (text with a
+command a line, or null).
+
+Exit status: 0 if all points are ok or notices; 1 if any is wrong or unknown.")]
+pub struct DoctorArgs {
+    /// Print an array of objects, for programs
+    #[arg(long)]
+    json: bool,
+    /// Show what is wrong or unknown alone
+    #[arg(long, short)]
+    quiet: bool,
+    /// The service's control socket
+    #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
+    socket: PathBuf,
+}
+
+/// Examines the host and prints what was found; fails unless all is well.
+pub fn run(
+    config: Option<&Path>,
+    args: &DoctorArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
+    let points = doctor::examine(config, &args.socket);
+    let is_ill = |point: &&Point| matches!(point.verdict, Verdict::Wrong | Verdict::Unknown);
+    let shown = points.iter().filter(|point| !args.quiet || is_ill(point));
+    if args.json {
+        let json = serde_json::to_string_pretty(&shown.collect::<Vec<_>>());
+        writeln!(out, "{}", json.map_err(std::io::Error::from)?)?;
+    } else {
+        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let width = points.iter().map(|point| point.point.len()).max();
+        for point in shown {
+            write_point(point, width.unwrap_or(0), coloured, out)?;
+        }
+        if !args.quiet {
+            writeln!(out, "{}", summary(&points))?;
+        }
+    }
+    Ok(exit::answer(!points.iter().any(|point| is_ill(&point))))
+}
+
+/// `  wrong  relay-restrictions  FINDING`, and below it what mends it.
+fn write_point(
+    point: &Point,
+    width: usize,
+    coloured: bool,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let (word, colour) = match point.verdict {
+        Verdict::Ok => ("ok", "32"),
+        Verdict::Notice => ("notice", "33"),
+        Verdict::Wrong => ("wrong", "1;31"),
+        Verdict::Unknown => ("unknown", "35"),
+    };
+    let verdict = if coloured {
+        format!("\x1b[{colour}m{word:<7}\x1b[0m")
+    } else {
+        format!("{word:<7}")
+    };
+    write!(out, "{verdict}  {:<width$}  ", point.point)?;
+    let indent = " ".repeat(7 + 2 + width + 2);
+    // Some findings quote what strangers wrote.
+    for (number, line) in point.finding.lines().enumerate() {
+        let indent = if number == 0 { "" } else { &indent };
+        writeln!(out, "{indent}{}", printable(line))?;
+    }
+    for line in point.mend.iter().flat_map(|mend| mend.lines()) {
+        writeln!(out, "{indent}  {}", printable(line))?;
+    }
+    Ok(())
+}
+
+fn summary(points: &[Point]) -> String {
+    let number = |verdict| points.iter().filter(|p| p.verdict == verdict).count();
+    let looked = format!("{} looked at", count(points.len(), "point"));
+    let (wrong, unknown) = (number(Verdict::Wrong), number(Verdict::Unknown));
+    let notices = count(number(Verdict::Notice), "notice");
+    match (wrong, unknown) {
+        (0, 0) => format!("all is well: {looked}, {notices}"),
+        (wrong, 0) => format!("{looked}, {notices}: {wrong} wrong"),
+        (wrong, unknown) => format!("{looked}, {notices}: {wrong} wrong, {unknown} unknown"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(verdict: Verdict, finding: &str, mend: Option<&str>) -> Point {
+        Point {
+            point: "a-point",
+            verdict,
+            finding: finding.to_owned(),
+            mend: mend.map(str::to_owned),
+        }
+    }
+
+    fn written(point: &Point, coloured: bool) -> String {
+        let mut out = Vec::new();
+        write_point(point, 9, coloured, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_point_is_aligned_and_nothing_of_a_strangers_reaches_the_terminal() {
+        let wrong = point(Verdict::Wrong, "one\ntwo\x1b[2J", Some("# why\nmend it"));
+        assert_eq!(
+            written(&wrong, false),
+            "wrong    a-point    one\n                    two\\u{1b}[2J\n\
+             \x20                     # why\n                      mend it\n"
+        );
+        assert_eq!(
+            written(&point(Verdict::Ok, "well", None), true),
+            "\x1b[32mok     \x1b[0m  a-point    well\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_says_whether_all_is_well() {
+        let points = [Verdict::Ok, Verdict::Notice].map(|v| point(v, "", None));
+        assert_eq!(
+            summary(&points),
+            "all is well: 2 points looked at, 1 notice"
+        );
+        let points = [Verdict::Wrong, Verdict::Unknown].map(|v| point(v, "", None));
+        assert_eq!(
+            summary(&points),
+            "2 points looked at, 0 notices: 1 wrong, 1 unknown"
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! Whether Postfix asks us, and in time: the restriction lists of each smtpd that takes mail.
+//!
+//! Pure: judges what postconf has shown.
+
+use std::path::{Path, PathBuf};
+
+use super::point::Point;
+use crate::postfix::configuration::{Configuration, Service};
+use crate::postfix::map_type::MapType;
+use crate::postfix::restrictions::{self, End, Policy, Step, Table};
+
+/// The point's name.
+const POINT: &str = "relay-restrictions";
+/// Both lists are gone through for each recipient, and what one refuses is refused.
+const LISTS: [&str; 2] = ["smtpd_relay_restrictions", "smtpd_recipient_restrictions"];
+/// What stands in a list for the policy socket.
+const POLICY: &str = "{ unix:pop-before-smtp/policy, default_action=DUNNO, timeout=5s }";
+
+/// What there is for Postfix to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The type of the access map.
+    pub kind: MapType,
+    /// The access map, without the extension of its type.
+    pub map: PathBuf,
+    /// Whether clients are published in it.
+    pub publishes_map: bool,
+    /// The policy socket.
+    pub policy: PathBuf,
+    /// Whether it answers OK for them.
+    pub publishes_policy: bool,
+}
+
+impl Offer {
+    fn table(&self) -> String {
+        format!("{}:{}", self.kind, self.map.display())
+    }
+
+    /// What a list should hold.
+    fn restriction(&self) -> String {
+        if self.publishes_map {
+            format!("check_client_access {}", self.table())
+        } else {
+            format!("check_policy_service {POLICY}")
+        }
+    }
+}
+
+/// What a list makes of our clients.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The ways that let them in before the list ends.
+    ways: Vec<String>,
+    /// Ways that let nobody in, as the service publishes nobody there.
+    idle: Vec<String>,
+    /// What is wrong with the ways that there are.
+    faults: Vec<String>,
+    /// What to write instead: keyword, old argument, new one.
+    exchanges: Vec<(&'static str, String, String)>,
+    end: Option<End>,
+}
+
+/// Judges every smtpd that others can connect to.
+#[must_use]
+pub fn judge(postfix: &Configuration, offer: &Offer) -> Vec<Point> {
+    let services: Vec<&Service> = postfix
+        .services
+        .iter()
+        .filter(|service| service.program == "smtpd" && !service.is_local())
+        .collect();
+    if services.is_empty() {
+        let finding =
+            "master.cf has no smtpd that clients could send to: nobody asks who may relay";
+        return vec![
+            Point::wrong(POINT, finding)
+                .mend("# Switch on 'smtp inet ... smtpd' in /etc/postfix/master.cf (master(5))."),
+        ];
+    }
+    let judged: Vec<Judged> = services
+        .iter()
+        .map(|service| Judged::new(postfix, service, offer))
+        .collect();
+    let any = judged.iter().any(Judged::asks);
+    // Where nobody asks, one has to: the one that other mail servers talk to.
+    let main = judged
+        .iter()
+        .position(|judged| {
+            matches!(
+                &*judged.service.name,
+                "smtp/inet" | "25/inet" | "smtpd/pass"
+            )
+        })
+        .unwrap_or(0);
+    let points = judged.iter().enumerate();
+    points
+        .map(|(number, judged)| judged.point(!any && number == main))
+        .collect()
+}
+
+struct Judged<'a> {
+    postfix: &'a Configuration,
+    service: &'a Service,
+    offer: &'a Offer,
+    lists: Vec<(&'static str, Heard)>,
+}
+
+impl<'a> Judged<'a> {
+    fn new(postfix: &'a Configuration, service: &'a Service, offer: &'a Offer) -> Self {
+        let lists = LISTS.map(|name| {
+            let list = postfix.value_for(service, name);
+            (name, hear(postfix, service, offer, list))
+        });
+        Judged {
+            postfix,
+            service,
+            offer,
+            lists: lists.into(),
+        }
+    }
+
+    /// The lists that refuse mail to elsewhere.
+    fn refusing(&self) -> impl Iterator<Item = &(&'static str, Heard)> {
+        (self.lists.iter()).filter(|(_, heard)| heard.end == Some(End::Refuses))
+    }
+
+    /// Whether it asks us anywhere, rightly or not.
+    fn asks(&self) -> bool {
+        self.lists
+            .iter()
+            .any(|(_, heard)| heard.ways.len() + heard.faults.len() + heard.idle.len() > 0)
+    }
+
+    fn point(&self, has_to: bool) -> Point {
+        let name = &self.service.name;
+        if self.refusing().next().is_none() {
+            let finding = format!(
+                "{name}: neither {} nor {} refuses mail to elsewhere: everybody may relay, or \
+                 Postfix does not start; logins make no difference",
+                LISTS[0], LISTS[1]
+            );
+            return Point::wrong(POINT, finding).mend(format!(
+                "postconf -e '{} = permit_mynetworks, permit_sasl_authenticated, {}, \
+                 reject_unauth_destination'\npostfix reload",
+                LISTS[0],
+                self.offer.restriction()
+            ));
+        }
+        let faults: Vec<&str> = (self.lists.iter())
+            .flat_map(|(_, heard)| heard.faults.iter().map(String::as_str))
+            .collect();
+        let deaf: Vec<&str> = (self.refusing())
+            .filter(|(_, heard)| heard.ways.is_empty())
+            .map(|(list, _)| *list)
+            .collect();
+        if faults.is_empty() && deaf.is_empty() {
+            let ways: Vec<String> = (self.refusing())
+                .map(|(list, heard)| format!("{} in {list}", heard.ways.join(" and ")))
+                .collect();
+            let finding = format!(
+                "{name}: {}, before mail to elsewhere is refused",
+                ways.join("; ")
+            );
+            return Point::ok(POINT, finding);
+        }
+        if !self.asks() && !has_to {
+            return Point::notice(
+                POINT,
+                format!("{name}: does not ask us; who sends there needs another permission"),
+            );
+        }
+        let mut said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        if faults.is_empty() || self.asks_rightly() {
+            said.extend(deaf.iter().map(|list| self.deafness(list)));
+        }
+        let point = Point::wrong(POINT, format!("{name}: {}", said.join("; ")));
+        point.mend(self.mend())
+    }
+
+    fn asks_rightly(&self) -> bool {
+        self.lists.iter().any(|(_, heard)| !heard.ways.is_empty())
+    }
+
+    /// Why a list does not hear of our clients.
+    fn deafness(&self, list: &str) -> String {
+        let value = self.postfix.value_for(self.service, list);
+        let late = [self.offer.table(), "pop-before-smtp/policy".to_owned()];
+        let heard = self.lists.iter().find(|(name, _)| *name == list);
+        if let Some((_, heard)) = heard
+            && !heard.idle.is_empty()
+        {
+            return format!("in {list}, {}", heard.idle.join("; "));
+        }
+        match late.iter().find(|text| value.contains(text.as_str())) {
+            Some(text) => format!(
+                "in {list}, {text} stands behind what refuses mail to elsewhere, and is never asked"
+            ),
+            None => format!("{list} refuses mail to elsewhere without having asked us"),
+        }
+    }
+
+    /// The commands that put the lists right.
+    fn mend(&self) -> String {
+        let mut commands = Vec::new();
+        for (list, heard) in &self.lists {
+            let setting = self.postfix.setting(self.service, list);
+            let expanded = self.postfix.value_for(self.service, list);
+            let deaf = heard.ways.is_empty() && heard.end == Some(End::Refuses);
+            if !deaf && heard.exchanges.is_empty() {
+                continue;
+            }
+            let new = self
+                .put_right(&setting.raw, heard)
+                .or_else(|| self.put_right(expanded, heard));
+            if let Some(new) = new {
+                commands.push(setting.command(&new));
+            }
+        }
+        commands.push("postfix reload".to_owned());
+        commands.join("\n")
+    }
+
+    /// The list as it should be; `None` where it holds nothing that could be changed.
+    fn put_right(&self, list: &str, heard: &Heard) -> Option<String> {
+        let mut new = list.to_owned();
+        for (keyword, old, exchange) in &heard.exchanges {
+            new = restrictions::exchanged(&new, keyword, old, exchange)?;
+        }
+        let hears_now = {
+            let class = |name: &str| self.postfix.class(name);
+            let steps = restrictions::steps(&new, &class);
+            let before_end = steps.iter().any(|step| match step {
+                Step::Table(table) => self.offer.publishes_map && table.text == self.offer.table(),
+                Step::Policy(policy) => self.offer.publishes_policy && is_ours(policy, self.offer),
+                Step::End(_) => false,
+            });
+            before_end || !heard.ways.is_empty()
+        };
+        if heard.end == Some(End::Refuses) && !hears_now {
+            new = restrictions::without(&new, "check_client_access", &self.offer.table());
+            new = restrictions::with(&new, &self.offer.restriction())?;
+        }
+        (new != list).then_some(new)
+    }
+}
+
+/// Goes through a list.
+fn hear(postfix: &Configuration, service: &Service, offer: &Offer, list: &str) -> Heard {
+    let mut heard = Heard::default();
+    for step in restrictions::steps(list, &|name| postfix.class(name)) {
+        match step {
+            Step::Table(table) => hear_table(offer, &table, &mut heard),
+            Step::Policy(policy) if is_ours(&policy, offer) => {
+                hear_policy(postfix, service, offer, &policy, &mut heard);
+            }
+            Step::Policy(_) => {}
+            Step::End(end) => heard.end = Some(end),
+        }
+    }
+    heard
+}
+
+fn hear_table(offer: &Offer, table: &Table, heard: &mut Heard) {
+    let ours = offer.map.to_string_lossy();
+    let index = offer.kind.index(&offer.map);
+    let is_index = Path::new(&table.name) == index;
+    if table.name != ours && !is_index {
+        return;
+    }
+    if !offer.publishes_map {
+        heard.idle.push(format!(
+            "{} lists nobody, as publish in the configuration is without \"map\"",
+            table.text
+        ));
+        return;
+    }
+    let mut faults = Vec::new();
+    if is_index {
+        faults.push(format!(
+            "{}: main.cf names a map without the extension of its type",
+            table.text
+        ));
+    }
+    if table.kind != offer.kind.name() {
+        faults.push(format!(
+            "{}: the service makes a map of type {}, and Postfix finds nobody in this one",
+            table.text, offer.kind
+        ));
+    }
+    if table.proxied {
+        faults.push(format!(
+            "{}: proxymap(8) goes on with an old map for minutes, so that clients come late and \
+             stay too long",
+            table.text
+        ));
+    }
+    if faults.is_empty() {
+        heard.ways.push(table.text.clone());
+    } else {
+        let exchange = ("check_client_access", table.text.clone(), offer.table());
+        heard.exchanges.push(exchange);
+    }
+    heard.faults.extend(faults);
+}
+
+/// Whether it asks our socket, by whatever path.
+fn is_ours(policy: &Policy, offer: &Offer) -> bool {
+    let Some(path) = policy.server.strip_prefix("unix:") else {
+        return false;
+    };
+    Path::new(path) == offer.policy || path.ends_with("pop-before-smtp/policy")
+}
+
+fn hear_policy(
+    postfix: &Configuration,
+    service: &Service,
+    offer: &Offer,
+    policy: &Policy,
+    heard: &mut Heard,
+) {
+    let server = &policy.server;
+    let path = server.strip_prefix("unix:").unwrap_or(server);
+    let queue = postfix.value("queue_directory");
+    let mut faults = Vec::new();
+    if !offer.publishes_policy {
+        heard.idle.push(format!(
+            "{server} never says OK, as publish in the configuration is without \"policy\""
+        ));
+        return;
+    }
+    if path.starts_with('/') && service.chrooted {
+        faults.push(format!(
+            "{server}: a chrooted smtpd can't reach it by this path; from {queue}, where smtpd \
+             always works, it is unix:pop-before-smtp/policy"
+        ));
+    } else if Path::new(queue).join(path) != offer.policy {
+        faults.push(format!(
+            "{server}: the service's socket is {}",
+            offer.policy.display()
+        ));
+    }
+    let default = (policy.default_action.as_deref())
+        .unwrap_or(postfix.value_for(service, "smtpd_policy_service_default_action"));
+    if !default.trim().eq_ignore_ascii_case("DUNNO") {
+        faults.push(format!(
+            "{server}: without default_action=DUNNO, all mail is deferred when the service does \
+             not answer ({default})"
+        ));
+    }
+    if faults.is_empty() {
+        heard.ways.push(server.clone());
+    } else {
+        let right = if Path::new(queue).join("pop-before-smtp/policy") == offer.policy {
+            POLICY.to_owned()
+        } else {
+            POLICY.replace("pop-before-smtp/policy", &offer.policy.to_string_lossy())
+        };
+        let exchange = ("check_policy_service", policy.text.clone(), right);
+        heard.exchanges.push(exchange);
+    }
+    heard.faults.extend(faults);
+}
+
+#[cfg(test)]
+mod tests;

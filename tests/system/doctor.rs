@@ -1,0 +1,283 @@
+//! `doctor` on hosts that are well, and with one thing at a time that is not: it finds that thing, and
+//! the commands that it prints mend it.
+
+use serde::Deserialize;
+
+use crate::host::{Host, NEAR};
+use crate::image::Release;
+use crate::mail::fetch_mail;
+use crate::service::{SETTINGS, STATE};
+
+const POLICY: &str = "unix:pop-before-smtp/policy";
+
+#[derive(Clone, Debug, Deserialize)]
+struct Point {
+    point: String,
+    verdict: String,
+    finding: String,
+    mend: Option<String>,
+}
+
+/// Examines the host; the exit status says the same as the points.
+#[track_caller]
+fn examine(host: &Host) -> Vec<Point> {
+    let asked = host.try_run(&["pop-before-smtp", "doctor", "--json"]);
+    let points: Vec<Point> = serde_json::from_str(&asked.stdout)
+        .unwrap_or_else(|error| panic!("doctor --json: {error}: {}", asked.transcript()));
+    let is_well = |point: &Point| matches!(&*point.verdict, "ok" | "notice");
+    let expected = i32::from(!points.iter().all(is_well));
+    assert_eq!(asked.code, Some(expected), "{points:#?}");
+    points
+}
+
+#[track_caller]
+fn assert_well(host: &Host, when: &str) {
+    let points = examine(host);
+    let ill: Vec<_> = (points.iter())
+        .filter(|point| point.verdict == "wrong" || point.verdict == "unknown")
+        .collect();
+    assert!(ill.is_empty(), "{when}: {ill:#?}");
+}
+
+/// Breaks one thing with a script, and has it mended by the commands of the point that finds it.
+#[track_caller]
+fn assert_found_and_mended(host: &Host, break_it: &str, name: &str, finding: &str) {
+    let mend = assert_found(host, break_it, name, finding);
+    println!("{name}: {mend}");
+    host.sh(&format!("set -e\n{mend}"));
+    assert_well(host, &format!("after {break_it:?} and {mend:?}"));
+}
+
+/// Breaks one thing with a script, and gives what the point that finds it would mend it with.
+#[track_caller]
+fn assert_found(host: &Host, break_it: &str, name: &str, finding: &str) -> String {
+    host.sh(&format!("set -e\n{break_it}"));
+    let points = examine(host);
+    let found = (points.iter())
+        .find(|p| p.point == name && p.verdict == "wrong" && p.finding.contains(finding));
+    let Some(found) = found else {
+        panic!("{break_it:?} is not found by {name}, {finding:?}: {points:#?}");
+    };
+    found.mend.clone().unwrap_or_default()
+}
+
+/// Sets the list that decides on relaying.
+fn relay_restrictions(list: &str) -> String {
+    format!("postconf -e 'smtpd_relay_restrictions = {list}'; postfix reload")
+}
+
+fn postfix_is_looked_at(release: Release) {
+    let host = Host::with_service(release, "");
+    let map = format!("{}:{STATE}/clients", host.map_type());
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    assert_well(&host, "on a new host");
+    for (list, finding) in [
+        (
+            "permit_mynetworks, reject_unauth_destination".to_owned(),
+            "without having asked us",
+        ),
+        (
+            format!("permit_mynetworks, reject_unauth_destination, check_client_access {map}"),
+            "stands behind",
+        ),
+        (
+            format!("check_client_access cdb:{STATE}/clients, defer_unauth_destination"),
+            "of type",
+        ),
+        (
+            format!("check_client_access proxy:{map}, reject_unauth_destination"),
+            "proxymap",
+        ),
+        (
+            format!("check_policy_service {POLICY}, reject_unauth_destination"),
+            "default_action",
+        ),
+        (
+            "check_policy_service { unix:/var/spool/postfix/pop-before-smtp/policy, \
+             default_action=DUNNO }, reject_unauth_destination"
+                .to_owned(),
+            "chrooted",
+        ),
+    ] {
+        let broken = relay_restrictions(&list);
+        assert_found_and_mended(&host, &broken, "relay-restrictions", finding);
+    }
+    // Another list refuses; and a service of master.cf has its own.
+    let broken = format!(
+        "{}\npostconf -e 'smtpd_recipient_restrictions = reject_unauth_destination'",
+        relay_restrictions(&format!("check_client_access {map}, reject"))
+    );
+    assert_found_and_mended(
+        &host,
+        &broken,
+        "relay-restrictions",
+        "smtpd_recipient_restrictions refuses",
+    );
+    let broken = format!(
+        "postconf -M submission/inet='submission inet n - y - - smtpd'
+         postconf -P 'submission/inet/smtpd_relay_restrictions=permit_sasl_authenticated,\
+            check_client_access,btree:{STATE}/clients,reject'
+         postfix reload"
+    );
+    assert_found_and_mended(&host, &broken, "relay-restrictions", "submission/inet");
+
+    let index = format!("$(ls {STATE}/clients.db {STATE}/clients.lmdb 2>/dev/null)");
+    for (broken, point, finding) in [
+        (format!("rm {index}"), "map-file", "missing"),
+        (
+            format!("touch -d '+1 hour' {STATE}/clients"),
+            "map-file",
+            "older than its source",
+        ),
+        (format!("chmod 600 {index}"), "map-readable", "can't read"),
+        (
+            format!("chmod 700 {STATE}"),
+            "map-readable",
+            "can't go through",
+        ),
+        (
+            format!("echo '192.0.2.99 OK' >{STATE}/clients; postmap {map}"),
+            "map-contents",
+            "holds no",
+        ),
+        (
+            format!("echo '192.0.2.99 OK' >>{STATE}/clients; postmap {map}"),
+            "map-and-list",
+            "lets in 1 client (192.0.2.99)",
+        ),
+        (
+            format!("sed -i /192.0.2.10/d {STATE}/clients; postmap {map}"),
+            "map-and-list",
+            "does not let in 1 client (192.0.2.10)",
+        ),
+        (
+            "chmod 700 /var/spool/postfix/pop-before-smtp".to_owned(),
+            "policy-reachable",
+            "can't go through",
+        ),
+        ("postfix stop".to_owned(), "postfix", "does not run"),
+    ] {
+        assert_found_and_mended(&host, &broken, point, finding);
+    }
+
+    // What no command mends.
+    let broken = "cp /etc/postfix/main.cf /root; echo nonsense >>/etc/postfix/main.cf";
+    assert_found(&host, broken, "postfix", "nonsense");
+    host.sh("cp /root/main.cf /etc/postfix");
+    assert_well(&host, "with main.cf as before");
+    host.sh("mv /usr/sbin/postconf /root");
+    assert_found(&host, "", "postfix", "postconf not found");
+    host.sh("mv /root/postconf /usr/sbin");
+}
+
+#[test]
+fn postfix_is_looked_at_on_bookworm() {
+    postfix_is_looked_at(Release::Bookworm);
+}
+
+#[test]
+fn postfix_is_looked_at_on_trixie() {
+    postfix_is_looked_at(Release::Trixie);
+}
+
+fn the_service_is_looked_at(release: Release) {
+    let host = Host::with_service(release, "");
+    for (broken, point, finding) in [
+        (
+            "systemctl disable pop-before-smtp.service",
+            "service-at-boot",
+            "not started",
+        ),
+        (
+            "systemctl mask --now pop-before-smtp.service",
+            "service",
+            "masked",
+        ),
+        (
+            "systemctl stop pop-before-smtp-policy.socket",
+            "policy-socket",
+            "does not listen",
+        ),
+        (
+            "systemctl disable --now pop-before-smtp.socket",
+            "control-socket",
+            "does not listen",
+        ),
+        (
+            "systemctl disable pop-before-smtp-expire.timer",
+            "expiry",
+            "not enabled",
+        ),
+        (
+            "cp /usr/bin/pop-before-smtp /root/new; mv /root/new /usr/bin/pop-before-smtp; touch /usr/bin/pop-before-smtp",
+            "service-version",
+            "an older one",
+        ),
+        (
+            "touch /lib/systemd/system/pop-before-smtp.service",
+            "service-version",
+            "systemd has not read it",
+        ),
+        (
+            "echo 'grace = \"20min\"' >/etc/pop-before-smtp/config.d/70-new.toml",
+            "configuration-in-force",
+            "70-new.toml was changed",
+        ),
+        (
+            "rm /etc/pop-before-smtp/config.d/70-new.toml",
+            "configuration-in-force",
+            "config.d was changed",
+        ),
+        (
+            "postconf -e 'mynetworks = 127.0.0.0/8 192.0.2.77/32'",
+            "permitted-networks",
+            "192.0.2.77",
+        ),
+    ] {
+        assert_found_and_mended(&host, broken, point, finding);
+    }
+
+    // It is stopped, and so it stays.
+    host.systemctl("stop");
+    let points = examine(&host);
+    assert!(!host.is_active(), "doctor has started the service");
+    let stopped = points
+        .iter()
+        .find(|point| point.point == "service")
+        .unwrap();
+    assert_eq!(stopped.verdict, "wrong", "{points:#?}");
+    host.sh(stopped.mend.as_ref().unwrap());
+    assert_well(&host, "after the start");
+
+    // A configuration that is wrong, as somebody finds it who comes to a service that has failed.
+    let broken =
+        format!("echo 'gracious = true' >{SETTINGS}; systemctl restart pop-before-smtp || true");
+    assert_found(&host, &broken, "configuration", "gracious");
+    let mend = assert_found(&host, "", "service", "configuration is wrong");
+    host.sh(&format!("rm {SETTINGS}\n{mend}"));
+    assert_well(&host, "with the configuration put right");
+
+    // Somebody else sees what anybody may, is told what he can't see, and does no harm.
+    let asked = host.try_run(&["runuser", "-u", "tom", "--", "pop-before-smtp", "doctor"]);
+    assert_eq!(asked.code, Some(1), "{}", asked.transcript());
+    assert!(asked.stdout.contains("unknown"), "{}", asked.transcript());
+    assert!(!asked.stdout.contains("\x1b"), "{}", asked.transcript());
+    assert!(asked.stdout.contains(" 0 wrong"), "{}", asked.transcript());
+    assert!(host.is_active());
+
+    // A service that hangs is not waited for without end.
+    host.sh("systemctl kill --signal=STOP pop-before-smtp.service");
+    assert_found(&host, "", "service-problems", "does not answer");
+    host.sh("systemctl kill --signal=CONT pop-before-smtp.service");
+}
+
+#[test]
+fn the_service_is_looked_at_on_bookworm() {
+    the_service_is_looked_at(Release::Bookworm);
+}
+
+#[test]
+fn the_service_is_looked_at_on_trixie() {
+    the_service_is_looked_at(Release::Trixie);
+}
