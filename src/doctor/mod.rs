@@ -7,10 +7,15 @@
 //! to be unknown; nothing is taken to be right because nobody could look.
 
 mod access;
+mod clock;
+mod definitions;
 mod in_force;
 mod journal;
+mod leftovers;
 mod map;
+mod networks;
 mod point;
+mod proxies;
 mod relaying;
 mod service;
 mod systemd;
@@ -64,7 +69,10 @@ pub fn examine(config: Option<&Path>, socket: &Path) -> Vec<Point> {
     let mut points = Vec::new();
     points.extend(the_service(&host));
     points.extend(journal::points(&host));
+    points.extend(definitions::points(&host));
     points.extend(postfix(&host));
+    points.extend(clock::points(&host));
+    points.extend(leftovers::points(host.postfix.as_ref().ok()));
     points
 }
 
@@ -220,7 +228,11 @@ fn postfix(host: &Host) -> Vec<Point> {
             ];
         }
     };
-    let mut points = vec![installed(host, postfix)];
+    let mut points = vec![installed(host, postfix), networks::judge(postfix)];
+    points.extend(proxies::judge(
+        postfix,
+        proxies::Dovecot::look(&host.programs).as_ref(),
+    ));
     let Some(map) = host.map() else {
         points.push(Point::unknown(
             "relay-restrictions",

@@ -1,0 +1,174 @@
+//! Who stands between the clients and the servers, and whose word counts for a client's address.
+//!
+//! Looks at Dovecot's configuration; judging is pure.
+
+use super::point::Point;
+use crate::postfix::command::Programs;
+use crate::postfix::configuration::Configuration;
+
+const POINT: &str = "proxies";
+
+/// Dovecot's listeners, as `doveconf -n` shows them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dovecot {
+    /// Whether a listener takes the PROXY protocol.
+    haproxy: bool,
+    /// `login_trusted_networks`.
+    trusted: String,
+}
+
+impl Dovecot {
+    /// Asks `doveconf`; `None` where there is no Dovecot, or its configuration can't be read.
+    #[must_use]
+    pub fn look(programs: &Programs) -> Option<Self> {
+        let output = programs.run("doveconf", &["-n"]).ok()?.succeeded().ok()?;
+        Some(Self::parse(&output.text()))
+    }
+
+    fn parse(text: &str) -> Self {
+        let value = |line: &str, key: &str| {
+            let (name, value) = line.split_once('=')?;
+            (name.trim() == key).then(|| value.trim().to_owned())
+        };
+        let mut dovecot = Dovecot::default();
+        for line in text.lines() {
+            if let Some(trusted) = value(line, "login_trusted_networks") {
+                dovecot.trusted = trusted;
+            }
+            dovecot.haproxy |= value(line, "haproxy").is_some_and(|value| value == "yes");
+        }
+        dovecot
+    }
+}
+
+/// Judges both sides together.
+#[must_use]
+pub fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
+    let mut points = Vec::new();
+    let xclient = postfix.value("smtpd_authorized_xclient_hosts");
+    if !xclient.is_empty() {
+        points.push(Point::notice(
+            POINT,
+            format!(
+                "smtpd_authorized_xclient_hosts = {xclient}: these hosts may tell smtpd any client \
+                 address, also that of a listed client"
+            ),
+        ));
+    }
+    let behind: Vec<String> = postfix
+        .services
+        .iter()
+        .filter(|service| !service.is_local())
+        .filter_map(|service| {
+            let parameter = match &*service.program {
+                "smtpd" => "smtpd_upstream_proxy_protocol",
+                "postscreen" => "postscreen_upstream_proxy_protocol",
+                _ => return None,
+            };
+            let protocol = postfix.value_for(service, parameter);
+            (!protocol.is_empty()).then(|| format!("{} ({parameter} = {protocol})", service.name))
+        })
+        .collect();
+    let haproxy = dovecot.is_some_and(|dovecot| dovecot.haproxy);
+    let behind_text = behind.join(", ");
+    if !behind.is_empty() {
+        points.push(Point::notice(
+            POINT,
+            format!(
+                "{behind_text}: the client's address is the one in the proxy's header; nobody but \
+                 the proxy should get to that port"
+            ),
+        ));
+    }
+    if dovecot.is_some() && haproxy == behind.is_empty() {
+        let (with, without) = if haproxy {
+            ("Dovecot", "Postfix")
+        } else {
+            ("Postfix", "Dovecot")
+        };
+        points.push(
+            Point::notice(
+                POINT,
+                format!(
+                    "{with} takes addresses from a proxy (PROXY protocol), and {without} does not: \
+                     a client must be seen with the same address by both"
+                ),
+            )
+            .mend(format!(
+                "# If {without} is behind the proxy as well, it sees everybody with the proxy's \
+                 address:\n# have the proxy pass the client's on, and list the proxy in never."
+            )),
+        );
+    }
+    if let Some(dovecot) = dovecot.filter(|dovecot| !dovecot.trusted.is_empty()) {
+        points.push(Point::notice(
+            POINT,
+            format!(
+                "login_trusted_networks = {}: these hosts may tell Dovecot any client address, \
+                 and so list any; a web mail server there lists its users' addresses",
+                dovecot.trusted
+            ),
+        ));
+    }
+    if points.is_empty() {
+        points.push(Point::ok(
+            POINT,
+            "addresses are those of the connections: no proxy's word is taken",
+        ));
+    }
+    points.extend(postscreen(postfix));
+    points
+}
+
+fn postscreen(postfix: &Configuration) -> Option<Point> {
+    let screen = postfix
+        .services
+        .iter()
+        .find(|service| service.program == "postscreen")?;
+    Some(Point::ok(
+        "postscreen",
+        format!(
+            "{} hands clients on to smtpd with their addresses; its own tests come first, for \
+             listed clients too",
+            screen.name
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::point::Verdict;
+
+    fn findings(parameters: &str, dovecot: &str) -> Vec<String> {
+        let services = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n";
+        let postfix = Configuration::of(parameters, parameters, services, "");
+        let points = judge(&postfix, Some(&Dovecot::parse(dovecot)));
+        let notices = points.into_iter().filter(|p| p.verdict == Verdict::Notice);
+        notices.map(|point| point.finding).collect()
+    }
+
+    #[test]
+    fn each_proxy_is_told_of() {
+        assert_eq!(findings("", ""), Vec::<String>::new());
+        let found = findings("smtpd_authorized_xclient_hosts = 192.0.2.3\n", "");
+        assert!(
+            found.len() == 1 && found[0].contains("192.0.2.3"),
+            "{found:?}"
+        );
+        let proxied = "postscreen_upstream_proxy_protocol = haproxy\n";
+        let listener = "  inet_listener imap {\n    haproxy = yes\n  }\n";
+        let found = findings(proxied, listener);
+        assert!(
+            found.len() == 1 && found[0].contains("smtp/inet"),
+            "{found:?}"
+        );
+        assert!(findings(proxied, "")[1].contains("Dovecot does not"));
+        assert!(findings("", listener)[0].contains("Postfix does not"));
+        let found = findings("", "login_trusted_networks = 10.0.0.5\n");
+        assert!(
+            found.len() == 1 && found[0].contains("10.0.0.5"),
+            "{found:?}"
+        );
+    }
+}
