@@ -22,6 +22,9 @@ _pop__before__smtp() {
             pop__before__smtp,convert-pattern)
                 cmd="pop__before__smtp__subcmd__convert__subcmd__pattern"
                 ;;
+            pop__before__smtp,doctor)
+                cmd="pop__before__smtp__subcmd__doctor"
+                ;;
             pop__before__smtp,expire)
                 cmd="pop__before__smtp__subcmd__expire"
                 ;;
@@ -63,6 +66,9 @@ _pop__before__smtp() {
                 ;;
             pop__before__smtp__subcmd__help,convert-pattern)
                 cmd="pop__before__smtp__subcmd__help__subcmd__convert__subcmd__pattern"
+                ;;
+            pop__before__smtp__subcmd__help,doctor)
+                cmd="pop__before__smtp__subcmd__help__subcmd__doctor"
                 ;;
             pop__before__smtp__subcmd__help,expire)
                 cmd="pop__before__smtp__subcmd__help__subcmd__expire"
@@ -107,7 +113,7 @@ _pop__before__smtp() {
 
     case "${cmd}" in
         pop__before__smtp)
-            opts="-h -V --config --help --version run list status history monitor metrics log-level check-config show-config servers test convert-pattern expire help"
+            opts="-h -V --config --help --version run list status history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -192,6 +198,28 @@ _pop__before__smtp() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pop__before__smtp__subcmd__doctor)
+            opts="-q -h --json --quiet --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pop__before__smtp__subcmd__expire)
             opts="-h --now --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -211,7 +239,7 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help)
-            opts="run list status history monitor metrics log-level check-config show-config servers test convert-pattern expire help"
+            opts="run list status history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,6 +267,20 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help__subcmd__convert__subcmd__pattern)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -2,12 +2,13 @@
 //!
 //! Shows what [`crate::doctor`] found; judges nothing itself.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::layout::{ASIDE, BAD, GOOD, ODD};
 use super::{CommandError, exit};
 use crate::control;
 use crate::diagnostics::{count, printable};
@@ -54,10 +55,9 @@ pub fn run(
         let json = serde_json::to_string_pretty(&shown.collect::<Vec<_>>());
         writeln!(out, "{}", json.map_err(std::io::Error::from)?)?;
     } else {
-        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let width = points.iter().map(|point| point.point.len()).max();
         for point in shown {
-            write_point(point, width.unwrap_or(0), coloured, out)?;
+            write_point(point, width.unwrap_or(0), out)?;
         }
         if !args.quiet {
             writeln!(out, "{}", summary(&points))?;
@@ -67,24 +67,14 @@ pub fn run(
 }
 
 /// `  wrong  relay-restrictions  FINDING`, and below it what mends it.
-fn write_point(
-    point: &Point,
-    width: usize,
-    coloured: bool,
-    out: &mut impl Write,
-) -> std::io::Result<()> {
-    let (word, colour) = match point.verdict {
-        Verdict::Ok => ("ok", "32"),
-        Verdict::Notice => ("notice", "33"),
-        Verdict::Wrong => ("wrong", "1;31"),
-        Verdict::Unknown => ("unknown", "35"),
+fn write_point(point: &Point, width: usize, out: &mut impl Write) -> std::io::Result<()> {
+    let (word, style) = match point.verdict {
+        Verdict::Ok => ("ok", GOOD),
+        Verdict::Notice => ("notice", ODD),
+        Verdict::Wrong => ("wrong", BAD),
+        Verdict::Unknown => ("unknown", ASIDE),
     };
-    let verdict = if coloured {
-        format!("\x1b[{colour}m{word:<7}\x1b[0m")
-    } else {
-        format!("{word:<7}")
-    };
-    write!(out, "{verdict}  {:<width$}  ", point.point)?;
+    write!(out, "{style}{word:<7}{style:#}  {:<width$}  ", point.point)?;
     let indent = " ".repeat(7 + 2 + width + 2);
     // Some findings quote what strangers wrote.
     for (number, line) in point.finding.lines().enumerate() {
@@ -122,23 +112,23 @@ mod tests {
         }
     }
 
-    fn written(point: &Point, coloured: bool) -> String {
-        let mut out = Vec::new();
-        write_point(point, 9, coloured, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+    fn written(point: &Point) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        write_point(point, 9, &mut out).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
     }
 
     #[test]
     fn a_point_is_aligned_and_nothing_of_a_strangers_reaches_the_terminal() {
         let wrong = point(Verdict::Wrong, "one\ntwo\x1b[2J", Some("# why\nmend it"));
         assert_eq!(
-            written(&wrong, false),
+            written(&wrong),
             "wrong    a-point    one\n                    two\\u{1b}[2J\n\
              \x20                     # why\n                      mend it\n"
         );
         assert_eq!(
-            written(&point(Verdict::Ok, "well", None), true),
-            "\x1b[32mok     \x1b[0m  a-point    well\n"
+            written(&point(Verdict::Ok, "well", None)),
+            "ok       a-point    well\n"
         );
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{JournalError, Reader, Source, field_value};
+use super::{JournalError, Reader, Source};
 
 /// An entry, with those of its fields that are text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Reader {
         let mut fields = BTreeMap::new();
         self.journal.restart_data();
         while let Some(field) = self.journal.enumerate_data()? {
-            let value = field_value(field.data()).and_then(|v| std::str::from_utf8(v).ok());
+            let value = field.value().and_then(|v| std::str::from_utf8(v).ok());
             if let (Ok(name), Some(value)) = (std::str::from_utf8(field.name()), value) {
                 fields.insert(name.to_owned(), value.to_owned());
             }
