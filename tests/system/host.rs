@@ -166,6 +166,12 @@ impl Host {
         File::open(format!("/proc/{}/root/run/netns/clients", self.leader)).unwrap()
     }
 
+    /// A file or socket of the running host, for us to open.
+    #[allow(dead_code, reason = "the benchmarks have no use for it")]
+    pub fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.leader))
+    }
+
     /// Runs a command that must succeed, and gives its standard output without the last newline.
     #[track_caller]
     pub fn run(&self, command: &[&str]) -> String {

@@ -13,6 +13,7 @@ mod image;
 mod mail;
 mod service;
 
+mod activation;
 mod configuration;
 mod cost;
 mod doctor;
@@ -29,3 +30,4 @@ mod rpm;
 mod servers;
 mod story;
 mod trust;
+mod varlink;

@@ -1,0 +1,216 @@
+//! systemd holds the sockets: whatever becomes of the service, nobody who asks is refused, and each
+//! question gets its answer. As Postfix does, one whose connection was lost is asked again.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, NEAR, wait_until};
+use crate::image::Release;
+use crate::mail::fetch_mail;
+use crate::service::opened;
+
+/// How long a question may wait: the service is killed for so long that it has no time to answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Someone who asks without end, one question after the other.
+struct Asker {
+    name: &'static str,
+    socket: PathBuf,
+    question: Vec<u8>,
+    /// What ends an answer.
+    end: &'static [u8],
+    /// What an answer has to hold.
+    wanted: &'static str,
+    /// Whether it keeps its connection from one question to the next, as smtpd does.
+    keeps: bool,
+    answered: AtomicUsize,
+    asked_again: AtomicUsize,
+}
+
+impl Asker {
+    fn policy(host: &Host, keeps: bool) -> Self {
+        Asker {
+            name: if keeps { "smtpd" } else { "policy" },
+            socket: host.path("/var/spool/postfix/pop-before-smtp/policy"),
+            question: format!(
+                "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address={}\n\n",
+                NEAR[0]
+            )
+            .into_bytes(),
+            end: b"\n\n",
+            wanted: "action=OK\n\n",
+            keeps,
+            answered: AtomicUsize::new(0),
+            asked_again: AtomicUsize::new(0),
+        }
+    }
+
+    fn control(host: &Host) -> Self {
+        Asker {
+            name: "control",
+            socket: host.path("/run/pop-before-smtp/control"),
+            question: b"{\"method\":\"org.pop-before-smtp.GetStatus\"}\0".to_vec(),
+            end: b"\0",
+            wanted: "\"clients\":1,",
+            ..Asker::policy(host, false)
+        }
+    }
+
+    fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Asks until `enough`, or something is wrong.
+    fn ask(&self, enough: &AtomicBool) -> Result<(), String> {
+        let mut kept = None;
+        while !enough.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            loop {
+                let mut stream = match kept.take() {
+                    Some(stream) => stream,
+                    // The one thing that must never fail.
+                    None => UnixStream::connect(&self.socket)
+                        .map_err(|error| format!("{}: not connected: {error}", self.name))?,
+                };
+                if let Some(answer) = self.answer(&mut stream) {
+                    if !answer.contains(self.wanted) {
+                        return Err(format!("{}: answered {answer:?}", self.name));
+                    }
+                    kept = self.keeps.then_some(stream);
+                    break;
+                }
+                self.asked_again.fetch_add(1, Ordering::Relaxed);
+                if start.elapsed() > PATIENCE {
+                    return Err(format!("{}: no answer in {PATIENCE:?}", self.name));
+                }
+            }
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The answer to one question; none if the connection is lost.
+    fn answer(&self, stream: &mut UnixStream) -> Option<String> {
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.write_all(&self.question).ok()?;
+        let mut answer = Vec::new();
+        let mut buffer = [0; 4096];
+        while !answer.ends_with(self.end) {
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return None,
+                Ok(n) => answer.extend_from_slice(&buffer[..n]),
+            }
+        }
+        Some(String::from_utf8(answer).unwrap())
+    }
+}
+
+/// The service's process, whether or not it is ready; none while there is none.
+fn process(host: &Host) -> Option<u32> {
+    let process = host.service_property("MainPID").parse().unwrap();
+    (process != 0).then_some(process)
+}
+
+fn kill(host: &Host, process: u32) {
+    host.try_run(&["kill", "-KILL", &process.to_string()]);
+}
+
+fn refuses_nobody(release: Release) {
+    let host = Host::with_service(release, "grace = \"1h\"\n");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    host.sh(
+        "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb newer &&
+         sed -i 's/^Version: .*/Version: 2.0.1~newer/' newer/DEBIAN/control &&
+         dpkg-deb --root-owner-group --build newer newer.deb",
+    );
+    let sockets = opened(&host);
+    let askers = [
+        Asker::policy(&host, false),
+        Asker::policy(&host, true),
+        Asker::control(&host),
+    ];
+    let enough = AtomicBool::new(false);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for asker in &askers {
+            scope.spawn(|| {
+                if let Err(failure) = asker.ask(&enough) {
+                    failures.lock().unwrap().push(failure);
+                }
+            });
+        }
+        // Each has new answers after what happened, or has failed.
+        let answered_again = |after: &str| {
+            let before = askers.each_ref().map(Asker::answered);
+            wait_until(after, PATIENCE, || {
+                let failed = !failures.lock().unwrap().is_empty();
+                let all = askers.iter().zip(before).all(|(a, n)| a.answered() > n + 1);
+                (failed || all).then_some(())
+            });
+        };
+        // The test fails below, when the askers have been told to stop.
+        let events = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            answered_again("the beginning");
+            for _ in 0..15 {
+                host.run(&["systemctl", "restart", "pop-before-smtp.service"]);
+            }
+            answered_again("restarts in a row");
+            for _ in 0..2 {
+                let process = host.main_process();
+                kill(&host, process);
+                answered_again("a kill");
+            }
+            // As often as it comes up.
+            let mut last = None;
+            for _ in 0..8 {
+                let process = wait_until("it is started again", PATIENCE, || {
+                    process(&host).filter(|process| Some(*process) != last)
+                });
+                kill(&host, process);
+                last = Some(process);
+            }
+            answered_again("a crash loop");
+            host.install("/opt/newer.deb");
+            answered_again("an upgrade");
+            host.run(&["dpkg", "--install", "--force-confold", "/opt/newer.deb"]);
+            answered_again("the same version again");
+        }));
+        enough.store(true, Ordering::Relaxed);
+        if let Err(panic) = events {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{failures:#?}");
+    // They are the same sockets as before, open all the time.
+    assert_eq!(opened(&host), sockets);
+    let version = host.sh("dpkg-query --show --showformat='${Version}' pop-before-smtp");
+    assert_eq!(version, "2.0.1~newer");
+    assert!(host.is_active());
+    // The askers were in the way of what happened: else nothing was tried here.
+    for asker in &askers {
+        let again = asker.asked_again.load(Ordering::Relaxed);
+        eprintln!(
+            "{}: {} answers, {again} questions asked again",
+            asker.name,
+            asker.answered()
+        );
+    }
+    assert!(askers[1].asked_again.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn refuses_nobody_on_bookworm() {
+    refuses_nobody(Release::Bookworm);
+}
+
+#[test]
+fn refuses_nobody_on_trixie() {
+    refuses_nobody(Release::Trixie);
+}
