@@ -16,6 +16,12 @@ _pop__before__smtp() {
             ",$1")
                 cmd="pop__before__smtp"
                 ;;
+            pop__before__smtp,allow)
+                cmd="pop__before__smtp__subcmd__allow"
+                ;;
+            pop__before__smtp,check)
+                cmd="pop__before__smtp__subcmd__check"
+                ;;
             pop__before__smtp,check-config)
                 cmd="pop__before__smtp__subcmd__check__subcmd__config"
                 ;;
@@ -46,6 +52,9 @@ _pop__before__smtp() {
             pop__before__smtp,monitor)
                 cmd="pop__before__smtp__subcmd__monitor"
                 ;;
+            pop__before__smtp,revoke)
+                cmd="pop__before__smtp__subcmd__revoke"
+                ;;
             pop__before__smtp,run)
                 cmd="pop__before__smtp__subcmd__run"
                 ;;
@@ -60,6 +69,12 @@ _pop__before__smtp() {
                 ;;
             pop__before__smtp,test)
                 cmd="pop__before__smtp__subcmd__test"
+                ;;
+            pop__before__smtp__subcmd__help,allow)
+                cmd="pop__before__smtp__subcmd__help__subcmd__allow"
+                ;;
+            pop__before__smtp__subcmd__help,check)
+                cmd="pop__before__smtp__subcmd__help__subcmd__check"
                 ;;
             pop__before__smtp__subcmd__help,check-config)
                 cmd="pop__before__smtp__subcmd__help__subcmd__check__subcmd__config"
@@ -91,6 +106,9 @@ _pop__before__smtp() {
             pop__before__smtp__subcmd__help,monitor)
                 cmd="pop__before__smtp__subcmd__help__subcmd__monitor"
                 ;;
+            pop__before__smtp__subcmd__help,revoke)
+                cmd="pop__before__smtp__subcmd__help__subcmd__revoke"
+                ;;
             pop__before__smtp__subcmd__help,run)
                 cmd="pop__before__smtp__subcmd__help__subcmd__run"
                 ;;
@@ -113,12 +131,68 @@ _pop__before__smtp() {
 
     case "${cmd}" in
         pop__before__smtp)
-            opts="-h -V --config --help --version run list status history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
+            opts="-h -V --config --help --version run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__allow)
+            opts="-h --for --until --note --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__check)
+            opts="-h --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -239,8 +313,36 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help)
-            opts="run list status history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
+            opts="run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__allow)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -379,6 +481,20 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help__subcmd__monitor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__revoke)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -593,6 +709,36 @@ _pop__before__smtp() {
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__revoke)
+            opts="-h --user --server --all --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -2,6 +2,8 @@
 //!
 //! Asks, shows and starts; decides nothing itself.
 
+mod allow;
+mod check;
 mod check_config;
 mod convert_pattern;
 mod doctor;
@@ -17,6 +19,7 @@ mod manual;
 mod metrics;
 mod monitor;
 mod past;
+mod revoke;
 mod run;
 mod servers;
 mod show_config;
@@ -31,8 +34,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::ConfigError;
-use crate::control;
 use crate::control::client::AskError;
+use crate::control::{self, Fault};
 use crate::daemon::{PlanError, RunError};
 use crate::journal::JournalError;
 use crate::postfix::access_map::PublishError;
@@ -70,6 +73,12 @@ enum Command {
     List(list::ListArgs),
     /// Show how the service is, and what is wrong
     Status(AskArgs),
+    /// Show whether a client may relay, and why
+    Check(check::CheckArgs),
+    /// Let a client relay for a while without a login
+    Allow(allow::AllowArgs),
+    /// Take the relay from clients, now
+    Revoke(revoke::RevokeArgs),
     /// Show what the journal tells of a client or a user
     History(history::HistoryArgs),
     /// Show what happens, as it happens, until interrupted or until the service ends
@@ -156,6 +165,10 @@ impl CommandError {
                 exit::CONFIG
             }
             Self::Ask(error) if error.is_permission() => exit::NO_PERMISSION,
+            Self::Journal(JournalError::Forbidden { .. }) => exit::NO_PERMISSION,
+            Self::Ask(AskError::Refused(Fault::NotPublished { .. } | Fault::NotKept { .. })) => {
+                exit::NOT_WHOLLY
+            }
             // The service has been asked, and says no.
             Self::Ask(AskError::Refused(_)) => exit::NO,
             Self::Ask(_) => exit::UNAVAILABLE,
@@ -175,6 +188,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(config, &args),
         Command::List(args) => list::run(args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
+        Command::Check(args) => check::run(config, &args, &mut out),
+        Command::Allow(args) => allow::run(&args, &mut out),
+        Command::Revoke(args) => revoke::run(&args, &mut out),
         Command::History(args) => history::run(config, &args, &mut out),
         Command::Monitor(args) => monitor::run(&args, &mut out),
         Command::Metrics(args) => metrics::run(&args, &mut out),

@@ -67,11 +67,11 @@ pub(super) fn tell(
     mut each: impl FnMut(Item) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let mut own = Own::open(about, since, until)?;
-    logins(settings, about, since, until, |line| {
-        while let Some(message) = own.take_before(line.time)? {
+    tell_of_servers(settings, about, since, until, |item| {
+        while let Some(message) = own.take_before(item.time)? {
             each(own_item(message))?;
         }
-        each(server_item(line))
+        each(item)
     })?;
     while let Some(message) = own.take_before(Timestamp::MAX)? {
         each(own_item(message))?;
@@ -79,13 +79,28 @@ pub(super) fn tell(
     Ok(())
 }
 
+/// The last of our own messages, in order.
+pub(super) fn last_messages(about: &About, most: usize) -> Result<Vec<Item>, JournalError> {
+    let (field, value) = about.field();
+    let mut reader = OwnReader::open(field, &value)?;
+    reader.seek_end()?;
+    let mut items = Vec::new();
+    while items.len() < most
+        && let Some(message) = reader.previous()?
+    {
+        items.push(own_item(message));
+    }
+    items.reverse();
+    Ok(items)
+}
+
 /// What servers, or those who play one, wrote of it.
-pub(super) fn logins(
+pub(super) fn tell_of_servers(
     settings: &Settings,
     about: &About,
     since: Timestamp,
     until: Timestamp,
-    mut each: impl FnMut(Line) -> Result<(), CommandError>,
+    mut each: impl FnMut(Item) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let recogniser = Arc::new(daemon::recogniser(settings)?);
     let mut reader = Reader::open(&daemon::source(settings), recogniser.identifiers())?;
@@ -98,7 +113,7 @@ pub(super) fn logins(
     let mut told = |story: &mut Story, now| {
         while let Some(line) = story.next(now) {
             if line.time >= since && about.is_meant(&line) {
-                each(line)?;
+                each(server_item(line))?;
             }
         }
         Ok::<(), CommandError>(())

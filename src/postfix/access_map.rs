@@ -7,6 +7,7 @@
 
 mod aside;
 mod entry;
+mod lookup;
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -24,6 +25,7 @@ use rustix::process::geteuid;
 
 use aside::{Aside, Built};
 pub use entry::{validate_path, validate_value};
+pub use lookup::LookupError;
 
 use super::command::{CommandError, Programs, table};
 use super::map_type::MapType;

@@ -1,0 +1,34 @@
+//! What Postfix finds in a map, asked of postmap: changes nothing, and takes no lock.
+
+use super::{AccessMap, table};
+use crate::client::Client;
+use crate::postfix::command::CommandError;
+
+/// What a map says of a client can't be known.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// postmap does not run.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// postmap can't read the map.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl AccessMap {
+    /// What the map says of a client; `None` if it does not list it.
+    ///
+    /// # Errors
+    /// When the map is not there, or this user may not read it.
+    pub fn look_up(&self, client: Client) -> Result<Option<String>, LookupError> {
+        let key = client.to_string();
+        let arguments = ["-q".into(), key.into(), table(self.kind, &self.path)];
+        let output = self.programs.run("postmap", &arguments)?;
+        // It ends alike where there is no such key and where it fails: then it says why.
+        match (output.status.success(), output.stderr.trim()) {
+            (true, _) => Ok(Some(output.text().trim_end_matches('\n').to_owned())),
+            (false, "") => Ok(None),
+            (false, why) => Err(LookupError::Unreadable(why.to_owned())),
+        }
+    }
+}
