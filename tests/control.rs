@@ -396,6 +396,11 @@ fn the_log_level_is_set_while_it_runs() {
     assert_eq!(service.ask(&["log-level"]), "info\n");
     assert_eq!(service.ask(&["log-level", "debug"]), "debug, was info\n");
     assert_eq!(service.ask(&["log-level"]), "debug\n");
+    // Until a reload.
+    let process = rustix::process::Pid::from_child(&service.child);
+    rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+    service.wait_for("reloaded: ");
+    assert_eq!(service.ask(&["log-level", "debug"]), "debug, was info\n");
     service
         .journal
         .add("a.journal", &export(&[login(0, "10.1.2.3", "bob")]));

@@ -113,3 +113,96 @@ fn filter_of(level: LogLevel) -> log::LevelFilter {
         protocol::LogLevel::Debug => log::LevelFilter::Debug,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::event::{Event, EventKind};
+    use crate::networks::Networks;
+    use crate::whitelist::Rules;
+    use jiff::{SignedDuration, Timestamp};
+
+    fn whitelist(clients: u32) -> Whitelist {
+        let rules = Rules {
+            grace: SignedDuration::from_mins(30),
+            max_session: SignedDuration::from_hours(24),
+            limits: Limits {
+                clients: usize::MAX,
+                clients_per_user: usize::MAX,
+                sessions: usize::MAX,
+            },
+            permitted: Networks::default(),
+            never: Networks::default(),
+        };
+        let mut whitelist = Whitelist::new(rules);
+        let now = Timestamp::now();
+        for n in 0..clients {
+            let address = std::net::Ipv4Addr::from(0xC612_0000 + n);
+            let event = Event {
+                time: now,
+                server: "dovecot".into(),
+                kind: EventKind::Login {
+                    client: std::net::IpAddr::from(address).into(),
+                    user: Some(format!("user{}", n % 1000)),
+                    session: None,
+                },
+            };
+            whitelist.apply(&event, now);
+        }
+        whitelist
+    }
+
+    /// All pages, as a peer's task asks for them.
+    fn pages(whitelist: &Whitelist, filter: &Filter) -> Vec<Page> {
+        let mut pages = Vec::new();
+        let mut after = None;
+        loop {
+            let next = page(whitelist, filter, after);
+            after = next.last;
+            pages.push(next);
+            if after.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn pages_show_each_client_once_and_in_order() {
+        for number in [0, 1, 99, 100, 101, 3456] {
+            let whitelist = whitelist(number);
+            let pages = pages(&whitelist, &Filter::default());
+            assert!(pages.iter().all(|page| page.clients.len() <= PAGE));
+            let shown = pages.iter().flat_map(|page| &page.clients);
+            let shown: Vec<Client> = shown.map(|info| info.client).collect();
+            let all: Vec<Client> = whitelist.listed_after(None).map(|l| l.client).collect();
+            assert_eq!(shown, all);
+        }
+    }
+
+    #[test]
+    fn a_rare_client_is_looked_for_in_steps() {
+        let whitelist = whitelist(5000);
+        let filter = Filter {
+            user: Some("user7".to_owned()),
+            ..Filter::default()
+        };
+        let found = pages(&whitelist, &filter);
+        // Each looks at a thousand, and no more.
+        assert_eq!(found.len(), 5000 / LOOKED_AT);
+        assert_eq!(
+            found.iter().map(|page| page.clients.len()).sum::<usize>(),
+            5
+        );
+        let one = Filter {
+            client: Some("198.18.0.7".parse().unwrap()),
+            ..Filter::default()
+        };
+        assert_eq!(pages(&whitelist, &one).len(), 1);
+        let of_another = Filter {
+            user: Some("user8".to_owned()),
+            ..one
+        };
+        assert!(pages(&whitelist, &of_another)[0].clients.is_empty());
+    }
+}

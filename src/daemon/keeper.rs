@@ -114,7 +114,9 @@ impl Keeper {
         if self.trouble.is_none() {
             diagnostics::store_trouble(error);
         }
-        self.trouble = Some(error.to_string());
+        self.trouble = Some(format!(
+            "{error}\nthe whitelist goes on in memory; it is tried again: is the disk full?"
+        ));
         self.store = None;
         let pause = self
             .retry

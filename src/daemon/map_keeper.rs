@@ -141,7 +141,9 @@ impl MapKeeper {
                 } else {
                     ""
                 };
-                self.trouble = Some(format!("{alarm}{error}"));
+                self.trouble = Some(format!(
+                    "{alarm}{error}\nthe old map stays until it can; it is tried again"
+                ));
                 Err(error)
             }
             Done::NotWithdrawn(error) => {

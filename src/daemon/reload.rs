@@ -21,7 +21,9 @@ impl Service {
             Err(error) => error.to_string(),
         };
         diagnostics::reload_refused(&refused);
-        self.reload_refused = Some(format!("the last reload was refused: {refused}"));
+        self.reload_refused = Some(format!(
+            "the last reload was refused: {refused}\nmend it, then 'systemctl reload pop-before-smtp'"
+        ));
         self.show_ready();
         None
     }

@@ -220,7 +220,9 @@ impl Service {
                 if self.journal_trouble.is_none() {
                     diagnostics::journal_trouble(&error.to_string());
                 }
-                self.journal_trouble = Some(error.to_string());
+                self.journal_trouble = Some(format!(
+                    "{error}\nnobody is listed until it can be read; it is tried again"
+                ));
             }
             Some(FromReader::Recovered) => {
                 self.journal_trouble = None;
