@@ -25,11 +25,13 @@ pub fn points(host: &Host) -> Vec<Point> {
         .filter(|output| output.status.success())
         .map(|output| output.text().trim() == "yes");
     let mut points = vec![clock(synchronised, container)];
-    let last = host
+    // Looked at before now is asked for.
+    if let Some(Ok(last)) = host
         .settings()
-        .and_then(|settings| end(&daemon::source(settings)).ok()?);
-    // Looked at after the entry was written.
-    points.push(entries(last, Timestamp::now()));
+        .map(|settings| end(&daemon::source(settings)))
+    {
+        points.push(entries(last, Timestamp::now()));
+    }
     points.extend(
         host.status()
             .map(|status| reading(status, Timestamp::now())),

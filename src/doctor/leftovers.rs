@@ -30,8 +30,13 @@ pub fn points(postfix: Option<&Configuration>) -> Vec<Point> {
         let index = PathBuf::from(format!("{map}.db"));
         points.extend(old_map(map, &commands, index.exists()));
     }
-    if points.is_empty() {
-        points.push(Point::ok(POINT, "nothing is left of it"));
+    match (points.is_empty(), postfix) {
+        (true, Some(_)) => points.push(Point::ok(POINT, "nothing is left of it")),
+        (true, None) => {
+            let finding = "whether Postfix still asks a map of its can't be seen";
+            points.push(Point::unknown(POINT, finding));
+        }
+        (false, _) => {}
     }
     points
 }

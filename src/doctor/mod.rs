@@ -12,6 +12,7 @@ mod definitions;
 mod in_force;
 mod journal;
 mod leftovers;
+mod logins;
 mod map;
 mod networks;
 mod point;
@@ -70,6 +71,7 @@ pub fn examine(config: Option<&Path>, socket: &Path) -> Vec<Point> {
     points.extend(the_service(&host));
     points.extend(journal::points(&host));
     points.extend(definitions::points(&host));
+    points.extend(logins::points(&host));
     points.extend(postfix(&host));
     points.extend(clock::points(&host));
     points.extend(leftovers::points(host.postfix.as_ref().ok()));

@@ -207,6 +207,10 @@ impl JournaldConfiguration {
 pub fn reason(error: &CommandError) -> String {
     match error {
         CommandError::NotFound { program, .. } => format!("there is no {program} here"),
+        // Our question is long, and does not matter.
+        CommandError::Failed { stderr, .. } if !stderr.trim().is_empty() => {
+            stderr.lines().next().unwrap_or_default().to_owned()
+        }
         error => error.to_string(),
     }
 }

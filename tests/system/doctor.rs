@@ -3,10 +3,10 @@
 
 use serde::Deserialize;
 
-use crate::host::{Host, NEAR};
+use crate::host::{Host, NEAR, wait_until};
 use crate::image::Release;
 use crate::mail::fetch_mail;
-use crate::service::{SETTINGS, STATE};
+use crate::service::{SETTINGS, SOON, STATE};
 
 const POLICY: &str = "unix:pop-before-smtp/policy";
 
@@ -280,4 +280,183 @@ fn the_service_is_looked_at_on_bookworm() {
 #[test]
 fn the_service_is_looked_at_on_trixie() {
     the_service_is_looked_at(Release::Trixie);
+}
+
+/// Writes this many lines as Dovecot does, after a pause in which journald forgets what it has counted.
+fn flood(lines: usize) -> String {
+    format!(
+        "sleep 4
+         echo $$ >/sys/fs/cgroup/system.slice/dovecot.service/cgroup.procs
+         for n in $(seq {lines}); do echo \"line $n\"; done | logger --tag dovecot --priority mail.info"
+    )
+}
+
+fn the_journal_is_looked_at(release: Release) {
+    let host = Host::with_service(release, "");
+    fetch_mail(&host, NEAR[0]);
+    assert_well(&host, "on a new host");
+
+    // A real rate limit, really exceeded; the mend really ends it.
+    host.write_file(
+        "/etc/systemd/journald.conf.d/limit.conf",
+        "[Journal]\nRateLimitIntervalSec=3s\nRateLimitBurst=5\n",
+    );
+    host.run(&["systemctl", "restart", "systemd-journald"]);
+    host.sh(&flood(2000));
+    // journald tells of what it has dropped with the next entry that it takes.
+    let broken = flood(1);
+    assert_found_and_mended(&host, &broken, "journal-rate-limit", "of dovecot.service");
+    let kept = || {
+        host.journal(&["--identifier=dovecot", "--grep=^line"])
+            .len()
+    };
+    let before = kept();
+    host.sh(&flood(2000));
+    assert_eq!(kept() - before, 2000, "the limit is still there");
+    host.sh("rm /etc/systemd/journald.conf.d/limit.conf; systemctl restart systemd-journald");
+
+    for (broken, point, finding) in [
+        (
+            "mkdir -p /etc/systemd/journald.conf.d
+             printf '[Journal]\\nMaxLevelStore=warning\\n' >/etc/systemd/journald.conf.d/x.conf
+             systemctl restart systemd-journald",
+            "journal-level",
+            "MaxLevelStore=warning",
+        ),
+        (
+            "chgrp root /var/log/journal/*/system.journal
+             setfacl --remove-all /var/log/journal/*/system.journal 2>/dev/null || true
+             chmod 600 /var/log/journal/*/system.journal",
+            "journal-access",
+            "can't read",
+        ),
+        (
+            "mkdir -p /etc/systemd/system/dovecot.service.d
+             printf '[Service]\\nLogNamespace=mail\\n' >/etc/systemd/system/dovecot.service.d/n.conf
+             systemctl daemon-reload; systemctl restart dovecot",
+            "journal-namespace",
+            "dovecot.service writes to the namespace mail",
+        ),
+        (
+            "rm /etc/systemd/system/dovecot.service.d/n.conf
+             systemctl daemon-reload; systemctl restart dovecot",
+            "journal-namespace",
+            "dovecot.service writes to the default namespace",
+        ),
+    ] {
+        assert_found_and_mended(&host, broken, point, finding);
+    }
+    // It counts again, where it is written now.
+    fetch_mail(&host, NEAR[1]);
+    host.await_clients(&NEAR);
+
+    // Worth knowing, and not wrong.
+    let notice = |name: &str, part: &str| {
+        let points = examine(&host);
+        let found = points
+            .iter()
+            .find(|p| p.point == name && p.finding.contains(part));
+        let found = found.unwrap_or_else(|| panic!("no {name} with {part:?}: {points:#?}"));
+        assert_eq!(found.verdict, "notice", "{found:?}");
+        found.mend.clone().unwrap_or_default()
+    };
+    host.sh(
+        "runuser -u tom -- logger --tag dovecot 'imap-login: Login: user=<tom>, method=PLAIN, \
+            rip=192.0.2.66, lip=192.0.2.1, mpid=1, session=<abcdefghijk>'
+         runuser -u tom -- logger --tag dovecot 'imap-login: Logged in: user=<tom>, method=PLAIN, \
+            rip=192.0.2.66, lip=192.0.2.1, mpid=1, session=<abcdefghijk>'",
+    );
+    wait_until("the forged login is refused", SOON, || {
+        let said = host.service_journal();
+        said.iter()
+            .any(|line| line.contains("192.0.2.66"))
+            .then_some(())
+    });
+    let mend = notice("refused-entries", "192.0.2.66");
+    assert!(mend.contains("[senders.dovecot]"), "{mend}");
+    host.write_file(
+        SETTINGS,
+        "servers = [\"courier\"]\n[senders.courier]\nunits = [\"nowhere.service\"]\n",
+    );
+    host.systemctl("reload");
+    notice("senders", "nowhere.service");
+    let mend = notice("servers-off", "dovecot");
+    host.sh(&format!("set -e\n{mend}"));
+    notice("servers", "dovecot writes to the journal; on, but silent");
+    assert_well(&host, "with the servers put right");
+}
+
+#[test]
+fn the_journal_is_looked_at_on_bookworm() {
+    the_journal_is_looked_at(Release::Bookworm);
+}
+
+#[test]
+fn the_journal_is_looked_at_on_trixie() {
+    the_journal_is_looked_at(Release::Trixie);
+}
+
+fn the_surroundings_are_looked_at(release: Release) {
+    let host = Host::with_service(release, "");
+    let map = format!("{}:{STATE}/clients", host.map_type());
+    let ours = format!("check_client_access {map}, reject_unauth_destination");
+    for (broken, point, finding) in [
+        (
+            "postconf -e 'mynetworks = 127.0.0.0/8 0.0.0.0/0'; postfix reload
+             systemctl reload pop-before-smtp"
+                .to_owned(),
+            "mynetworks",
+            "0.0.0.0/0",
+        ),
+        (
+            "postconf -X mynetworks; postconf -e 'mynetworks_style = class'; postfix reload
+             systemctl reload pop-before-smtp"
+                .to_owned(),
+            "mynetworks",
+            "class",
+        ),
+        (
+            // As the Perl daemon was put in front.
+            format!(
+                "echo '192.0.2.99 ok' >/etc/postfix/pop-before-smtp
+                 postmap hash:/etc/postfix/pop-before-smtp
+                 postconf -e 'smtpd_recipient_restrictions = permit_mynetworks, \
+                    check_client_access hash:/etc/postfix/pop-before-smtp, {ours}'
+                 postfix reload"
+            ),
+            "perl-daemon",
+            "still asks the old map",
+        ),
+        (
+            "mkdir -p /root/old; echo 'sleep 1000' >/root/old/pop-before-smtp
+             setsid perl /root/old/pop-before-smtp </dev/null >/dev/null 2>&1 &
+             until pgrep --full /root/old/pop-before-smtp >/dev/null; do sleep 0.1; done"
+                .to_owned(),
+            "perl-daemon",
+            "runs as process",
+        ),
+    ] {
+        assert_found_and_mended(&host, &broken, point, finding);
+    }
+    host.sh("postconf -e smtpd_authorized_xclient_hosts=192.0.2.3; postfix reload");
+    let points = examine(&host);
+    let told = |name: &str, part: &str| {
+        assert!(
+            (points.iter())
+                .any(|p| p.point == name && p.verdict == "notice" && p.finding.contains(part)),
+            "no {name} with {part:?}: {points:#?}"
+        );
+    };
+    told("proxies", "192.0.2.3");
+    told("perl-daemon", "nobody asks it");
+}
+
+#[test]
+fn the_surroundings_are_looked_at_on_bookworm() {
+    the_surroundings_are_looked_at(Release::Bookworm);
+}
+
+#[test]
+fn the_surroundings_are_looked_at_on_trixie() {
+    the_surroundings_are_looked_at(Release::Trixie);
 }
