@@ -17,9 +17,9 @@ use crate::journal::{JournalError, Position, Reader, Resumed, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
-const BATCH: usize = 128;
+const BATCH: usize = 64;
 /// How many batches may wait for the loop.
-const BATCHES: usize = 64;
+const BATCHES: usize = 32;
 /// The pause after the first trouble with the journal; it doubles with each.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 /// A wait of no time at all would return at once, again and again.

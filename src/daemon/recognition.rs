@@ -15,7 +15,7 @@ use crate::journal::{Entry, JournalError, Position, Reader};
 use crate::servers::{Recogniser, Unknown};
 
 /// How many batches of entries may wait: it bounds what is in memory.
-const BATCHES: usize = 4;
+const BATCHES: usize = 2;
 
 /// Entries in their order, in room that is used again.
 #[derive(Debug, Default)]
