@@ -128,6 +128,35 @@ fn the_journal_is_read_on_from_where_it_was_left() {
 }
 
 #[test]
+fn a_login_counts_whose_client_was_told_before_the_restart() {
+    let popa3d = |seconds, message: &str| {
+        Entry::dovecot(ago(seconds), message)
+            .but("SYSLOG_IDENTIFIER", Some("popa3d"))
+            .but("_SYSTEMD_UNIT", Some("popa3d.service"))
+            .with("_PID", "7")
+    };
+    // Before the last entry that was read, and that entry itself.
+    for seconds in [100, 80] {
+        let mut entries = [
+            popa3d(seconds, "Session from 192.0.2.1"),
+            Entry::login(ago(90), "192.0.2.2", "a"),
+        ];
+        if seconds < 90 {
+            entries.reverse();
+        }
+        let host = Host::new(&entries);
+        host.once();
+        assert_eq!(host.listed(), ["192.0.2.2"]);
+        host.journal.add(
+            "more.journal",
+            &export(&[popa3d(10, "Authentication passed for alice")]),
+        );
+        host.once();
+        assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
+    }
+}
+
+#[test]
 fn a_place_that_is_gone_loses_no_login() {
     let host = Host::new(&[Entry::login(ago(100), "192.0.2.1", "a")]);
     host.once();
