@@ -49,6 +49,9 @@ _pop__before__smtp() {
             pop__before__smtp,metrics)
                 cmd="pop__before__smtp__subcmd__metrics"
                 ;;
+            pop__before__smtp,migrate)
+                cmd="pop__before__smtp__subcmd__migrate"
+                ;;
             pop__before__smtp,monitor)
                 cmd="pop__before__smtp__subcmd__monitor"
                 ;;
@@ -103,6 +106,9 @@ _pop__before__smtp() {
             pop__before__smtp__subcmd__help,metrics)
                 cmd="pop__before__smtp__subcmd__help__subcmd__metrics"
                 ;;
+            pop__before__smtp__subcmd__help,migrate)
+                cmd="pop__before__smtp__subcmd__help__subcmd__migrate"
+                ;;
             pop__before__smtp__subcmd__help,monitor)
                 cmd="pop__before__smtp__subcmd__help__subcmd__monitor"
                 ;;
@@ -131,7 +137,7 @@ _pop__before__smtp() {
 
     case "${cmd}" in
         pop__before__smtp)
-            opts="-h -V --config --help --version run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
+            opts="-h -V --config --help --version run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -313,7 +319,7 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help)
-            opts="run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern expire help"
+            opts="run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -467,6 +473,20 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help__subcmd__metrics)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__migrate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -688,6 +708,32 @@ _pop__before__smtp() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__migrate)
+            opts="-h --old-config --old-map --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --old-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --old-map)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

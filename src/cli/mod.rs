@@ -17,6 +17,7 @@ mod log_level;
 #[cfg(test)]
 mod manual;
 mod metrics;
+mod migrate;
 mod monitor;
 mod past;
 mod revoke;
@@ -103,6 +104,8 @@ enum Command {
     Test(test::TestArgs),
     /// Turn a pattern of the Perl daemon into a definition for servers.d
     ConvertPattern(convert_pattern::ConvertPatternArgs),
+    /// Show what to write and to change when the Perl daemon is replaced
+    Migrate(migrate::MigrateArgs),
     /// Withdraw expired clients from the access map while the service is stopped
     Expire(expire::ExpireArgs),
 }
@@ -137,6 +140,8 @@ enum CommandError {
     Publish(#[from] PublishError),
     #[error(transparent)]
     Convert(#[from] convert_pattern::ConvertError),
+    #[error(transparent)]
+    Migrate(#[from] migrate::MigrateError),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error("can't read standard input: {0}")]
@@ -201,6 +206,7 @@ pub fn main() -> ExitCode {
         Command::Servers(args) => servers::run(config, &args, &mut out),
         Command::Test(args) => test::run(config, &args, &mut out),
         Command::ConvertPattern(args) => convert_pattern::run(&args, &mut out),
+        Command::Migrate(args) => migrate::run(config, &args, &mut out),
         Command::Expire(args) => expire::run(config, &args),
     };
     match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {

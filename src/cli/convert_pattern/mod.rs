@@ -5,7 +5,7 @@
 
 mod header;
 mod message;
-mod perl;
+pub(super) mod perl;
 mod syntax;
 mod write;
 
@@ -21,7 +21,7 @@ use super::CommandError;
 use crate::servers::Definition;
 
 /// The old pattern, and what is known beside.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   pop-before-smtp convert-pattern --name uw-imap \\
@@ -116,21 +116,39 @@ type Old = BTreeMap<String, String>;
 
 /// Prints the definition.
 pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-    let old = read(args)?;
+    let (text, _) = convert(args, &read(args)?)?;
+    out.write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The definition that the patterns in force in an old configuration amount to, as text and read;
+/// none, if there is no such pattern.
+///
+/// # Errors
+/// Why they can't be carried over.
+pub(super) fn from_configuration(text: &str) -> Result<Option<(String, Definition)>, ConvertError> {
+    if !perl::gives_patterns(text) {
+        return Ok(None);
+    }
+    let mut old = Old::new();
+    add(&mut old, "pat", text)?;
+    convert(&ConvertPatternArgs::default(), &old).map(Some)
+}
+
+fn convert(args: &ConvertPatternArgs, old: &Old) -> Result<(String, Definition), ConvertError> {
     let (heads, entries) = if old.contains_key("PID_pat") {
-        two_lines(&old)?
+        two_lines(old)?
     } else {
-        one_line(&old)?
+        one_line(old)?
     };
-    let text = write::definition(args, &old, &heads, &entries);
+    let text = write::definition(args, old, &heads, &entries);
     match Definition::parse(&text) {
-        Ok(_) => out.write_all(text.as_bytes())?,
+        Ok(definition) => Ok((text, definition)),
         Err(faults) => {
             let messages: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            return Err(ConvertError::Definition(messages.join("; ")).into());
+            Err(ConvertError::Definition(messages.join("; ")))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Collects the patterns from the options, the argument and standard input.

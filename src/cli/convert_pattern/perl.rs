@@ -50,6 +50,24 @@ pub(super) fn read(
     Ok(values)
 }
 
+/// Whether a variable that holds patterns is given a value, in a line that is not commented out.
+pub(in crate::cli) fn gives_patterns(text: &str) -> bool {
+    text.lines().any(|line| assigned(line).is_some())
+}
+
+/// The string that `code` begins with, as Perl's strings (`'…' . '…'`), and what follows it.
+///
+/// # Errors
+/// What can't be understood.
+pub(in crate::cli) fn string(code: &str) -> Result<(String, &str), String> {
+    let mut parser = Parser {
+        rest: code,
+        known: BTreeMap::new(),
+    };
+    let value = parser.expression()?;
+    Ok((value, parser.rest))
+}
+
 /// The variable and the expression, if a line begins with `$pat =` or the like.
 fn assigned(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start();

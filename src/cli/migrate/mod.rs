@@ -1,0 +1,160 @@
+//! `migrate`: from the Perl daemon's configuration and map to what has to be written for the service.
+//!
+//! Reads and prints; it changes nothing, starts nothing and runs nothing of what it reads.
+
+mod old_daemon;
+mod old_map;
+mod report;
+mod settings;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use self::old_daemon::OldDaemon;
+use self::old_map::OldMap;
+use self::settings::OldSettings;
+use super::CommandError;
+use crate::daemon::Plan;
+use crate::postfix::command::{Output, Programs};
+
+/// Where the configuration of the Perl daemon was put, by itself and by Debian's package.
+const CONFIGURATIONS: [&str; 3] = [
+    "/etc/pop-before-smtp-conf.pl",
+    "/etc/pop-before-smtp/pop-before-smtp.conf",
+    "/etc/pop-before-smtp/pop-before-smtp.conf.dpkg-bak",
+];
+/// Where its map was, likewise.
+const MAPS: [&str; 2] = [
+    "/etc/postfix/pop-before-smtp.db",
+    "/var/lib/pop-before-smtp/hosts.db",
+];
+/// The largest configuration that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What the Perl daemon left.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pop-before-smtp migrate
+  pop-before-smtp migrate --old-config /root/pop-before-smtp-conf.pl
+  pop-before-smtp migrate --old-map hash:/etc/postfix/pop-before-smtp
+
+Prints, step by step, what there is to stop, to write and to change, and what can't be carried
+over. It changes nothing itself. The old configuration is a program in Perl: it is read as text and
+never run, and what only Perl could work out is named.")]
+pub struct MigrateArgs {
+    /// The old configuration; otherwise the first that is there of /etc/pop-before-smtp-conf.pl,
+    /// /etc/pop-before-smtp/pop-before-smtp.conf and the copy that the package has kept of it
+    #[arg(long, value_name = "FILE")]
+    old_config: Option<PathBuf>,
+    /// The old map: the file, or TYPE:PATH as in main.cf; otherwise what the old configuration names,
+    /// /etc/postfix/pop-before-smtp.db or Debian's /var/lib/pop-before-smtp/hosts.db
+    #[arg(long, value_name = "FILE|TYPE:PATH")]
+    old_map: Option<String>,
+}
+
+/// There is nothing to migrate from.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// No file in any of the usual places.
+    #[error(
+        "there is neither a configuration nor a map of the Perl daemon in the usual places: name \
+         them with --old-config and --old-map"
+    )]
+    Nothing,
+    /// A file can't be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No configuration is that long.
+    #[error("{}: it is larger than {} MiB", path.display(), LARGEST >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// All that was found.
+struct Found {
+    /// The old configuration, if there is one.
+    configuration: Option<PathBuf>,
+    /// What it says; without it, the daemon's defaults.
+    settings: OldSettings,
+    /// The old map, or why it can't be read.
+    map: Option<Result<OldMap, String>>,
+    /// What is left of the daemon.
+    daemon: OldDaemon,
+    /// What is in force for the service.
+    plan: Plan,
+    /// The parameters of main.cf in force (postconf -n), one a line.
+    main_cf: String,
+}
+
+/// Prints the report.
+pub fn run(
+    config: Option<&Path>,
+    args: &MigrateArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
+    let configuration = (args.old_config.clone()).or_else(|| {
+        first_file(CONFIGURATIONS.iter().map(|path| (*path).to_owned())).map(Into::into)
+    });
+    let settings = match &configuration {
+        Some(path) => OldSettings::read(&read(path)?),
+        None => OldSettings::default(),
+    };
+    let named = settings.texts.get("dbfile");
+    let named = named.into_iter().map(|path| format!("{path}.db"));
+    let map = (args.old_map.clone())
+        .or_else(|| first_file(named.chain(MAPS.iter().map(|path| (*path).to_owned()))));
+    if configuration.is_none() && map.is_none() {
+        return Err(MigrateError::Nothing.into());
+    }
+    let programs = Programs::installed();
+    let postconf = programs.run("postconf", &["-n"]);
+    let found = Found {
+        configuration,
+        settings,
+        map: map.map(|name| OldMap::read(&programs, &name)),
+        daemon: OldDaemon::look(),
+        plan: Plan::make(config)?,
+        main_cf: postconf
+            .and_then(Output::succeeded)
+            .map(|output| output.text())
+            .unwrap_or_default(),
+    };
+    report::write(&found, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first of these that is there.
+fn first_file(mut paths: impl Iterator<Item = String>) -> Option<String> {
+    paths.find(|path| Path::new(path).is_file())
+}
+
+/// Reads an old configuration.
+fn read(path: &Path) -> Result<String, MigrateError> {
+    let unreadable = |source| MigrateError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(MigrateError::TooLarge {
+            path: path.to_owned(),
+        });
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
