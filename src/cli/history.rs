@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use super::past::{self, About, Item};
-use super::{CommandError, when};
+use super::{CommandError, exit, when};
 use crate::client::Client;
 use crate::config;
 use crate::daemon;
@@ -76,7 +76,7 @@ pub fn run(
             serde_json::to_writer(&mut *out, item).map_err(std::io::Error::from)?;
             writeln!(out)?;
         }
-        return Ok(found(all));
+        return Ok(exit::answer(all > 0));
     }
     for item in &last {
         let (time, text) = (local_time(item.time), printable(&item.text));
@@ -97,13 +97,5 @@ pub fn run(
     };
     let shown = count(last.len(), "line");
     writeln!(out, "{shown} since {}{more}{whole}", local_time(since))?;
-    Ok(found(all))
-}
-
-fn found(all: usize) -> ExitCode {
-    if all > 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    Ok(exit::answer(all > 0))
 }

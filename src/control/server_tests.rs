@@ -406,6 +406,26 @@ async fn a_watcher_that_leaves_is_forgotten() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_does_not_read_is_left() {
+    let mut served = Served::new();
+    let sender = broadcast::channel(64).0;
+    let _deaf = watch(&mut served, &sender).await;
+    let start = tokio::time::Instant::now();
+    let long = Arc::new(Event {
+        reason: Some("x".repeat(10_000)),
+        ..Event::clone(&event(0))
+    });
+    while sender.receiver_count() > 0 {
+        // It may fail between the two lines, as nobody is left.
+        let _ = sender.send(long.clone());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+    // A socket's fill, a queue's, an answer's: no more was kept for it than that.
+    assert!(Arc::strong_count(&long) <= 64 + 100 + 1);
+}
+
 #[tokio::test]
 async fn who_asks_is_known_by_the_kernel() {
     let (directory, _) = Served::new().answers();
