@@ -8,6 +8,28 @@ use super::text::{escape, paragraphs};
 /// What clap_mangen puts before each section that it writes; ours has no need of it.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
+/// The README, whose session of a diagnosis is in the manual as well.
+const README: &str = include_str!("../../../README.md");
+/// Where it stands in the prose.
+const DIAGNOSIS: &str = ".\\\" diagnosis\n";
+
+/// The session of the README, up to its table of symptoms: what is in fences is shown as it stands.
+fn diagnosis() -> String {
+    let chapter = README.split("\n## Diagnose\n").nth(1).unwrap_or_default();
+    let chapter = chapter.split("\n| ").next().unwrap_or_default();
+    let mut text = String::new();
+    let mut fenced = false;
+    for line in chapter.trim_start().lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+            continue;
+        }
+        let indentation = if fenced { "  " } else { "" };
+        text += &format!("{indentation}{line}\n");
+    }
+    paragraphs(&text)
+}
+
 /// A page of section 8: what the definition of the command says, and then `prose`.
 pub(super) fn page(command: &Command, prose: &str, date: &str) -> String {
     let name = command.get_display_name().unwrap_or(command.get_name());
@@ -23,7 +45,7 @@ pub(super) fn page(command: &Command, prose: &str, date: &str) -> String {
     if prose.is_empty() {
         page += &after_help(command);
     } else {
-        page += prose;
+        page += &prose.replace(DIAGNOSIS, &diagnosis());
     }
     if command.get_subcommands().next().is_none() {
         page += ".SH SEE ALSO\n.BR pop\\-before\\-smtp (8),\n.BR pop\\-before\\-smtp.toml (5)\n";
