@@ -214,3 +214,46 @@ fn refuses_nobody_on_bookworm() {
 fn refuses_nobody_on_trixie() {
     refuses_nobody(Release::Trixie);
 }
+
+/// A service that can't start is not started for ever by who asks; once it can, all is as before.
+fn a_bad_configuration_is_told_at_once(release: Release) {
+    let host = Host::with_service(release, "grace = \"1h\"\n");
+    let bad = "/etc/pop-before-smtp/config.d/60-bad.toml";
+    host.write_file(bad, "gracious = true\n");
+    assert!(!host.systemctl("restart").succeeded());
+    let asked = wait_until("whoever asks is told", PATIENCE, || {
+        let asked = host.try_run(&["pop-before-smtp", "status"]);
+        assert_eq!(asked.code, Some(69), "{}", asked.transcript());
+        // Nobody listens any more: it is not even tried.
+        asked
+            .stderr
+            .contains("systemctl enable --now")
+            .then_some(asked)
+    });
+    assert!(asked.stdout.is_empty(), "{}", asked.transcript());
+    assert_eq!(host.service_property("ExecMainStatus"), "78");
+    let starts = host.service_property("ExecMainStartTimestampMonotonic");
+    host.try_run(&["pop-before-smtp", "status"]);
+    assert_eq!(
+        host.service_property("ExecMainStartTimestampMonotonic"),
+        starts
+    );
+
+    host.run(&["rm", bad]);
+    let started = host.systemctl("start");
+    assert!(started.succeeded(), "{}", started.transcript());
+    assert!(host.status().caught_up);
+    let asker = Asker::policy(&host, false);
+    let mut stream = UnixStream::connect(&asker.socket).unwrap();
+    assert_eq!(asker.answer(&mut stream).unwrap(), "action=DUNNO\n\n");
+}
+
+#[test]
+fn a_bad_configuration_is_told_at_once_on_bookworm() {
+    a_bad_configuration_is_told_at_once(Release::Bookworm);
+}
+
+#[test]
+fn a_bad_configuration_is_told_at_once_on_trixie() {
+    a_bad_configuration_is_told_at_once(Release::Trixie);
+}
