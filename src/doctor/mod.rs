@@ -162,9 +162,11 @@ fn the_service(host: &Host) -> Vec<Point> {
     if let Some(since) = host.unit(SERVICE).active_since().filter(|_| host.runs())
         && let Ok(loaded) = &host.loaded
     {
-        let reloaded = last_reload(since).unwrap_or(since);
+        // A reload by systemctl, or by a signal, of which the service tells at most levels.
+        let reloads = [host.unit(SERVICE).reloaded(), last_reload(since)];
+        let read = reloads.into_iter().flatten().fold(since, Timestamp::max);
         let changed = in_force::last_changed(loaded);
-        points.push(in_force::read_since(changed.as_ref(), reloaded.max(since)));
+        points.push(in_force::read_since(changed.as_ref(), read));
     }
     match &host.asked {
         None => {}

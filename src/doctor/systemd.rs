@@ -27,7 +27,7 @@ pub const NETWORKS_SERVICE: &str = "pop-before-smtp-networks.service";
 /// The properties that are asked for.
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,\
     ExecMainStatus,MainPID,NRestarts,NeedDaemonReload,ActiveEnterTimestamp,LogNamespace,\
-    LogRateLimitIntervalUSec,LogRateLimitBurst,User,SupplementaryGroups,ExecStart,Listen";
+    LogRateLimitIntervalUSec,LogRateLimitBurst,User,SupplementaryGroups,ExecStart,ExecReload,Listen";
 
 /// The properties of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,11 +70,14 @@ impl Unit {
     /// Since when it is active.
     #[must_use]
     pub fn active_since(&self) -> Option<Timestamp> {
-        let text = self.get("ActiveEnterTimestamp").strip_suffix(" UTC")?;
-        // Without the day of the week.
-        let (_, time) = text.split_once(' ')?;
-        let time: DateTime = time.parse().ok()?;
-        TimeZone::UTC.to_timestamp(time).ok()
+        parse_time(self.get("ActiveEnterTimestamp"))
+    }
+
+    /// When systemd has last run the last command of its reload.
+    #[must_use]
+    pub fn reloaded(&self) -> Option<Timestamp> {
+        let (_, started) = self.get("ExecReload").split_once("start_time=[")?;
+        parse_time(started.split(']').next()?)
     }
 
     /// `active (running)`.
@@ -82,6 +85,14 @@ impl Unit {
     pub fn state(&self) -> String {
         format!("{} ({})", self.get("ActiveState"), self.get("SubState"))
     }
+}
+
+/// A time as `--timestamp=us+utc` has it: `Tue 2026-11-24 15:02:07.25 UTC`.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    // Without the day of the week.
+    let (_, time) = text.strip_suffix(" UTC")?.split_once(' ')?;
+    let time: DateTime = time.parse().ok()?;
+    TimeZone::UTC.to_timestamp(time).ok()
 }
 
 #[cfg(test)]
@@ -159,7 +170,8 @@ pub fn show(programs: &Programs, names: &[&str]) -> Result<Vec<Unit>, CommandErr
     Ok(parse_units(&text))
 }
 
-/// `name=value`, one a line; an empty line between units.
+/// `name=value`, one a line; an empty line between units. Of a name that comes again, as those of
+/// commands do, the last is kept.
 fn parse_units(text: &str) -> Vec<Unit> {
     let units = text.split("\n\n").map(|block| {
         let pairs = block.lines().filter_map(|line| line.split_once('='));
@@ -222,7 +234,9 @@ mod tests {
     #[test]
     fn units_are_told_apart() {
         let units = parse_units(
-            "Id=a.service\nActiveState=active\nActiveEnterTimestamp=Tue 2026-11-24 15:02:07.25 UTC\n\n\
+            "Id=a.service\nActiveState=active\nActiveEnterTimestamp=Tue 2026-11-24 15:02:07.25 UTC\n\
+             ExecReload={ path=/bin/a ; start_time=[n/a] ; pid=0 }\n\
+             ExecReload={ path=/bin/b ; start_time=[Tue 2026-11-24 15:02:07.5 UTC] ; pid=9 }\n\n\
              LogNamespace=\nId=b.socket\nLoadState=not-found\nnonsense\n\n\n",
         );
         assert_eq!(units.len(), 2);
@@ -230,6 +244,8 @@ mod tests {
         let since = units[0].active_since().unwrap();
         assert_eq!(since.as_millisecond(), 1_795_532_527_250);
         assert!(!units[1].is_active() && !units[1].is_there());
+        assert_eq!(units[0].reloaded().unwrap().as_second(), 1_795_532_527);
+        assert_eq!(units[1].reloaded(), None);
         assert_eq!(units[1].active_since(), None);
         assert_eq!(parse_units(""), []);
     }

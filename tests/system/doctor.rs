@@ -225,7 +225,13 @@ fn the_service_is_looked_at(release: Release) {
             "70-new.toml was changed",
         ),
         (
-            "rm /etc/pop-before-smtp/config.d/70-new.toml",
+            // The service does not even tell of the reload.
+            "echo 'log-level = \"error\"' >/etc/pop-before-smtp/config.d/71-quiet.toml",
+            "configuration-in-force",
+            "71-quiet.toml was changed",
+        ),
+        (
+            "rm /etc/pop-before-smtp/config.d/7*.toml",
             "configuration-in-force",
             "config.d was changed",
         ),
