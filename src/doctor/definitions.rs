@@ -9,7 +9,7 @@ use super::systemd::{self, SERVICE};
 use super::{Host, LATELY};
 use crate::config::Settings;
 use crate::daemon;
-use crate::diagnostics::{count, local_time, message_id};
+use crate::diagnostics::{count, local_time, message_id, printable};
 use crate::journal::reports::{Report, reports};
 use crate::journal::{self, Source};
 use crate::servers::{BUILT_IN, Catalogue};
@@ -183,6 +183,8 @@ fn refused(reports: &[Report]) -> Vec<Point> {
             count(number, "report"),
             local_time(last)
         );
+        // A line of it that were no comment would be a command for whoever pastes it.
+        let remedy = printable(remedy);
         let remedy = remedy
             .replace("] users", "]\n#   users")
             .replace("] units", "]\n#   units");
@@ -256,6 +258,9 @@ mod tests {
             mend.contains("#   [senders.dovecot]\n#   users = [\"1000\"]\n#   units = [\"a\"]\n"),
             "{mend}"
         );
+        let hostile = refused(&[report("x: [senders.a] units = [\"\nrm -rf /\"]")]);
+        let mend = hostile[0].mend.as_ref().unwrap();
+        assert!(mend.lines().all(|line| line.starts_with('#')), "{mend}");
         assert_eq!(refused(&[])[0].verdict, Verdict::Ok);
     }
 }

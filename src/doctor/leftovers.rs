@@ -2,6 +2,7 @@
 //! would start it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::point::Point;
@@ -82,12 +83,16 @@ fn without_map(postfix: &Configuration, map: &str) -> Vec<String> {
     commands
 }
 
-/// Its processes, as far as this user sees them.
+/// Its processes, as far as this user sees them. It ran as root; anybody else's would only play it.
 fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_daemon(&line)))
-        .collect()
+    pids.filter(|pid| {
+        let directory = format!("/proc/{pid}");
+        fs::metadata(&directory).is_ok_and(|process| process.uid() == 0)
+            && fs::read(format!("{directory}/cmdline")).is_ok_and(|line| is_daemon(&line))
+    })
+    .collect()
 }
 
 /// Whether a command line is of perl(1), running a script of that name.

@@ -48,6 +48,7 @@ use access::{Process, Want};
 pub use point::{Point, Verdict};
 use relaying::Offer;
 use systemd::{POLICY_SOCKET, SERVICE, Unit, Units};
+use units::quoted;
 
 /// How long each program, and each answer of the service, may take. There are a dozen of them.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -314,7 +315,8 @@ fn reachable(path: &Path, smtpd: &Process) -> Point {
         }
         Ok(Some(obstacle)) => {
             let finding = format!("{} can't go through {}", smtpd.name, obstacle.display());
-            Point::wrong(POINT, finding).mend(format!("chmod 755 {}", obstacle.display()))
+            Point::wrong(POINT, finding)
+                .mend(format!("chmod 755 {}", quoted(&obstacle.to_string_lossy())))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let finding = format!("{} is not there", path.display());
