@@ -125,6 +125,19 @@ fn pages_and_completions_are_those_of_the_command_line() {
 }
 
 #[test]
+fn the_manual_lists_every_exit_status() {
+    let help = crate::cli::exit::HELP.split(|c: char| !c.is_ascii_digit());
+    let said: Vec<&str> = help.filter(|number| !number.is_empty()).collect();
+    let prose = prose("pop-before-smtp.8");
+    let chapter = prose
+        .split(".SH ")
+        .find(|chapter| chapter.starts_with("EXIT STATUS"));
+    let lines = chapter.unwrap().lines();
+    let listed: Vec<&str> = lines.filter_map(|line| line.strip_prefix(".B ")).collect();
+    assert_eq!(listed, said);
+}
+
+#[test]
 fn prose_belongs_to_a_page() {
     let generated = generated();
     for file in fs::read_dir(tree("src/cli/manual/prose")).unwrap() {
