@@ -128,10 +128,12 @@ fn recognise(
                 continue;
             }
             Read::Batch(entries, position) => {
-                let taken = entries.iter().map(|entry| taker.take(entry));
-                let intakes = taken
-                    .filter(|intake| !matches!(intake, Intake::Nothing | Intake::Noted(_)))
-                    .collect();
+                // Most entries are events: a vector that grows is copied again and again.
+                let mut intakes = Vec::with_capacity(entries.len());
+                intakes.extend(
+                    (entries.iter().map(|entry| taker.take(entry)))
+                        .filter(|intake| !matches!(intake, Intake::Nothing | Intake::Noted(_))),
+                );
                 give_back(entries);
                 FromReader::Batch { intakes, position }
             }
