@@ -251,11 +251,13 @@ impl Whitelist {
         let mut previous_user = None;
         if is_new || time >= listing.last_login {
             listing.last_login = time;
-            listing.server = server.clone();
-            previous_user = Some(std::mem::replace(
-                &mut listing.user,
-                user.map(str::to_owned),
-            ));
+            if listing.server != *server {
+                listing.server = server.clone();
+            }
+            if listing.user.as_deref() != user {
+                let user = user.map(str::to_owned);
+                previous_user = Some(std::mem::replace(&mut listing.user, user));
+            }
         }
         listing.last = listing.last.max(last);
         if opens {

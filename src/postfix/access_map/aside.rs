@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -60,16 +60,24 @@ impl Aside {
         Ok(())
     }
 
-    pub(super) fn write_source(&self, text: &str) -> Result<File, PublishError> {
+    /// Makes the source of what `write` writes, piece by piece: it may be large.
+    pub(super) fn write_source(
+        &self,
+        write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    ) -> Result<File, PublishError> {
         let failed = || file_error(&self.source, "can't write");
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(MODE)
             .open(&self.source)
             .map_err(failed())?;
         file.set_permissions(Permissions::from_mode(MODE))
-            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| {
+                let mut buffered = BufWriter::with_capacity(1 << 16, &file);
+                write(&mut buffered)?;
+                buffered.flush()
+            })
             .map_err(failed())?;
         Ok(file)
     }
