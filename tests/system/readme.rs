@@ -20,12 +20,7 @@ const ELSEWHERE: [&str; 5] = [
     "apt purge",
 ];
 /// Pieces of main.cf, and pictures.
-const NO_COMMANDS: [&str; 4] = [
-    "smtpd_relay_restrictions",
-    "check_policy_service",
-    "systemd journal",
-    " ",
-];
+const NO_COMMANDS: [&str; 3] = ["smtpd_relay_restrictions", "check_policy_service", " "];
 
 /// The blocks of the README, each with its language.
 fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
