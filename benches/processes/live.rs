@@ -252,7 +252,7 @@ pub fn publishing(bench: &Bench) -> Vec<Row> {
     wait_until("all logins are known", SOON, || {
         let list = host.list();
         list.iter()
-            .all(|listed| listed.last_login >= asked)
+            .all(|listed| listed.last_login >= Some(asked))
             .then_some(())
     });
     // Longer than the debounce: whatever is due has been done then.

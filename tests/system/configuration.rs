@@ -12,7 +12,7 @@ fn grace_of(host: &Host, client: &str) -> SignedDuration {
     let list = host.list();
     let listed: &Listed = list.iter().find(|listed| listed.client == client).unwrap();
     let until: Timestamp = listed.until.unwrap();
-    until.duration_since(listed.last_login)
+    until.duration_since(listed.last_login.unwrap())
 }
 
 /// The session is over at once, so that the grace counts from about the login.

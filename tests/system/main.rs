@@ -14,6 +14,7 @@ mod mail;
 mod service;
 
 mod activation;
+mod by_hand;
 mod configuration;
 mod cost;
 mod doctor;

@@ -25,7 +25,8 @@ pub struct Listed {
     pub user: Option<String>,
     pub server: Option<String>,
     pub since: Timestamp,
-    pub last_login: Timestamp,
+    /// None of a client that is listed by hand, and that has not logged in.
+    pub last_login: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub sessions: u32,
 }
