@@ -6,6 +6,7 @@
 
 mod blocks;
 pub mod manual_file;
+mod names;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
@@ -21,6 +22,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
 
 use blocks::{BlockChange, Blocks, Change};
+use names::Names;
 
 use crate::client::Client;
 use crate::event::SessionKey;
@@ -262,13 +264,17 @@ impl Store {
             }
         }
         let mut kept = Kept::default();
+        let mut servers = Names::default();
         self.records[CLIENTS].read(|key, value| {
             let client = client_of(key).ok_or_else(|| wrong("the key of a client"))?;
-            kept.clients.push((client, decode(value)?));
+            let mut listing: Listing = decode(value)?;
+            servers.share(&mut listing.server);
+            kept.clients.push((client, listing));
             Ok(())
         })?;
         self.records[SESSIONS].read(|key, value| {
-            let key = session_of(key).ok_or_else(|| wrong("the key of a session"))?;
+            let mut key = session_of(key).ok_or_else(|| wrong("the key of a session"))?;
+            servers.share(&mut key.server);
             kept.sessions.push((key, decode(value)?));
             Ok(())
         })?;

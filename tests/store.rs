@@ -23,7 +23,7 @@ fn listing(second: i64) -> Listing {
         since: at(0),
         last_login: at(second),
         last: at(second),
-        user: Some("alice".to_owned()),
+        user: Some("alice".into()),
         server: "dovecot".into(),
         open: 0,
     }

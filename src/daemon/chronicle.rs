@@ -37,7 +37,7 @@ impl Chronicle {
             last_login: last.map(|(client, listing)| LoginStatus {
                 time: listing.last_login,
                 client,
-                user: listing.user.clone(),
+                user: listing.user.as_deref().map(str::to_owned),
                 server: listing.server.to_string(),
             }),
             watchers: broadcast::channel(BEHIND).0,
@@ -152,7 +152,7 @@ impl Chronicle {
             let listing = client.and_then(|client| whitelist.get(client));
             Event {
                 client,
-                user: listing.and_then(|listing| listing.user.clone()),
+                user: listing.and_then(|listing| listing.user.as_deref().map(str::to_owned)),
                 server: Some(event.server.to_string()),
                 until: listing.map(|listing| whitelist.until(listing)),
                 reason: reason.map(|why| format!("{why}: {} ended", count(sessions, "session"))),
@@ -177,7 +177,7 @@ impl Chronicle {
         self.totals.removed += 1;
         self.tell(|| Event {
             client: Some(client),
-            user: listing.and_then(|listing| listing.user.clone()),
+            user: listing.and_then(|listing| listing.user.as_deref().map(str::to_owned)),
             server: listing.map(|listing| listing.server.to_string()),
             reason: Some(reason.to_owned()),
             ..Event::new(Timestamp::now(), EventKind::Removed)

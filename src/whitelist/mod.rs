@@ -8,6 +8,7 @@ mod manual;
 mod outcome;
 mod record;
 mod rules;
+mod users;
 
 pub use by_hand::{Listed, NotAllowed};
 pub use manual::{
@@ -25,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::event::{Event, EventKind, SessionKey};
+use users::Users;
 
 /// How far ahead of the clock an entry may be: less than this is a clock being corrected.
 const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -48,7 +50,7 @@ pub struct Whitelist {
     clients: BTreeMap<Client, Listing>,
     sessions: HashMap<SessionKey, Session>,
     open_sessions: usize,
-    clients_of_user: HashMap<String, usize>,
+    users: Users,
     deadlines: BTreeSet<(Timestamp, Deadline)>,
     ended: VecDeque<(Timestamp, SessionKey)>,
     generation: u64,
@@ -67,7 +69,7 @@ impl Whitelist {
             clients: BTreeMap::new(),
             sessions: HashMap::new(),
             open_sessions: 0,
-            clients_of_user: HashMap::new(),
+            users: Users::default(),
             deadlines: BTreeSet::new(),
             ended: VecDeque::new(),
             generation: 0,
@@ -88,7 +90,8 @@ impl Whitelist {
         let mut whitelist = Whitelist::new(rules);
         for (client, mut listing) in clients {
             listing.open = 0;
-            whitelist.count_user(listing.user.as_deref(), 1);
+            listing.user = listing.user.map(|user| whitelist.users.name(&user));
+            whitelist.users.add(listing.user.as_ref());
             whitelist.clients.insert(client, listing);
         }
         for (key, session) in sessions {
@@ -227,14 +230,14 @@ impl Whitelist {
             .is_some_and(|l| l.user.as_deref() == user);
         if let Some(user) = user
             && !of_same_user
-            && self
-                .clients_of_user
-                .get(user)
-                .is_some_and(|n| *n >= self.rules.limits.clients_per_user)
+            && self.users.clients(user) >= self.rules.limits.clients_per_user
         {
             return Err(Refusal::TooManyClientsOfUser);
         }
 
+        let name = user
+            .filter(|_| !of_same_user)
+            .map(|user| self.users.name(user));
         if let Some(key) = key.as_ref().filter(|_| opens) {
             self.end(key, time);
         }
@@ -255,8 +258,7 @@ impl Whitelist {
                 listing.server = server.clone();
             }
             if listing.user.as_deref() != user {
-                let user = user.map(str::to_owned);
-                previous_user = Some(std::mem::replace(&mut listing.user, user));
+                previous_user = Some(std::mem::replace(&mut listing.user, name.clone()));
             }
         }
         listing.last = listing.last.max(last);
@@ -264,8 +266,8 @@ impl Whitelist {
             listing.open += 1;
         }
         if let Some(previous) = previous_user {
-            self.count_user(previous.as_deref(), -1);
-            self.count_user(user, 1);
+            self.users.remove(previous.as_ref());
+            self.users.add(name.as_ref());
         }
         if let Some(key) = key.filter(|_| opens) {
             self.open_sessions += 1;
@@ -556,25 +558,10 @@ impl Whitelist {
         self.deadline_of(client)
             .map(|deadline| self.deadlines.remove(&deadline));
         let listing = self.clients.remove(&client)?;
-        self.count_user(listing.user.as_deref(), -1);
+        self.users.remove(listing.user.as_ref());
         self.changed_clients.insert(client);
         self.generation += 1;
         Some(listing)
-    }
-
-    fn count_user(&mut self, user: Option<&str>, by: isize) {
-        let Some(user) = user else { return };
-        let count = self
-            .clients_of_user
-            .get(user)
-            .copied()
-            .unwrap_or(0)
-            .saturating_add_signed(by);
-        if count == 0 {
-            self.clients_of_user.remove(user);
-        } else {
-            self.clients_of_user.insert(user.to_owned(), count);
-        }
     }
 
     fn forget_ends(&mut self, now: Timestamp) {

@@ -24,7 +24,7 @@ pub struct Listing {
     #[serde(with = "required")]
     pub last: Timestamp,
     /// Who logged in last.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// The server that this was on.
     pub server: Arc<str>,
     /// How many of its sessions are open; counted anew when the whitelist is restored.
