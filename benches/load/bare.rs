@@ -16,7 +16,7 @@ pub fn serve(socket: &Path) {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
         let listens = epoll::EventData::new_u64(u64::MAX);
         epoll::add(&poll, listener.as_fd(), listens, epoll::EventFlags::IN).unwrap();
-        let mut peers: Vec<Option<UnixStream>> = Vec::new();
+        let mut peers: Vec<Option<Peer>> = Vec::new();
         let mut events = Vec::with_capacity(1024);
         loop {
             events.clear();
@@ -27,7 +27,7 @@ pub fn serve(socket: &Path) {
                     let (stream, _) = listener.accept().unwrap();
                     let data = epoll::EventData::new_u64(peers.len() as u64);
                     epoll::add(&poll, stream.as_fd(), data, epoll::EventFlags::IN).unwrap();
-                    peers.push(Some(stream));
+                    peers.push(Some(Peer { stream, last: 0 }));
                 } else if let Some(peer) = &mut peers[number as usize]
                     && !answer(peer)
                 {
@@ -38,15 +38,24 @@ pub fn serve(socket: &Path) {
     });
 }
 
+/// A connection, and the last byte that came over it: the end of a request may be cut in two.
+struct Peer {
+    stream: UnixStream,
+    last: u8,
+}
+
 /// Answers what has come; false when the peer has gone.
-fn answer(peer: &mut UnixStream) -> bool {
+fn answer(peer: &mut Peer) -> bool {
     let mut requests = [0; 1 << 16];
-    let Ok(length @ 1..) = peer.read(&mut requests) else {
+    requests[0] = peer.last;
+    let Ok(length @ 1..) = peer.stream.read(&mut requests[1..]) else {
         return false;
     };
-    let ends = requests[..length]
+    peer.last = requests[length];
+    let ends = requests[..=length]
         .windows(2)
         .filter(|pair| pair == b"\n\n")
         .count();
-    peer.write_all(&b"action=DUNNO\n\n".repeat(ends)).is_ok()
+    let answers = b"action=DUNNO\n\n".repeat(ends);
+    peer.stream.write_all(&answers).is_ok()
 }
