@@ -12,7 +12,7 @@ use ipnet::Ipv6Net;
 use jiff::Timestamp;
 
 use super::manual::{GRANTS, Grant, LONGEST_GRANT, Manual, Revocation, TooManyRevocations};
-use super::{Deadline, Listing, MANUAL, Refusal, Scope, Whitelist, later};
+use super::{Listing, MANUAL, Refusal, Scope, Whitelist, later};
 use crate::client::Client;
 
 /// Why a client can't be listed by hand.
@@ -305,7 +305,7 @@ impl Whitelist {
             self.sessions.remove(&key);
             self.open_sessions -= 1;
             self.changed_sessions.insert(key.clone());
-            self.deadlines.remove(&(ends, Deadline::Session(key)));
+            self.deadlines.remove_session(ends, key);
         }
         for client in clients {
             self.unlist(*client);

@@ -4,6 +4,7 @@
 //! and no journal. Applying an event twice changes nothing.
 
 mod by_hand;
+mod deadlines;
 mod manual;
 mod outcome;
 mod record;
@@ -19,13 +20,14 @@ pub use outcome::{Delta, Outcome};
 pub use record::{Listing, Session};
 pub use rules::{Refusal, Rules};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::event::{Event, EventKind, SessionKey};
+use deadlines::{Deadline, Deadlines};
 use users::Users;
 
 /// How far ahead of the clock an entry may be: less than this is a clock being corrected.
@@ -35,14 +37,6 @@ const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 /// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
 const END_REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Deadline {
-    /// The session is taken to have ended.
-    Session(SessionKey),
-    /// The client's grace has passed.
-    Client(Client),
-}
-
 /// The clients that may relay now, their sessions, and when each comes to an end.
 #[derive(Debug)]
 pub struct Whitelist {
@@ -51,7 +45,7 @@ pub struct Whitelist {
     sessions: HashMap<SessionKey, Session>,
     open_sessions: usize,
     users: Users,
-    deadlines: BTreeSet<(Timestamp, Deadline)>,
+    deadlines: Deadlines,
     ended: VecDeque<(Timestamp, SessionKey)>,
     generation: u64,
     changed_clients: HashSet<Client>,
@@ -70,7 +64,7 @@ impl Whitelist {
             sessions: HashMap::new(),
             open_sessions: 0,
             users: Users::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             ended: VecDeque::new(),
             generation: 0,
             changed_clients: HashSet::new(),
@@ -241,8 +235,7 @@ impl Whitelist {
         if let Some(key) = key.as_ref().filter(|_| opens) {
             self.end(key, time);
         }
-        self.deadline_of(client)
-            .map(|deadline| self.deadlines.remove(&deadline));
+        self.unschedule(client);
         let listing = self.clients.entry(client).or_insert_with(|| Listing {
             since: time,
             last_login: time,
@@ -271,10 +264,8 @@ impl Whitelist {
         }
         if let Some(key) = key.filter(|_| opens) {
             self.open_sessions += 1;
-            self.deadlines.insert((
-                later(time, self.rules.max_session),
-                Deadline::Session(key.clone()),
-            ));
+            let ends = later(time, self.rules.max_session);
+            self.deadlines.add_session(ends, key.clone());
             self.changed_sessions.insert(key.clone());
             self.sessions.insert(
                 key,
@@ -286,8 +277,7 @@ impl Whitelist {
             );
         }
         self.changed_clients.insert(client);
-        self.deadline_of(client)
-            .map(|deadline| self.deadlines.insert(deadline));
+        self.schedule(client);
         if is_new {
             self.generation += 1;
             Ok(Outcome::Added(client))
@@ -347,8 +337,7 @@ impl Whitelist {
             return;
         };
         let scheduled = later(session.since, self.rules.max_session);
-        self.deadlines
-            .remove(&(scheduled, Deadline::Session(key.clone())));
+        self.deadlines.remove_session(scheduled, key.clone());
         self.open_sessions -= 1;
         session.ended = Some(time);
         if let Some(client) = session.client {
@@ -366,16 +355,14 @@ impl Whitelist {
 
     /// Grace of a listed client counts from `time`, and `ended` of its sessions are over.
     fn touch(&mut self, client: Client, time: Timestamp, ended: u32) -> bool {
-        self.deadline_of(client)
-            .map(|deadline| self.deadlines.remove(&deadline));
+        self.unschedule(client);
         let Some(listing) = self.clients.get_mut(&client) else {
             return false;
         };
         listing.last = listing.last.max(time);
         listing.open = listing.open.saturating_sub(ended);
         self.changed_clients.insert(client);
-        self.deadline_of(client)
-            .map(|deadline| self.deadlines.insert(deadline));
+        self.schedule(client);
         true
     }
 
@@ -402,10 +389,7 @@ impl Whitelist {
     pub fn expire(&mut self, now: Timestamp) -> Vec<(Client, Listing)> {
         self.forget_ends(now);
         let mut removed = Vec::new();
-        while let Some((time, deadline)) = self.deadlines.first().cloned()
-            && time <= now
-        {
-            self.deadlines.pop_first();
+        while let Some((time, deadline)) = self.deadlines.pop_due(now) {
             match deadline {
                 Deadline::Session(key) => self.end(&key, time),
                 Deadline::Client(client) => {
@@ -446,7 +430,7 @@ impl Whitelist {
     /// When [`Whitelist::expire`] or [`Whitelist::expire_manual`] has something to do next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let first = self.deadlines.first().map(|(time, _)| *time);
+        let first = self.deadlines.first();
         first.into_iter().chain(self.manual.next_deadline()).min()
     }
 
@@ -528,35 +512,41 @@ impl Whitelist {
     }
 
     /// The deadline of a client itself: none while a session of its is open.
-    fn deadline_of(&self, client: Client) -> Option<(Timestamp, Deadline)> {
+    fn deadline_of(&self, client: Client) -> Option<Timestamp> {
         let listing = self
             .clients
             .get(&client)
             .filter(|listing| listing.open == 0)?;
-        Some((self.until(listing), Deadline::Client(client)))
+        Some(self.until(listing))
+    }
+
+    fn schedule(&mut self, client: Client) {
+        if let Some(deadline) = self.deadline_of(client) {
+            self.deadlines.add_client(deadline, client);
+        }
+    }
+
+    fn unschedule(&mut self, client: Client) {
+        if let Some(deadline) = self.deadline_of(client) {
+            self.deadlines.remove_client(deadline, client);
+        }
     }
 
     fn schedule_all(&mut self) {
         let clients = self
             .clients
             .keys()
-            .filter_map(|client| self.deadline_of(*client));
+            .filter_map(|client| Some((self.deadline_of(*client)?, *client)));
         let sessions = self
             .sessions
             .iter()
             .filter(|(_, s)| s.ended.is_none())
-            .map(|(key, s)| {
-                (
-                    later(s.since, self.rules.max_session),
-                    Deadline::Session(key.clone()),
-                )
-            });
-        self.deadlines = clients.chain(sessions).collect();
+            .map(|(key, s)| (later(s.since, self.rules.max_session), key.clone()));
+        self.deadlines = Deadlines::new(sessions, clients);
     }
 
     fn unlist(&mut self, client: Client) -> Option<Listing> {
-        self.deadline_of(client)
-            .map(|deadline| self.deadlines.remove(&deadline));
+        self.unschedule(client);
         let listing = self.clients.remove(&client)?;
         self.users.remove(listing.user.as_ref());
         self.changed_clients.insert(client);
