@@ -8,6 +8,9 @@ use jiff::Timestamp;
 
 use crate::client::Client;
 
+/// What stands for the server where a client was listed by hand. No server may have this name.
+pub const MANUAL: &str = "manual";
+
 /// A session of one server: the server's name and the id that it gave the session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey {

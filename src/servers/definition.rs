@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::expansion::Text;
 use super::literal;
 use super::pattern::{Pattern, PatternError};
+use crate::event::MANUAL;
 
 /// A definition, read from TOML and checked.
 #[derive(Debug, Clone)]
@@ -237,6 +238,12 @@ impl DefinitionText {
             faults.push(Fault::at(
                 self.name.span(),
                 "a server's name is of lower-case letters, digits and hyphens",
+            ));
+        }
+        if name == MANUAL {
+            faults.push(Fault::at(
+                self.name.span(),
+                "manual stands for clients that were let in by hand: choose another name",
             ));
         }
         let identifiers = self.identifiers.get_ref();

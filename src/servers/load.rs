@@ -352,6 +352,7 @@ pattern = 'login {user} from {client}$'
             ("\"root\"", "\"*\"", ":4:1: ", "no unit may be"),
             ("mine.service", "*", ":4:1: ", "no unit may be"),
             ("\"mine\"\nd", "\"My Own\"\nd", ":1:8: ", "lower-case"),
+            ("\"mine\"\nd", "\"manual\"\nd", ":1:8: ", "by hand"),
             ("[\"mine\"]", "[]", ":3:15: ", "SYSLOG_IDENTIFIER"),
             ("pattern =", "patern =", ":8:1: ", "unknown field `patern`"),
         ] {

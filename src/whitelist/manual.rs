@@ -13,10 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::later;
 use crate::client::Client;
+pub use crate::event::MANUAL;
 use crate::networks::unmapped;
 
-/// What stands for the server where a client was listed by hand.
-pub const MANUAL: &str = "manual";
 /// The longest that a client can be listed by hand for. Whoever needs it for longer belongs into
 /// mynetworks, or behind SMTP AUTH.
 pub const LONGEST_GRANT: SignedDuration = SignedDuration::from_hours(7 * 24);
