@@ -135,6 +135,10 @@ fn every_command_works_as_printed() {
     fetch_mail(&host, NEAR[0]);
     host.await_clients(&[NEAR[0]]);
     the_sessions_show_what_is_printed(&host);
+    host.write_file(
+        "/etc/pop-before-smtp-conf.pl",
+        include_str!("../migrate/pop-before-smtp-conf.pl"),
+    );
     for command in commands {
         let finished = host.try_run(&["sh", "-c", command]);
         assert!(finished.succeeded(), "{command}\n{}", finished.transcript());
@@ -144,6 +148,7 @@ fn every_command_works_as_printed() {
             ["postmap", ..] => "OK",
             ["pop-before-smtp", "test", "--since", "today"] => "1 login",
             ["echo", ..] => "login",
+            ["/usr/bin/pop-before-smtp", "migrate"] => "grace = \"45min\"",
             _ => "",
         };
         assert!(told.contains(expected), "{command}: {told}");

@@ -239,7 +239,12 @@ fn clients(found: &Found, out: &mut impl Write) -> io::Result<()> {
         out,
         "listed again with the next login, if not at once",
         &rest,
-    )
+    )?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "   Who can't wait for that:")?;
+    writeln!(out, "     pop-before-smtp allow ADDRESS --for 30min")
 }
 
 fn say_clients(out: &mut impl Write, what: &str, clients: &[Client]) -> io::Result<()> {
