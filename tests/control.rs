@@ -1,31 +1,28 @@
 //! The commands that ask a running service, over a real control socket.
 
+mod foreground;
 mod journal_files;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Deref;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use foreground::Foreground;
 use jiff::SignedDuration;
-use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A service in the foreground, without systemd.
-struct Service {
-    directory: TempDir,
-    journal: JournalFiles,
-    child: Child,
-}
+/// A service, and how it is asked.
+struct Service(Foreground);
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Service {
+    type Target = Foreground;
+
+    fn deref(&self) -> &Foreground {
+        &self.0
     }
 }
 
@@ -43,50 +40,10 @@ fn login(seconds: i64, client: &str, user: &str) -> Entry {
 
 impl Service {
     fn start(entries: &[Entry]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = JournalFiles::import(&export(entries));
-        let state = directory.path().join("state");
-        fs::create_dir(&state).unwrap();
-        let config = directory.path().join("config.toml");
-        let text = format!(
-            "grace = \"10min\"\nstate-directory = {state:?}\npermitted-networks = [\"10.0.0.0/8\"]\n\
-             journal.directory = {:?}\nmap.type = \"hash\"\n",
-            journal.path(),
-        );
-        fs::write(&config, text).unwrap();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-            .arg("--config")
-            .arg(&config)
-            .args(["run", "--socket"])
-            .arg(directory.path().join("control"))
-            .env_remove("RUST_LOG")
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let service = Service {
-            directory,
-            journal,
-            child,
-        };
+        let settings = "grace = \"10min\"\npermitted-networks = [\"10.0.0.0/8\"]";
+        let service = Service(Foreground::start(entries, settings));
         service.wait_for("published ");
         service
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
-    }
-
-    fn wait_for(&self, text: &str) {
-        let patience = Instant::now() + Duration::from_secs(20);
-        while !self.log().contains(text) {
-            assert!(Instant::now() < patience, "no {text:?} in {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -1,30 +1,26 @@
 //! The policy socket of a running service: its answers are those of the whitelist, at once.
 
+mod foreground;
 mod journal_files;
 
-use std::fs;
 use std::io::{Read, Write};
+use std::ops::Deref;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use foreground::Foreground;
 use jiff::SignedDuration;
-use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
-use tempfile::TempDir;
 
-/// A service in the foreground, without systemd.
-struct Service {
-    directory: TempDir,
-    journal: JournalFiles,
-    child: Child,
-}
+/// A service, and how it is asked.
+struct Service(Foreground);
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Service {
+    type Target = Foreground;
+
+    fn deref(&self) -> &Foreground {
+        &self.0
     }
 }
 
@@ -34,53 +30,8 @@ fn ago(seconds: i64) -> SignedDuration {
 
 impl Service {
     fn start(entries: &[Entry], settings: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = JournalFiles::import(&export(entries));
-        let state = directory.path().join("state");
-        fs::create_dir(&state).unwrap();
-        let config = directory.path().join("config.toml");
-        let text = format!(
-            "{settings}\nstate-directory = {state:?}\npermitted-networks = []\n\
-             journal.directory = {:?}\nmap.type = \"hash\"\n",
-            journal.path(),
-        );
-        fs::write(&config, text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-            .arg("--config")
-            .arg(&config)
-            .args(["run", "--socket"])
-            .arg(directory.path().join("control"))
-            .arg("--policy-socket")
-            .arg(directory.path().join("policy"))
-            .env("RUST_LOG", "debug")
-            .stderr(Stdio::from(
-                fs::File::create(directory.path().join("log")).unwrap(),
-            ))
-            .spawn()
-            .unwrap();
-        let service = Service {
-            directory,
-            journal,
-            child,
-        };
-        service.wait_for("caught up with the journal");
-        service
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
-    }
-
-    fn wait_for(&self, text: &str) {
-        let patience = Instant::now() + Duration::from_secs(20);
-        while !self.log().contains(text) {
-            assert!(Instant::now() < patience, "no {text:?} in {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let settings = format!("log-level = \"debug\"\npermitted-networks = []\n{settings}");
+        Service(Foreground::start(entries, &settings))
     }
 
     fn connect(&self) -> UnixStream {
