@@ -80,7 +80,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         for (client, grant) in whitelist.expire_manual(now) {
             diagnostics::grant_ended(client, &grant);
         }
-        let removed = whitelist.expire(now);
+        let removed = whitelist.expire(now, usize::MAX);
         for (client, listing) in &removed {
             if whitelist.listed(*client).is_none() {
                 let level = floods.level(Change::Removed, now);

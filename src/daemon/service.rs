@@ -325,7 +325,7 @@ impl Service {
                 self.chronicle.removed(*client, None, reason);
             }
         }
-        let removed = self.whitelist_mut().expire(now);
+        let removed = self.whitelist_mut().expire(now, usize::MAX);
         for (client, listing) in &removed {
             // Who is allowed by hand stays.
             if self.whitelist().listed(*client).is_none() {

@@ -385,11 +385,16 @@ impl Whitelist {
         self.end_sessions(boot, |_| true)
     }
 
-    /// Does all that is due at `now`, and returns the clients that are no longer listed.
-    pub fn expire(&mut self, now: Timestamp) -> Vec<(Client, Listing)> {
+    /// Does what is due at `now`, and returns the clients that are no longer listed. It is done
+    /// after `at_most` deadlines, so that a million that come at once hold up nothing else for
+    /// long: while more is due, [`Whitelist::next_deadline`] is not later than `now`.
+    pub fn expire(&mut self, now: Timestamp, at_most: usize) -> Vec<(Client, Listing)> {
         self.forget_ends(now);
         let mut removed = Vec::new();
-        while let Some((time, deadline)) = self.deadlines.pop_due(now) {
+        for _ in 0..at_most {
+            let Some((time, deadline)) = self.deadlines.pop_due(now) else {
+                break;
+            };
             match deadline {
                 Deadline::Session(key) => self.end(&key, time),
                 Deadline::Client(client) => {

@@ -74,6 +74,11 @@ fn apply(whitelist: &mut Whitelist, event: &Event) -> Outcome {
     whitelist.apply(event, event.time)
 }
 
+/// All that is due.
+fn expire(whitelist: &mut Whitelist, now: Timestamp) -> Vec<(Client, Listing)> {
+    whitelist.expire(now, usize::MAX)
+}
+
 fn grant(second: i64, until: i64) -> Grant {
     Grant {
         since: at(second),
@@ -103,8 +108,8 @@ fn a_login_lists_until_grace_has_passed_and_not_a_second_longer() {
         Outcome::Prolonged(client(10))
     );
     assert_eq!(whitelist.next_deadline(), Some(at(100 + GRACE)));
-    assert!(whitelist.expire(at(99 + GRACE)).is_empty());
-    let removed = whitelist.expire(at(100 + GRACE));
+    assert!(expire(&mut whitelist, at(99 + GRACE)).is_empty());
+    let removed = expire(&mut whitelist, at(100 + GRACE));
     assert_eq!(removed[0].0, client(10));
     assert!(whitelist.is_empty());
     assert_eq!(whitelist.next_deadline(), None);
@@ -130,9 +135,27 @@ fn an_end_that_comes_behind_its_login_says_nothing_of_the_next_session() {
     apply(&mut whitelist, &its_end);
     apply(&mut whitelist, &login(2, 10, Some("441")));
     assert_eq!(whitelist.open_sessions(), 1);
-    assert!(whitelist.expire(at(2 + GRACE)).is_empty());
+    assert!(expire(&mut whitelist, at(2 + GRACE)).is_empty());
     apply(&mut whitelist, &logout(1000, "441"));
     assert_eq!(whitelist.next_deadline(), Some(at(1000 + GRACE)));
+}
+
+#[test]
+fn many_that_expire_at_once_do_so_some_at_a_time() {
+    let mut whitelist = Whitelist::new(rules());
+    for n in 1..=5 {
+        apply(&mut whitelist, &login(0, n, None));
+    }
+    apply(&mut whitelist, &login(1, 6, None));
+    let now = at(GRACE);
+    for left in [4, 2] {
+        assert_eq!(whitelist.expire(now, 2).len(), 2);
+        assert_eq!(whitelist.len(), left);
+        assert!(whitelist.next_deadline().is_some_and(|next| next <= now));
+    }
+    assert_eq!(whitelist.expire(now, 2).len(), 1);
+    assert_eq!(whitelist.next_deadline(), Some(at(1 + GRACE)));
+    assert!(whitelist.expire(now, 2).is_empty());
 }
 
 #[test]
@@ -144,7 +167,7 @@ fn only_a_change_of_the_set_is_a_new_generation() {
     apply(&mut whitelist, &logout(2, "a"));
     apply(&mut whitelist, &logout(3, "b"));
     assert_eq!(whitelist.generation(), generation);
-    whitelist.expire(at(3 + GRACE));
+    expire(&mut whitelist, at(3 + GRACE));
     assert!(whitelist.generation() > generation);
 }
 
@@ -154,25 +177,25 @@ fn an_open_session_keeps_its_client_and_grace_counts_from_its_end() {
     apply(&mut whitelist, &login(0, 10, Some("a")));
     apply(&mut whitelist, &login(10, 10, Some("b")));
     assert_eq!(whitelist.open_sessions(), 2);
-    assert!(whitelist.expire(at(2 * GRACE)).is_empty());
+    assert!(expire(&mut whitelist, at(2 * GRACE)).is_empty());
     assert_eq!(
         apply(&mut whitelist, &logout(2 * GRACE, "a")),
         Outcome::Ended(client(10))
     );
-    assert!(whitelist.expire(at(4 * GRACE)).is_empty());
+    assert!(expire(&mut whitelist, at(4 * GRACE)).is_empty());
     apply(&mut whitelist, &logout(4 * GRACE, "b"));
     assert_eq!(whitelist.next_deadline(), Some(at(5 * GRACE)));
-    assert_eq!(whitelist.expire(at(5 * GRACE)).len(), 1);
+    assert_eq!(expire(&mut whitelist, at(5 * GRACE)).len(), 1);
 }
 
 #[test]
 fn a_session_whose_logout_never_comes_ends_after_max_session() {
     let mut whitelist = Whitelist::new(rules());
     apply(&mut whitelist, &login(0, 10, Some("a")));
-    assert!(whitelist.expire(at(MAX_SESSION)).is_empty());
+    assert!(expire(&mut whitelist, at(MAX_SESSION)).is_empty());
     assert_eq!(whitelist.open_sessions(), 0);
-    assert!(whitelist.expire(at(MAX_SESSION + GRACE - 1)).is_empty());
-    assert_eq!(whitelist.expire(at(MAX_SESSION + GRACE)).len(), 1);
+    assert!(expire(&mut whitelist, at(MAX_SESSION + GRACE - 1)).is_empty());
+    assert_eq!(expire(&mut whitelist, at(MAX_SESSION + GRACE)).len(), 1);
 }
 
 #[test]
@@ -209,9 +232,9 @@ fn a_logout_that_names_no_session_ends_all_of_its_server_only() {
         Outcome::Ended(client(12))
     );
     assert_eq!(whitelist.open_sessions(), 1);
-    whitelist.expire(at(50 + GRACE));
+    expire(&mut whitelist, at(50 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11", "192.0.2.12"]);
-    whitelist.expire(at(61 + GRACE));
+    expire(&mut whitelist, at(61 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11"]);
 }
 
@@ -233,10 +256,10 @@ fn a_start_ends_the_sessions_of_its_server_only() {
         Outcome::Nothing
     );
     assert_eq!(whitelist.next_deadline(), Some(at(50 + GRACE)));
-    whitelist.expire(at(50 + GRACE));
+    expire(&mut whitelist, at(50 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11"]);
     assert_eq!(whitelist.end_sessions_before(at(3000)), 1);
-    whitelist.expire(at(3000 + GRACE));
+    expire(&mut whitelist, at(3000 + GRACE));
     assert!(whitelist.is_empty());
 }
 
@@ -258,13 +281,13 @@ fn an_id_that_is_used_anew_ends_the_session_before() {
     apply(&mut whitelist, &login(0, 10, Some("77")));
     apply(&mut whitelist, &login(100, 11, Some("77")));
     assert_eq!(whitelist.open_sessions(), 1);
-    whitelist.expire(at(100 + GRACE));
+    expire(&mut whitelist, at(100 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11"]);
     apply(&mut whitelist, &logout(2000, "77"));
     // A moment after its end, too.
     apply(&mut whitelist, &login(2001, 12, Some("77")));
     assert_eq!(whitelist.open_sessions(), 1);
-    whitelist.expire(at(2001 + GRACE));
+    expire(&mut whitelist, at(2001 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.12"]);
 }
 
@@ -374,7 +397,7 @@ fn limits_refuse_new_clients_and_keep_the_old() {
     );
     // Another user takes over an address: the first has room again.
     apply(&mut whitelist, &of(11, "bob"));
-    whitelist.expire(at(3 + GRACE));
+    expire(&mut whitelist, at(3 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.10"]);
 }
 
@@ -473,10 +496,10 @@ fn a_clock_set_back_lends_nobody_time() {
     apply(&mut whitelist, &login(7200, 11, Some("a")));
     whitelist.clock_set(at(0));
     assert_eq!(whitelist.next_deadline(), Some(at(GRACE)));
-    whitelist.expire(at(GRACE));
+    expire(&mut whitelist, at(GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11"]);
-    whitelist.expire(at(MAX_SESSION));
-    whitelist.expire(at(MAX_SESSION + GRACE));
+    expire(&mut whitelist, at(MAX_SESSION));
+    expire(&mut whitelist, at(MAX_SESSION + GRACE));
     assert!(whitelist.is_empty());
 }
 

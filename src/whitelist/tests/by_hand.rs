@@ -21,7 +21,7 @@ fn a_client_is_listed_until_the_later_of_hand_and_login() {
         .unwrap();
     apply(&mut whitelist, &login(300, 10, Some("b")));
     apply(&mut whitelist, &logout(301, "b"));
-    assert_eq!(whitelist.expire(at(301 + GRACE)).len(), 1);
+    assert_eq!(expire(&mut whitelist, at(301 + GRACE)).len(), 1);
     assert_eq!(listed(&whitelist), ["192.0.2.10"]);
     let may = |second| whitelist.may_relay(client(10), 128, at(second)).is_some();
     assert!(may(199 + 2 * GRACE));
