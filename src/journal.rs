@@ -5,6 +5,7 @@
 
 pub mod own;
 pub mod reports;
+pub mod wait;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use systemd::journal::{Journal, OpenDirectoryOptions, OpenFilesOptions, OpenOptions};
 
 use crate::servers::{LONGEST_MESSAGE, Sender};
+use wait::Wait;
 
 /// Which journal is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,6 +81,9 @@ pub enum JournalError {
     /// Reading failed.
     #[error("reading the journal: {0}")]
     Read(#[from] systemd::Error),
+    /// Waiting for it failed.
+    #[error("waiting for the journal: {0}")]
+    Wait(#[from] std::io::Error),
 }
 
 /// What an entry says. Read into again and again, it keeps its room.
@@ -128,6 +133,7 @@ impl Entry {
 /// Reads the entries of some identifiers, in order. Not to be sent to another thread.
 pub struct Reader {
     journal: Journal,
+    source: Source,
     /// Directories of a namespace that were not there yet: libsystemd does not notice them come.
     missing: Vec<PathBuf>,
     identifiers: Vec<String>,
@@ -194,6 +200,7 @@ impl Reader {
         look_for(&mut journal, &identifiers)?;
         Ok(Reader {
             journal,
+            source: source.clone(),
             missing,
             identifiers,
             looks_for: LooksFor::All,
@@ -336,12 +343,29 @@ impl Reader {
         Ok(true)
     }
 
-    /// Waits until the journal has changed, for `limit` at most.
+    /// From now on, a change of this journal ends `wait`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn tell(&self, wait: &mut Wait) -> Result<(), JournalError> {
+        let journal = self.journal.fd()?;
+        Ok(match &self.source {
+            Source::Host | Source::Namespace(_) => {
+                wait.watch(journal, directories_of(&self.source))
+            }
+            Source::Directory(path) => wait.watch(journal, [path]),
+            Source::Files(paths) => wait.watch(journal, paths),
+        }?)
+    }
+
+    /// Waits until the journal has changed, if it tells `wait`, or its bell rings, for `limit` at
+    /// most. What has been written until it returns can then be read.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn wait(&mut self, limit: Duration) -> Result<(), JournalError> {
-        self.journal.wait(Some(limit))?;
+    pub fn wait(&mut self, wait: &mut Wait, limit: Duration) -> Result<(), JournalError> {
+        wait.wait(limit)?;
+        self.journal.process()?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
+use pop_before_smtp::journal::wait::Wait;
 use pop_before_smtp::journal::{self, Reader, Source};
 
 const WANTED: [&str; 4] = ["dovecot", "imapd", "pop3d", "never"];
@@ -57,8 +58,10 @@ fn an_identifier_that_first_writes_while_the_reader_hurries_is_not_missed() {
     let rest: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
     assert_eq!(rest, ["b", "c", "d", "e"]);
     // In another file, which a reader sees only once it has waited.
+    let (mut wait, _bell) = Wait::new().unwrap();
+    reader.tell(&mut wait).unwrap();
     journal.add("other.journal", &export(&[says(20, "never", "f")]));
-    reader.wait(Duration::from_secs(5)).unwrap();
+    reader.wait(&mut wait, Duration::from_secs(5)).unwrap();
     assert_eq!(next(&mut reader).unwrap(), "f");
     assert_eq!(next(&mut reader), None);
 }

@@ -9,6 +9,7 @@ mod by_hand;
 mod chronicle;
 mod deadline;
 mod keeper;
+mod looks;
 mod map_keeper;
 mod plan;
 mod policy_server;

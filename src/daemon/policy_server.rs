@@ -1,5 +1,6 @@
-//! Answers Postfix's questions on the policy socket, from the whitelist itself: right the moment
-//! an entry has been read, without postmap and without debounce.
+//! Answers Postfix's questions on the policy socket, from the whitelist itself: without postmap and
+//! without debounce. Before a client is said not to be listed, the journal is looked at: who has
+//! logged in may relay from the moment that it is written.
 //!
 //! Each smtpd process has a task of its own, which reads the whitelist and never changes it. One
 //! that does not speak the protocol is left; Postfix then goes on with its default_action, which
@@ -9,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,8 +23,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::looks::Looks;
 use crate::diagnostics;
-use crate::postfix::policy::{Action, Decoder, Request};
+use crate::postfix::policy::{Action, Decoder, Request, Taken};
 use crate::whitelist::Whitelist;
 
 /// How many smtpd processes are answered at once; the others wait.
@@ -48,25 +51,34 @@ pub struct Policy {
     pub answered: Cell<u64>,
     /// How many were answered with OK.
     pub granted: Cell<u64>,
+    /// Those who wait for the journal to be looked at.
+    pub looks: Looks,
 }
 
 impl Policy {
-    fn decide(&self, request: &Request<'_>) -> Action {
-        self.answered.set(self.answered.get() + 1);
+    /// The answer; `None` if it depends on a look at the journal. When that has been had, the
+    /// question is the `last` one.
+    fn decide(&self, request: &Request<'_>, last: bool) -> Option<Action> {
         let whitelist = self.whitelist.borrow();
-        let granted = request
-            .client
-            .filter(|_| self.enabled.get())
-            .and_then(|client| {
-                let found = whitelist.may_relay(client, self.ipv6_prefix.get(), Timestamp::now());
-                found.map(|listed| (client, listed))
-            });
-        let Some((client, listed)) = granted else {
-            return Action::Dunno;
+        let client = request.client.filter(|_| self.enabled.get());
+        let prefix = self.ipv6_prefix.get();
+        let granted = client.and_then(|client| {
+            let found = whitelist.may_relay(client, prefix, Timestamp::now());
+            found.map(|listed| (client, listed))
+        });
+        let action = match granted {
+            Some((client, listed)) => {
+                self.granted.set(self.granted.get() + 1);
+                diagnostics::relay_granted(client, &listed, request);
+                Action::Ok
+            }
+            None if !last && client.is_some_and(|client| whitelist.may_be_listed(client)) => {
+                return None;
+            }
+            None => Action::Dunno,
         };
-        self.granted.set(self.granted.get() + 1);
-        diagnostics::relay_granted(client, &listed, request);
-        Action::Ok
+        self.answered.set(self.answered.get() + 1);
+        Some(action)
     }
 }
 
@@ -96,7 +108,12 @@ async fn serve_peer(mut stream: UnixStream, policy: &Policy) -> std::io::Result<
     let mut decoder = Decoder::default();
     let mut replies = Vec::new();
     loop {
-        let heard = hear(&mut stream, &mut decoder, policy, &mut replies).await?;
+        let mut heard = hear(&mut stream, &mut decoder, policy, &mut replies).await?;
+        if matches!(heard, Heard::Unanswered) {
+            policy.looks.look().await;
+            // All of them had come before the look.
+            heard = answer(&mut decoder, &[], policy, true, &mut replies);
+        }
         // Most peers take their few bytes at once.
         let written = match stream.try_write(&replies) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
@@ -108,7 +125,7 @@ async fn serve_peer(mut stream: UnixStream, policy: &Policy) -> std::io::Result<
         replies.clear();
         replies.shrink_to(KEPT);
         match heard {
-            Heard::Some => {}
+            Heard::Some | Heard::Unanswered => {}
             Heard::More => tokio::task::yield_now().await,
             Heard::Enough => return Ok(()),
         }
@@ -121,6 +138,8 @@ enum Heard {
     Some,
     /// There may be more; the others have a turn before.
     More,
+    /// Some of it can't be answered before the journal is looked at.
+    Unanswered,
     /// It has gone, or does not speak the protocol.
     Enough,
 }
@@ -139,14 +158,33 @@ async fn hear(
         let mut room = [MaybeUninit::uninit(); TURN];
         let mut received = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut *stream).poll_read(context, &mut received))?;
-        let taken = decoder.take(received.filled(), |request| {
-            replies.extend_from_slice(policy.decide(request).reply());
-        });
-        Poll::Ready(Ok(match (taken, received.filled().len()) {
-            (Err(_), _) | (_, 0) => Heard::Enough,
-            (_, TURN) => Heard::More,
-            _ => Heard::Some,
+        Poll::Ready(Ok(match received.filled() {
+            [] => Heard::Enough,
+            bytes => answer(decoder, bytes, policy, false, replies),
         }))
     })
     .await
+}
+
+/// Decides what has come; with `last`, all of it.
+fn answer(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    policy: &Policy,
+    last: bool,
+    replies: &mut Vec<u8>,
+) -> Heard {
+    let taken = decoder.take(bytes, |request| match policy.decide(request, last) {
+        Some(action) => {
+            replies.extend_from_slice(action.reply());
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
+    });
+    match taken {
+        Err(_) => Heard::Enough,
+        Ok(Taken::Some) => Heard::Unanswered,
+        Ok(Taken::All) if bytes.len() == TURN => Heard::More,
+        Ok(Taken::All) => Heard::Some,
+    }
 }

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::looks::Asked;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use crate::intake::Intake;
+use crate::journal::wait::{Bell, Wait};
 use crate::journal::{JournalError, Position, Reader, Resumed, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
@@ -51,6 +53,8 @@ pub enum FromReader {
     },
     /// All there was has been read.
     CaughtUp,
+    /// All has been read that there was when so many looks had been asked for.
+    Looked(u64),
     /// The reader is alive, and nothing has happened.
     Beat,
     /// The place in the journal is gone; it reads from here.
@@ -62,7 +66,8 @@ pub enum FromReader {
 }
 
 /// Starts a reader, and what recognises its entries. They end when nobody receives any more: with
-/// their next messages, or within two beats.
+/// their next messages, or within two beats. It looks at the journal whenever it changes, or the
+/// bell rings, and then says for whom.
 ///
 /// # Errors
 /// When there is no thread to be had.
@@ -71,8 +76,10 @@ pub fn start(
     recogniser: Arc<Recogniser>,
     begin: Begin,
     beat: Duration,
-) -> std::io::Result<mpsc::Receiver<FromReader>> {
+    asked: Asked,
+) -> std::io::Result<(mpsc::Receiver<FromReader>, Bell)> {
     let (sender, receiver) = mpsc::channel(BATCHES);
+    let (wait, bell) = Wait::new()?;
     let recognition = recognition::start(recogniser.clone(), sender)?;
     thread::Builder::new()
         .name("reader".to_owned())
@@ -83,6 +90,8 @@ pub fn start(
                 begin,
                 beat,
                 recognition,
+                wait,
+                asked,
                 caught_up: false,
                 told: Cell::new(Instant::now()),
             };
@@ -104,7 +113,7 @@ pub fn start(
                 thread::sleep(pause);
             }
         })?;
-    Ok(receiver)
+    Ok((receiver, bell))
 }
 
 struct Thread {
@@ -113,6 +122,8 @@ struct Thread {
     begin: Begin,
     beat: Duration,
     recognition: ToRecognition,
+    wait: Wait,
+    asked: Asked,
     caught_up: bool,
     /// When the loop was told something last.
     told: Cell<Instant>,
@@ -147,6 +158,10 @@ impl Thread {
     /// Opens the journal and reads it until there is trouble.
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
         let mut reader = Reader::open(&self.source, self.recogniser.identifiers())?;
+        reader.tell(&mut self.wait)?;
+        // Who asks from now on asks for another look: what is written later may escape this one.
+        let mut asked = self.asked.number();
+        let mut told = 0;
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
@@ -171,12 +186,18 @@ impl Thread {
                     self.caught_up = true;
                     self.tell(FromReader::CaughtUp)?;
                 }
+                if asked > told {
+                    told = asked;
+                    self.tell(FromReader::Looked(asked))?;
+                }
                 // Other entries wake us too; the loop need not hear of them.
                 let silent = self.told.get().elapsed();
                 if silent >= self.beat {
                     self.tell(FromReader::Beat)?;
                 }
-                reader.wait(self.beat.saturating_sub(silent).max(SHORTEST_WAIT))?;
+                let limit = self.beat.saturating_sub(silent).max(SHORTEST_WAIT);
+                reader.wait(&mut self.wait, limit)?;
+                asked = self.asked.number();
                 if reader.is_outdated() {
                     return Err(Stop::Outdated);
                 }

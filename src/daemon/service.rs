@@ -211,6 +211,7 @@ impl Service {
                 drop(whitelist);
                 return Ok(self.become_ready());
             }
+            Some(FromReader::Looked(number)) => self.policy.looks.done(number),
             Some(FromReader::Beat) => self.commit(),
             Some(FromReader::CursorGone(from)) => diagnostics::cursor_gone(from),
             Some(FromReader::Trouble(error)) => {
@@ -220,12 +221,14 @@ impl Service {
                 if self.journal_trouble.is_none() {
                     diagnostics::journal_trouble(&error.to_string());
                 }
+                self.policy.looks.set_blind(true);
                 self.journal_trouble = Some(format!(
                     "{error}\nnobody is listed until it can be read; it is tried again"
                 ));
             }
             Some(FromReader::Recovered) => {
                 self.journal_trouble = None;
+                self.policy.looks.set_blind(false);
                 diagnostics::journal_recovered();
             }
             None => {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::by_hand::ByHand;
 use super::chronicle::Chronicle;
 use super::keeper::{Found, Keeper};
+use super::looks::Looks;
 use super::map_keeper::MapKeeper;
 use super::plan::Plan;
 use super::policy_server::{self, Policy};
@@ -71,6 +72,7 @@ impl Service {
                 enabled: Cell::new(plan.settings.publish.policy),
                 answered: Cell::new(0),
                 granted: Cell::new(0),
+                looks: Looks::new(),
             }),
             keeper,
             by_hand,
@@ -144,13 +146,17 @@ impl Service {
         begin: Begin,
     ) -> Result<mpsc::Receiver<FromReader>, RunError> {
         let beat = supervisor::watchdog().map_or(BEAT, |limit| limit / 3);
-        reader::start(
+        let looks = &self.policy.looks;
+        let (reader, bell) = reader::start(
             self.plan.source.clone(),
             self.plan.recogniser.clone(),
             begin,
             beat,
+            looks.asked(),
         )
-        .map_err(system("can't start a thread"))
+        .map_err(system("can't start a thread"))?;
+        looks.begin(bell);
+        Ok(reader)
     }
 
     /// Sessions do not outlive the host that they were on, if it is this one.

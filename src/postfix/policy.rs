@@ -4,6 +4,7 @@
 //! Pure: bytes in, requests out. The only actions that it can express are OK and DUNNO: whatever
 //! goes wrong here, mail that Postfix would take without us is never refused.
 
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use memchr::memchr;
@@ -61,14 +62,27 @@ impl Action {
 }
 
 /// Takes requests out of a stream of bytes, however it is cut. Keeps nothing but the beginning of a
-/// request whose end has not come: most come whole, and are read where they were received.
+/// request whose end has not come, and what can't be answered yet: most come whole, and are read
+/// where they were received.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    begun: Vec<u8>,
+    kept: Vec<u8>,
+    /// Before here, no request in `kept` ends.
+    searched: usize,
+}
+
+/// How far the requests that have come are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// As far as they are complete.
+    All,
+    /// As far as the answer was known: the others are kept.
+    Some,
 }
 
 impl Decoder {
     /// Takes in what has come, and calls `answer` with each request that is complete now, in order.
+    /// Where `answer` breaks off, this request is the first of the next call.
     ///
     /// # Errors
     /// When the peer does not speak the protocol: the requests before that are answered, and there
@@ -76,37 +90,36 @@ impl Decoder {
     pub fn take(
         &mut self,
         bytes: &[u8],
-        answer: impl FnMut(&Request<'_>),
-    ) -> Result<(), Malformed> {
-        if self.begun.is_empty() {
-            let rest = answer_all(bytes, 0, answer)?;
-            self.begun.extend_from_slice(&bytes[rest..]);
+        answer: impl FnMut(&Request<'_>) -> ControlFlow<()>,
+    ) -> Result<Taken, Malformed> {
+        let (taken, rest);
+        if self.kept.is_empty() {
+            (taken, rest) = answer_all(bytes, 0, answer)?;
+            self.kept.extend_from_slice(&bytes[rest..]);
         } else {
+            self.kept.extend_from_slice(bytes);
+            (taken, rest) = answer_all(&self.kept, self.searched, answer)?;
+            self.kept.drain(..rest);
+        }
+        match taken {
+            Taken::Some => self.searched = 0,
+            Taken::All if self.kept.len() > LARGEST_REQUEST => return Err(Malformed::TooLarge),
+            // Thousands of idle connections are to hold no memory.
+            Taken::All if self.kept.is_empty() => *self = Decoder::default(),
             // The two bytes that end a request may be cut too.
-            let searched = self.begun.len() - 1;
-            self.begun.extend_from_slice(bytes);
-            let rest = answer_all(&self.begun, searched, answer)?;
-            if rest == self.begun.len() {
-                // Thousands of idle connections are to hold no memory.
-                self.begun = Vec::new();
-            } else {
-                self.begun.drain(..rest);
-            }
+            Taken::All => self.searched = self.kept.len() - 1,
         }
-        if self.begun.len() > LARGEST_REQUEST {
-            return Err(Malformed::TooLarge);
-        }
-        Ok(())
+        Ok(taken)
     }
 }
 
-/// Calls `answer` with each complete request, and says where the rest begins. No request ends
-/// before `searched`.
+/// Calls `answer` with each complete request until it breaks off, and says where the rest begins.
+/// No request ends before `searched`.
 fn answer_all(
     bytes: &[u8],
     mut searched: usize,
-    mut answer: impl FnMut(&Request<'_>),
-) -> Result<usize, Malformed> {
+    mut answer: impl FnMut(&Request<'_>) -> ControlFlow<()>,
+) -> Result<(Taken, usize), Malformed> {
     static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
     let mut start = 0;
     while let Some(end) = END.find(&bytes[searched..]) {
@@ -114,11 +127,13 @@ fn answer_all(
         if end - start > LARGEST_REQUEST {
             return Err(Malformed::TooLarge);
         }
-        answer(&parse(&bytes[start..end])?);
+        if answer(&parse(&bytes[start..end])?).is_break() {
+            return Ok((Taken::Some, start));
+        }
         start = end + 2;
         searched = start;
     }
-    Ok(start)
+    Ok((Taken::All, start))
 }
 
 /// Reads the lines of a request. An attribute that comes twice has no value that can be trusted;
@@ -178,28 +193,48 @@ mod tests {
     }
 
     fn decode(bytes: &[u8], cut: usize) -> (Vec<Asked>, Result<(), Malformed>) {
+        decode_unsurely(bytes, cut, |_| false)
+    }
+
+    /// Decodes, and answers the requests for which it `hesitates` only when they come again.
+    fn decode_unsurely(
+        bytes: &[u8],
+        cut: usize,
+        hesitates: impl Fn(usize) -> bool,
+    ) -> (Vec<Asked>, Result<(), Malformed>) {
         let mut decoder = Decoder::default();
         let mut requests = Vec::new();
+        let mut hesitated = 0;
         for piece in bytes.chunks(cut.max(1)) {
-            let taken = decoder.take(piece, |request| {
-                let Request {
-                    client,
-                    sender,
-                    recipient,
-                    queue_id,
-                } = *request;
-                requests.push(Asked {
-                    client,
-                    texts: [sender, recipient, queue_id]
-                        .map(|text| String::from_utf8_lossy(text).into_owned()),
+            let mut rest = piece;
+            loop {
+                let taken = decoder.take(std::mem::take(&mut rest), |request| {
+                    let Request {
+                        client,
+                        sender,
+                        recipient,
+                        queue_id,
+                    } = *request;
+                    if hesitates(requests.len()) && hesitated <= requests.len() {
+                        hesitated = requests.len() + 1;
+                        return ControlFlow::Break(());
+                    }
+                    requests.push(Asked {
+                        client,
+                        texts: [sender, recipient, queue_id]
+                            .map(|text| String::from_utf8_lossy(text).into_owned()),
+                    });
+                    ControlFlow::Continue(())
                 });
-            });
-            if taken.is_err() {
-                return (requests, taken);
+                match taken {
+                    Ok(Taken::Some) => {}
+                    Ok(Taken::All) => break,
+                    Err(error) => return (requests, Err(error)),
+                }
             }
         }
         if bytes.ends_with(b"\n\n") {
-            assert_eq!(decoder.begun.capacity(), 0, "it keeps what was answered");
+            assert_eq!(decoder.kept.capacity(), 0, "it keeps what was answered");
         }
         (requests, Ok(()))
     }
@@ -263,6 +298,31 @@ mod tests {
             assert_eq!(requests, [asked("192.0.2.10")], "{cut}");
             assert_eq!(end, Err(Malformed::NotAttributes));
         }
+    }
+
+    #[test]
+    fn what_can_not_be_answered_yet_comes_again_and_the_others_behind_it() {
+        let three = [
+            REQUEST,
+            &REQUEST.replace("192.0.2.10", "192.0.2.11"),
+            REQUEST,
+        ]
+        .concat();
+        for cut in 1..three.len() + 1 {
+            for hesitates in [|n| n == 1, |n| n != 1, |_| true] {
+                let (requests, end) = decode_unsurely(three.as_bytes(), cut, hesitates);
+                assert_eq!(end, Ok(()));
+                assert_eq!(
+                    requests,
+                    ["192.0.2.10", "192.0.2.11", "192.0.2.10"].map(asked),
+                    "{cut}"
+                );
+            }
+        }
+        let nonsense = [REQUEST, "\n\n", REQUEST].concat();
+        let (requests, end) = decode_unsurely(nonsense.as_bytes(), nonsense.len(), |_| true);
+        assert_eq!(requests, [asked("192.0.2.10")]);
+        assert_eq!(end, Err(Malformed::NotAttributes));
     }
 
     proptest! {

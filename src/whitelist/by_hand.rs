@@ -265,6 +265,12 @@ impl Whitelist {
             .find(valid)
     }
 
+    /// Whether a login of this client's could list it, or an address beside it.
+    #[must_use]
+    pub fn may_be_listed(&self, client: Client) -> bool {
+        self.rules.admit(client).is_ok()
+    }
+
     /// Until when a client is listed if nothing more is heard of it; `None` while a session is
     /// open.
     #[must_use]
