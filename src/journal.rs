@@ -3,6 +3,7 @@
 //! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
+mod identifiers;
 pub mod own;
 pub mod reports;
 pub mod wait;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use systemd::journal::{Journal, OpenDirectoryOptions, OpenFilesOptions, OpenOptions};
 
 use crate::servers::{LONGEST_MESSAGE, Sender};
+use identifiers::{known, look_for};
 use wait::Wait;
 
 /// Which journal is read.
@@ -137,6 +139,8 @@ pub struct Reader {
     /// Directories of a namespace that were not there yet: libsystemd does not notice them come.
     missing: Vec<PathBuf>,
     identifiers: Vec<String>,
+    /// Those of them that had written when it was last found out.
+    known: Vec<String>,
     looks_for: LooksFor,
     begin: Begin,
 }
@@ -202,6 +206,7 @@ impl Reader {
             journal,
             source: source.clone(),
             missing,
+            known: identifiers.clone(),
             identifiers,
             looks_for: LooksFor::All,
             begin: Begin::Head,
@@ -215,14 +220,14 @@ impl Reader {
     /// # Errors
     /// When libsystemd fails.
     pub fn hurry(&mut self) -> Result<(), JournalError> {
-        let known = self.known(None)?;
-        look_for(&mut self.journal, &known)?;
+        self.known = known(&mut self.journal, &self.identifiers, None)?;
+        look_for(&mut self.journal, &self.known)?;
         self.journal.seek_tail()?;
-        if !known.is_empty() && self.journal.previous()? > 0 {
+        if !self.known.is_empty() && self.journal.previous()? > 0 {
             let last = self.position()?;
             // One that first wrote in between may have done so before that entry.
-            if self.known(None)? == known {
-                look_for(&mut self.journal, &known)?;
+            if known(&mut self.journal, &self.identifiers, None)? == self.known {
+                look_for(&mut self.journal, &self.known)?;
                 self.looks_for = LooksFor::Known(last);
                 return Ok(());
             }
@@ -230,26 +235,25 @@ impl Reader {
         self.look_for_all()
     }
 
-    fn look_for_all(&mut self) -> Result<(), JournalError> {
-        self.looks_for = LooksFor::All;
-        look_for(&mut self.journal, &self.identifiers)
+    /// Those of these identifiers, all of them the reader's, that may have written before `time`:
+    /// it tells without looking what [`Reader::hurry`] has found out.
+    #[must_use]
+    pub fn may_have_written<'a>(
+        &self,
+        mut identifiers: Vec<&'a str>,
+        before: Timestamp,
+    ) -> Vec<&'a str> {
+        if let LooksFor::Known(last) | LooksFor::KnownUpToHere(last) = &self.looks_for
+            && before <= last.time
+        {
+            identifiers.retain(|identifier| self.known.iter().any(|known| known == identifier));
+        }
+        identifiers
     }
 
-    /// The identifiers that have written anything, or anything since then; by the journal's own
-    /// index. Afterwards, the last of them is looked for.
-    fn known(&mut self, since: Option<Timestamp>) -> Result<Vec<String>, JournalError> {
-        let mut known = Vec::new();
-        for identifier in &self.identifiers {
-            look_for(&mut self.journal, [identifier])?;
-            match since {
-                Some(since) => self.journal.seek_realtime_usec(microseconds(since))?,
-                None => self.journal.seek_head()?,
-            }
-            if self.journal.next()? > 0 {
-                known.push(identifier.clone());
-            }
-        }
-        Ok(known)
+    fn look_for_all(&mut self) -> Result<(), JournalError> {
+        self.looks_for = LooksFor::All;
+        Ok(look_for(&mut self.journal, &self.identifiers)?)
     }
 
     /// Goes to the first entry that is not older than `time`; [`Reader::next`] steps on it.
@@ -461,19 +465,8 @@ pub fn seen<'a>(
     if !reader.next()? {
         return Ok(None);
     }
-    Ok(Some(reader.known(Some(since))?.into_iter().collect()))
-}
-
-/// Looks for the entries of these identifiers from the next seek on.
-fn look_for<'a>(
-    journal: &mut Journal,
-    identifiers: impl IntoIterator<Item = &'a String>,
-) -> Result<(), JournalError> {
-    journal.match_flush()?;
-    for identifier in identifiers {
-        journal.match_add("SYSLOG_IDENTIFIER", identifier.as_str())?;
-    }
-    Ok(())
+    let seen = known(&mut reader.journal, &reader.identifiers, Some(since))?;
+    Ok(Some(seen.into_iter().collect()))
 }
 
 /// As libsystemd counts time.

@@ -112,3 +112,42 @@ fn a_journal_without_wanted_entries_is_read_as_well() {
     append(&journal, &[says(40, "imapd", "b")]);
     assert_eq!(next(&mut reader).unwrap(), "b");
 }
+
+#[test]
+fn among_very_many_identifiers_nothing_is_missed() {
+    let mut entries = vec![says(5_000, "dovecot", "a"), says(4_900, "never", "b")];
+    entries.extend((0..400).map(|n| says(4_000 - n, &format!("tag{n}"), "not wanted")));
+    entries.push(says(90, "dovecot", "c"));
+    let journal = JournalFiles::import(&export(&entries));
+    let mut reader = reader(&journal);
+    reader.seek_head().unwrap();
+    append(&journal, &[says(60, "imapd", "d")]);
+    let read: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+    assert_eq!(read, ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn who_has_written_is_known_from_the_index() {
+    let some = [
+        says(90, "dovecot", "a"),
+        says(80, "cron", "not wanted"),
+        says(30, "imapd", "b"),
+    ];
+    let others = (0..400).map(|n| says(20, &format!("tag{n}"), "not wanted"));
+    let few = JournalFiles::import(&export(&some));
+    let many: Vec<Entry> = some.iter().cloned().chain(others).collect();
+    let many = JournalFiles::import(&export(&many));
+    let ago = |seconds| Timestamp::now() - SignedDuration::from_secs(seconds);
+    for journal in [few, many] {
+        let source = Source::Directory(journal.path().into());
+        let seen = |since| journal::seen(&source, WANTED, since).unwrap().unwrap();
+        assert_eq!(Vec::from_iter(seen(ago(100))), ["dovecot", "imapd"]);
+        assert_eq!(Vec::from_iter(seen(ago(60))), ["imapd"]);
+
+        let reader = reader(&journal);
+        let before = |time| reader.may_have_written(WANTED.to_vec(), time);
+        assert_eq!(before(ago(60)), ["dovecot", "imapd"]);
+        // That one was not looked for.
+        assert_eq!(before(ago(10)), WANTED);
+    }
+}

@@ -213,6 +213,7 @@ impl Thread {
             Begin::Behind(position, _) => (position.time, Some(position)),
         };
         let tied = self.recogniser.identifiers_of_tied_lines();
+        let tied = reader.may_have_written(tied, begin);
         if tied.is_empty() {
             return Ok(());
         }
