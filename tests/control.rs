@@ -379,6 +379,25 @@ fn the_log_level_is_set_while_it_runs() {
 }
 
 #[test]
+fn who_allows_a_client_is_told_when_postfix_does_not_know_it_yet() {
+    let service = Service::start(&[]);
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // Nothing can take the place of a directory that is not empty.
+    let map = service.path("state/clients.db");
+    fs::rename(&map, map.with_extension("before")).unwrap();
+    fs::create_dir_all(map.join("in the way")).unwrap();
+    let output = service.try_ask(&["allow", "192.0.2.20"]);
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("clients.db"), "{said}");
+    assert_eq!(service.listed(&[]), ["192.0.2.20"]);
+    fs::remove_dir_all(&map).unwrap();
+    service.wait_for("published 1 client");
+}
+
+#[test]
 fn a_service_that_is_not_there_is_told_from_one_that_says_no() {
     let directory = tempfile::tempdir().unwrap();
     let none = directory.path().join("none");
