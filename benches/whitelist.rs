@@ -101,7 +101,9 @@ fn grow(size: u32, sessions: bool, path: &Path) {
     }
     let listed = anonymous();
     let started = Instant::now();
-    store.commit(&whitelist.take_delta(), None).expect("commit");
+    let delta = whitelist.take_delta();
+    let committed = store.commit(delta.clients(), delta.sessions(), None);
+    committed.expect("commit");
     let took = started.elapsed();
     let stored = anonymous();
     println!(
@@ -153,7 +155,9 @@ fn catch_up(kind: &str, path: &Path) {
         whitelist.apply(event, now());
     }
     let applied = started.elapsed();
-    store.commit(&whitelist.take_delta(), None).expect("commit");
+    let delta = whitelist.take_delta();
+    let committed = store.commit(delta.clients(), delta.sessions(), None);
+    committed.expect("commit");
     let committed = started.elapsed() - applied;
     let each = |time: Duration| time.as_secs_f64() * 1e9 / f64::from(EVENTS);
     println!(

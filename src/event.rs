@@ -11,15 +11,6 @@ use crate::client::Client;
 /// What stands for the server where a client was listed by hand. No server may have this name.
 pub const MANUAL: &str = "manual";
 
-/// A session of one server: the server's name and the id that it gave the session.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey {
-    /// The name of the server's definition.
-    pub server: Arc<str>,
-    /// What the server calls the session.
-    pub id: Arc<str>,
-}
-
 /// An event, believed: its sender has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

@@ -5,10 +5,9 @@
 //! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
 
 mod blocks;
+mod keys;
 pub mod manual_file;
-mod names;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -22,13 +21,12 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
 
 use blocks::{BlockChange, Blocks, Change};
-use names::Names;
+use keys::{client_of, key_of_client, key_of_session, session_of};
 
 use crate::client::Client;
-use crate::event::SessionKey;
 use crate::journal::Position;
 use crate::postfix::map_type::MapType;
-use crate::whitelist::{Delta, Listing, Session};
+use crate::whitelist::{Clients, KeptClients, Listing, Session, SessionKey, Sessions};
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
 const FORMAT: &[u8] = b"2";
@@ -39,6 +37,8 @@ const TRANSACTION: usize = 32;
 /// How many records of one block may change in a transaction, for the same reason: most of them
 /// may be new, and make new blocks.
 const RECORDS: usize = 256;
+/// How many changes are made ready at once: what they are made of takes less room.
+const PIECE: usize = 4096;
 /// How long another process may take to leave the store: one that stops, or withdraws clients.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries to get sled's lock, which has no time limit of its own.
@@ -65,9 +65,9 @@ struct RecordTree {
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The clients that were listed.
-    pub clients: Vec<(Client, Listing)>,
+    pub clients: Clients,
     /// The sessions.
-    pub sessions: Vec<(SessionKey, Session)>,
+    pub sessions: Sessions,
     /// How far the journal had been read.
     pub position: Option<Position>,
     /// What was in force.
@@ -264,18 +264,16 @@ impl Store {
             }
         }
         let mut kept = Kept::default();
-        let mut servers = Names::default();
+        let mut clients = KeptClients::default();
         self.records[CLIENTS].read(|key, value| {
             let client = client_of(key).ok_or_else(|| wrong("the key of a client"))?;
-            let mut listing: Listing = decode(value)?;
-            servers.share(&mut listing.server);
-            kept.clients.push((client, listing));
+            clients.add(client, &decode::<Listing<'_>>(value)?);
             Ok(())
         })?;
+        kept.clients = clients.finish();
         self.records[SESSIONS].read(|key, value| {
-            let mut key = session_of(key).ok_or_else(|| wrong("the key of a session"))?;
-            servers.share(&mut key.server);
-            kept.sessions.push((key, decode(value)?));
+            let key = session_of(key).ok_or_else(|| wrong("the key of a session"))?;
+            kept.sessions.add(key, &decode(value)?);
             Ok(())
         })?;
         if let Some(value) = self.meta.get("position")? {
@@ -288,8 +286,9 @@ impl Store {
         Ok(kept)
     }
 
-    /// Commits what has changed, and how far the journal has been read. When it returns, a killed
-    /// process loses nothing of it.
+    /// Commits what has changed (`None` is gone), and how far the journal has been read. When it
+    /// returns, a killed process loses nothing of it. It is quickest when records come in the order
+    /// of their keys.
     ///
     /// One transaction, unless so much has changed (after a catch-up) that it would take sled more
     /// memory than the whole whitelist: then several, and the place in the journal with the last.
@@ -298,19 +297,24 @@ impl Store {
     ///
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
-    pub fn commit(&mut self, delta: &Delta, position: Option<&Position>) -> Result<(), StoreError> {
+    pub fn commit<'a>(
+        &mut self,
+        clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
+        sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
+        position: Option<&Position>,
+    ) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
-        let clients = delta.clients.iter().map(|(client, listing)| Change {
-            key: key_of_client(*client),
+        let clients = clients.into_iter().map(|(client, listing)| Change {
+            key: key_of_client(client),
             value: listing.as_ref().map(encode),
         });
-        let sessions = delta.sessions.iter().map(|(key, session)| Change {
+        let sessions = sessions.into_iter().map(|(key, session)| Change {
             key: key_of_session(key),
             value: session.as_ref().map(encode),
         });
         let mut writes = Vec::new();
-        self.commit_records(CLIENTS, clients.collect(), &mut writes)?;
-        self.commit_records(SESSIONS, sessions.collect(), &mut writes)?;
+        self.commit_records(CLIENTS, clients, &mut writes)?;
+        self.commit_records(SESSIONS, sessions, &mut writes)?;
         writes.extend(position.map(|Position { cursor, time }| Write {
             tree: META,
             key: (*b"position").into(),
@@ -331,12 +335,27 @@ impl Store {
     fn commit_records(
         &mut self,
         tree: usize,
-        mut changes: Vec<Change>,
+        mut changes: impl Iterator<Item = Change>,
         writes: &mut Vec<Write>,
     ) -> Result<(), StoreError> {
-        // Block after block: each is read and written once.
-        changes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        let mut rest = changes.as_slice();
+        loop {
+            let mut some: Vec<Change> = changes.by_ref().take(PIECE).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            // Block after block: each is read and written once.
+            some.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            self.commit_piece(tree, &some, writes)?;
+        }
+    }
+
+    fn commit_piece(
+        &mut self,
+        tree: usize,
+        changes: &[Change],
+        writes: &mut Vec<Write>,
+    ) -> Result<(), StoreError> {
+        let mut rest = changes;
         while let Some(first) = rest.first() {
             if writes.len() >= TRANSACTION {
                 self.transact(writes)?;
@@ -488,7 +507,7 @@ fn wrong(what: &str) -> ReadError {
     ReadError::Record(format!("{what} can't be read"))
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReadError> {
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ReadError> {
     postcard::from_bytes(bytes).map_err(|error| ReadError::Record(error.to_string()))
 }
 
@@ -565,34 +584,4 @@ fn check_owner(path: &Path) -> Result<(), StoreError> {
         });
     }
     Ok(())
-}
-
-/// In the order of clients.
-fn key_of_client(client: Client) -> Vec<u8> {
-    match client.address() {
-        IpAddr::V4(address) => [&[4], address.octets().as_slice()].concat(),
-        IpAddr::V6(address) => [&[6], address.octets().as_slice()].concat(),
-    }
-}
-
-fn client_of(key: &[u8]) -> Option<Client> {
-    let address = match key.split_first()? {
-        (4, octets) => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
-        (6, octets) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
-        _ => return None,
-    };
-    Some(Client::from(address))
-}
-
-/// A server's name holds no NUL.
-fn key_of_session(key: &SessionKey) -> Vec<u8> {
-    [key.server.as_bytes(), b"\0", key.id.as_bytes()].concat()
-}
-
-fn session_of(key: &[u8]) -> Option<SessionKey> {
-    let (server, id) = std::str::from_utf8(key).ok()?.split_once('\0')?;
-    Some(SessionKey {
-        server: server.into(),
-        id: id.into(),
-    })
 }

@@ -8,17 +8,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pop_before_smtp::client::Client;
-use pop_before_smtp::event::SessionKey;
 use pop_before_smtp::journal::Position;
 use pop_before_smtp::postfix::map_type::MapType;
 use pop_before_smtp::store::{InForce, Opened, Store, StoreError};
-use pop_before_smtp::whitelist::{Delta, Listing, Session};
+use pop_before_smtp::whitelist::{Listing, Session, SessionKey};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn listing(second: i64) -> Listing {
+fn listing(second: i64) -> Listing<'static> {
     Listing {
         since: at(0),
         last_login: at(second),
@@ -29,25 +28,23 @@ fn listing(second: i64) -> Listing {
     }
 }
 
-fn delta(n: i64) -> Delta {
-    let key = |id: String| SessionKey {
-        server: "dovecot".into(),
-        id: id.into(),
+/// Two clients and a session.
+fn commit(store: &mut Store, n: i64) {
+    let clients = [format!("192.0.2.{n}"), format!("2001:db8::{n}")]
+        .map(|client| (client.parse().unwrap(), Some(listing(n))));
+    let id = format!("s{n}");
+    let key = SessionKey {
+        server: "dovecot",
+        id: &id,
     };
-    Delta {
-        clients: vec![
-            (format!("192.0.2.{n}").parse().unwrap(), Some(listing(n))),
-            (format!("2001:db8::{n}").parse().unwrap(), Some(listing(n))),
-        ],
-        sessions: vec![(
-            key(format!("s{n}")),
-            Some(Session {
-                client: None,
-                since: at(n),
-                ended: Some(at(n)),
-            }),
-        )],
-    }
+    let session = Session {
+        client: None,
+        since: at(n),
+        ended: Some(at(n)),
+    };
+    store
+        .commit(clients, [(key, Some(session))], Some(&position(n)))
+        .unwrap();
 }
 
 fn position(n: i64) -> Position {
@@ -60,7 +57,7 @@ fn position(n: i64) -> Position {
 fn fill(path: &Path) {
     let Opened { mut store, .. } = Store::open(path).unwrap();
     for n in 1..100 {
-        store.commit(&delta(n), Some(&position(n))).unwrap();
+        commit(&mut store, n);
     }
 }
 
@@ -76,16 +73,11 @@ fn what_was_committed_is_there_again_with_its_position() {
     } = Store::open(&path).unwrap();
     assert!(set_aside.is_none());
     assert_eq!((kept.clients.len(), kept.sessions.len()), (198, 99));
-    assert!(
-        kept.clients
-            .contains(&("2001:db8::7".parse().unwrap(), listing(7)))
-    );
+    let client = "2001:db8::7".parse().unwrap();
+    assert_eq!(kept.clients.get(client), Some(listing(7)));
     assert_eq!(kept.position, Some(position(99)));
-    let gone = Delta {
-        clients: vec![("192.0.2.7".parse().unwrap(), None)],
-        sessions: vec![],
-    };
-    store.commit(&gone, None).unwrap();
+    let gone = [("192.0.2.7".parse().unwrap(), None)];
+    store.commit(gone, [], None).unwrap();
     drop(store);
     let Opened { store, kept, .. } = Store::open(&path).unwrap();
     assert_eq!(kept.clients.len(), 197);
@@ -208,9 +200,8 @@ fn thousands_of_records_that_come_and_go_in_any_order_are_kept() {
         let Opened {
             mut store, kept, ..
         } = Store::open(&path).unwrap();
-        let kept: Vec<(Client, Listing)> = kept.clients;
         assert!(
-            kept.into_iter().eq(expected.clone()),
+            kept.clients.iter().eq(expected.clone()),
             "before round {round}"
         );
         let mut changes = BTreeMap::new();
@@ -232,13 +223,11 @@ fn thousands_of_records_that_come_and_go_in_any_order_are_kept() {
                 None => expected.remove(client),
             };
         }
-        let delta = Delta {
-            clients: changes.into_iter().collect(),
-            sessions: Vec::new(),
-        };
-        store.commit(&delta, Some(&position(round as i64))).unwrap();
+        store
+            .commit(changes, [], Some(&position(round as i64)))
+            .unwrap();
     }
     let Opened { kept, .. } = Store::open(&path).unwrap();
-    assert!(kept.clients.into_iter().eq(expected));
+    assert!(kept.clients.iter().eq(expected));
     assert_eq!(kept.position, Some(position(5)));
 }

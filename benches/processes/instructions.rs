@@ -189,8 +189,9 @@ fn read_to_commit(
         }
         if entry % BATCH == 0 || entry == entries {
             let position = reader.position().unwrap();
+            let delta = whitelist.take_delta();
             store
-                .commit(&whitelist.take_delta(), Some(&position))
+                .commit(delta.clients(), delta.sessions(), Some(&position))
                 .unwrap();
         }
     }

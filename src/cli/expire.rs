@@ -22,7 +22,7 @@ use crate::postfix::command::Programs;
 use crate::postfix::postconf;
 use crate::store::manual_file::ManualFile;
 use crate::store::{InForce, Kept, Opened, Store, StoreError};
-use crate::whitelist::{Delta, Listing, Rules, Whitelist};
+use crate::whitelist::{Listing, Rules, Whitelist};
 
 /// Where the state is if the configuration can't say.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
@@ -95,7 +95,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         let open = whitelist.clients().filter(|(_, listing)| listing.open > 0);
         with_sessions.extend(open.map(|(client, _)| client));
         whitelist.end_sessions_before(now);
-        let clients: Vec<Client> = whitelist.listed_after(None).map(|l| l.client).collect();
+        let clients: Vec<Client> = whitelist.addresses().collect();
         let listed = clients.len();
         let mut next = whitelist.next_deadline();
         if published.as_ref() != Some(&clients) {
@@ -150,7 +150,7 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
 /// second time. The others it may list again: a session of theirs may be open.
 fn forget(
     store: &mut Store,
-    removed: &[(Client, Listing)],
+    removed: &[(Client, Listing<'_>)],
     with_sessions: &HashSet<Client>,
 ) -> Result<(), StoreError> {
     let gone = removed
@@ -160,13 +160,7 @@ fn forget(
     if clients.is_empty() {
         return Ok(());
     }
-    store.commit(
-        &Delta {
-            clients,
-            sessions: Vec::new(),
-        },
-        None,
-    )
+    store.commit(clients, [], None)
 }
 
 /// The whitelist as the service left it.

@@ -75,7 +75,7 @@ pub(super) fn client_info(whitelist: &Whitelist, listed: &Listed<'_>) -> ClientI
         user: listed.user().map(str::to_owned),
         server: listed.server().to_owned(),
         since: listed.since(),
-        last_login: listed.login.map(|login| login.last_login),
+        last_login: listed.login.as_ref().map(|login| login.last_login),
         until: whitelist.listed_until(listed),
         sessions: listed.sessions(),
     }

@@ -128,7 +128,7 @@ impl Chronicle {
             Outcome::Added(_) => {
                 self.totals.listed += 1;
                 self.tell(|| Event {
-                    until: whitelist.get(client).map(|l| whitelist.until(l)),
+                    until: whitelist.get(client).map(|l| whitelist.until(&l)),
                     ..happened(EventKind::Listed, Timestamp::now())
                 });
             }
@@ -152,9 +152,9 @@ impl Chronicle {
             let listing = client.and_then(|client| whitelist.get(client));
             Event {
                 client,
-                user: listing.and_then(|listing| listing.user.as_deref().map(str::to_owned)),
+                until: listing.as_ref().map(|listing| whitelist.until(listing)),
+                user: listing.and_then(|listing| Some(listing.user?.into_owned())),
                 server: Some(event.server.to_string()),
-                until: listing.map(|listing| whitelist.until(listing)),
                 reason: reason.map(|why| format!("{why}: {} ended", count(sessions, "session"))),
                 ..Event::new(event.time, EventKind::Logout)
             }
@@ -173,7 +173,7 @@ impl Chronicle {
     }
 
     /// A client is listed no more.
-    pub fn removed(&mut self, client: Client, listing: Option<&Listing>, reason: &str) {
+    pub fn removed(&mut self, client: Client, listing: Option<&Listing<'_>>, reason: &str) {
         self.totals.removed += 1;
         self.tell(|| Event {
             client: Some(client),

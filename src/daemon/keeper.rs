@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::diagnostics;
 use crate::journal::Position;
 use crate::store::{InForce, Kept, Opened, Store, StoreError};
-use crate::whitelist::{Delta, Whitelist};
+use crate::whitelist::Whitelist;
 
 /// How old the stored place may become while entries go by that mean nothing.
 const POSITION_AGE: Duration = Duration::from_secs(60);
@@ -93,7 +93,7 @@ impl Keeper {
         if delta.is_empty() && !always {
             return;
         }
-        match store.commit(&delta, self.position.as_ref()) {
+        match store.commit(delta.clients(), delta.sessions(), self.position.as_ref()) {
             Ok(()) => self.committed = Instant::now(),
             Err(error) => self.failed(&error),
         }
@@ -139,7 +139,7 @@ impl Keeper {
             |Opened {
                  mut store, kept, ..
              }| {
-                store.commit(&difference(&kept, whitelist), self.position.as_ref())?;
+                write_all(&mut store, &kept, whitelist, self.position.as_ref())?;
                 store.set_in_force(&self.in_force)?;
                 Ok(store)
             },
@@ -147,7 +147,7 @@ impl Keeper {
         match written {
             Ok(store) => {
                 // What has changed is in there: it was written as a whole.
-                whitelist.take_delta();
+                drop(whitelist.take_delta());
                 self.store = Some(store);
                 self.retry = None;
                 self.trouble = None;
@@ -165,24 +165,21 @@ impl Keeper {
     }
 }
 
-/// What makes a store that holds `kept` hold the whitelist.
-fn difference(kept: &Kept, whitelist: &Whitelist) -> Delta {
-    let gone = kept
-        .clients
-        .iter()
-        .filter(|(client, _)| whitelist.get(*client).is_none());
-    let listed = whitelist
-        .clients()
-        .map(|(client, listing)| (client, Some(listing.clone())));
-    let ended = kept.sessions.iter().map(|(key, _)| (key.clone(), None));
-    let sessions = whitelist
-        .sessions()
-        .map(|(key, s)| (key.clone(), Some(s.clone())));
-    Delta {
-        clients: gone
-            .map(|(client, _)| (*client, None))
-            .chain(listed)
-            .collect(),
-        sessions: ended.chain(sessions).collect(),
-    }
+/// Makes a store that holds `kept` hold the whitelist.
+fn write_all(
+    store: &mut Store,
+    kept: &Kept,
+    whitelist: &Whitelist,
+    position: Option<&Position>,
+) -> Result<(), StoreError> {
+    let gone = kept.clients.iter().map(|(client, _)| client);
+    let gone = gone.filter(|client| whitelist.get(*client).is_none());
+    let listed = whitelist.clients();
+    let ended = kept.sessions.iter().map(|(key, _)| (key, None));
+    store.commit(
+        gone.map(|client| (client, None))
+            .chain(listed.map(|(client, listing)| (client, Some(listing)))),
+        ended.chain(whitelist.sessions().map(|(key, s)| (key, Some(s)))),
+        position,
+    )
 }

@@ -114,7 +114,7 @@ impl MapKeeper {
             Due::Nothing => None,
             Due::At(time) => Some(time),
             Due::Now => {
-                let clients = whitelist.listed_after(None).map(|l| l.client).collect();
+                let clients = whitelist.addresses().collect();
                 self.schedule.started(whitelist.generation(), now);
                 self.publisher.give(Job::Publish(self.map.clone(), clients));
                 None

@@ -280,10 +280,10 @@ impl Service {
         }
     }
 
-    fn tell(&self, client: Client, message: impl FnOnce(Client, &Listing, Timestamp)) {
+    fn tell(&self, client: Client, message: impl FnOnce(Client, &Listing<'_>, Timestamp)) {
         let whitelist = self.whitelist();
         if let Some(listing) = whitelist.get(client) {
-            message(client, listing, whitelist.until(listing));
+            message(client, &listing, whitelist.until(&listing));
         }
     }
 

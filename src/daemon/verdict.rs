@@ -25,7 +25,7 @@ impl Service {
         Checked {
             may_relay,
             reason,
-            listing: found.map(|listed| client_info(&whitelist, &listed)),
+            listing: found.as_ref().map(|listed| client_info(&whitelist, listed)),
             grant: found
                 .and_then(|listed| listed.grant)
                 .map(|grant| GrantInfo {
@@ -42,7 +42,7 @@ impl Service {
     }
 
     fn why_listed(&self, client: Client, listed: &Listed<'_>) -> String {
-        let mut reason = match listed.login {
+        let mut reason = match &listed.login {
             Some(login) => {
                 let user = login.user.as_deref();
                 let user = user.map_or_else(|| "somebody".to_owned(), printable);

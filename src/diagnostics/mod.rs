@@ -85,7 +85,7 @@ pub fn stopped(clients: usize) {
 }
 
 /// A client is listed that was not.
-pub fn client_added(client: Client, listing: &Listing, until: Timestamp, level: Level) {
+pub fn client_added(client: Client, listing: &Listing<'_>, until: Timestamp, level: Level) {
     if !log::log_enabled!(level) {
         return;
     }
@@ -108,7 +108,7 @@ pub fn client_added(client: Client, listing: &Listing, until: Timestamp, level: 
 }
 
 /// A listed client has logged in again.
-pub fn login_prolonged(client: Client, listing: &Listing, until: Timestamp) {
+pub fn login_prolonged(client: Client, listing: &Listing<'_>, until: Timestamp) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
@@ -147,7 +147,7 @@ pub(super) fn flood_of_clients(change: Change, more: u64, listed: usize) {
 }
 
 /// A session of a listed client has ended.
-pub fn session_ended(client: Client, listing: &Listing, until: Timestamp) {
+pub fn session_ended(client: Client, listing: &Listing<'_>, until: Timestamp) {
     debug!(
         MESSAGE_ID = id::SESSION_ENDED,
         POP_BEFORE_SMTP_CLIENT:% = client,
@@ -158,7 +158,7 @@ pub fn session_ended(client: Client, listing: &Listing, until: Timestamp) {
 }
 
 /// A client is listed no more, as its grace has passed.
-pub fn client_expired(client: Client, listing: &Listing, level: Level) {
+pub fn client_expired(client: Client, listing: &Listing<'_>, level: Level) {
     if !log::log_enabled!(level) {
         return;
     }
@@ -294,7 +294,7 @@ pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request<'_>)
         return;
     }
     let user = name_of(listed.user());
-    let why = match listed.login {
+    let why = match &listed.login {
         Some(login) => format!("{user} has logged in to {}", login.server),
         None => "it was allowed by hand".to_owned(),
     };

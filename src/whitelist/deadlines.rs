@@ -1,137 +1,115 @@
-//! When each session and each listed client comes to an end, in the order in which they do.
+//! When something is to be looked at again, the earliest first.
 //!
-//! Compact: there is one of these for every client that is listed. Must never decide when that is.
+//! Compact, and lazy: a deadline that moves stays where it is. Whoever comes for what is due finds
+//! that it is not, and adds it anew; that is cheaper than to move it at each login, as most move
+//! many times before they are due. Must never decide when anything is.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-use jiff::Timestamp;
+use super::moment::Moment;
 
-use crate::client::Client;
-use crate::event::SessionKey;
+/// Below this, room that is not used is not worth giving back.
+const WORTHWHILE: usize = 1024;
 
-/// What ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Deadline {
-    /// The session is taken to have ended.
-    Session(SessionKey),
-    /// The client's grace has passed.
-    Client(Client),
+/// Times, and what is to be looked at then.
+#[derive(Debug)]
+pub(super) struct Deadlines<T> {
+    heap: BinaryHeap<Reverse<(Moment, T)>>,
 }
 
-/// A time and a client, without the room that a [`Timestamp`] leaves empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct OfClient {
-    // In this order: the sign of both parts is the same, so that they compare as the time does.
-    second: i64,
-    nanosecond: i32,
-    client: Client,
-}
-
-impl OfClient {
-    fn new(time: Timestamp, client: Client) -> Self {
-        OfClient {
-            second: time.as_second(),
-            nanosecond: time.subsec_nanosecond(),
-            client,
-        }
-    }
-
-    fn time(self) -> Timestamp {
-        // It was a time. Were it none, the client would be better off the list.
-        Timestamp::new(self.second, self.nanosecond).unwrap_or(Timestamp::MIN)
-    }
-}
-
-/// All that is to end.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    sessions: BTreeSet<(Timestamp, SessionKey)>,
-    clients: BTreeSet<OfClient>,
-}
-
-impl Deadlines {
-    pub(super) fn new(
-        sessions: impl Iterator<Item = (Timestamp, SessionKey)>,
-        clients: impl Iterator<Item = (Timestamp, Client)>,
-    ) -> Self {
+impl<T: Ord> Default for Deadlines<T> {
+    fn default() -> Self {
         Deadlines {
-            sessions: sessions.collect(),
-            clients: clients
-                .map(|(t, client)| OfClient::new(t, client))
-                .collect(),
+            heap: BinaryHeap::new(),
         }
     }
+}
 
-    pub(super) fn add_session(&mut self, time: Timestamp, key: SessionKey) {
-        self.sessions.insert((time, key));
+impl<T: Ord> Deadlines<T> {
+    pub(super) fn add(&mut self, time: Moment, what: T) {
+        self.heap.push(Reverse((time, what)));
     }
 
-    pub(super) fn remove_session(&mut self, time: Timestamp, key: SessionKey) {
-        self.sessions.remove(&(time, key));
+    /// How many there are, those with it that mean nothing any more.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
     }
 
-    pub(super) fn add_client(&mut self, time: Timestamp, client: Client) {
-        self.clients.insert(OfClient::new(time, client));
+    /// When the first is due.
+    pub(super) fn first(&self) -> Option<Moment> {
+        self.heap.peek().map(|Reverse((time, _))| *time)
     }
 
-    pub(super) fn remove_client(&mut self, time: Timestamp, client: Client) {
-        self.clients.remove(&OfClient::new(time, client));
-    }
-
-    /// When something ends next.
-    pub(super) fn first(&self) -> Option<Timestamp> {
-        let session = self.sessions.first().map(|(time, _)| *time);
-        let client = self.clients.first().map(|c| c.time());
-        session.into_iter().chain(client).min()
-    }
-
-    /// Takes out what ends first, if it does by `now`. Sessions before clients: the end of one may
-    /// be what a client's grace counts from.
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Deadline)> {
-        let first = self.first().filter(|time| *time <= now)?;
-        if self
-            .sessions
-            .first()
-            .is_some_and(|(time, _)| *time == first)
-        {
-            let (time, key) = self.sessions.pop_first()?;
-            return Some((time, Deadline::Session(key)));
+    /// Takes out the first.
+    pub(super) fn pop(&mut self) -> Option<(Moment, T)> {
+        let Reverse(first) = self.heap.pop()?;
+        // A million that were due at once leave much room.
+        if self.heap.capacity() > WORTHWHILE.max(4 * self.heap.len()) {
+            self.heap.shrink_to(2 * self.heap.len());
         }
-        let client = self.clients.pop_first()?;
-        Some((client.time(), Deadline::Client(client.client)))
+        Some(first)
+    }
+
+    /// None of them means anything any more.
+    pub(super) fn clear(&mut self) {
+        self.heap.clear();
+        self.heap.shrink_to(WORTHWHILE);
+    }
+
+    /// Drops those that mean nothing any more.
+    pub(super) fn retain(&mut self, is_meant: impl Fn(Moment, &T) -> bool) {
+        self.heap
+            .retain(|Reverse((time, what))| is_meant(*time, what));
+    }
+}
+
+impl<T: Ord> FromIterator<(Moment, T)> for Deadlines<T> {
+    fn from_iter<I: IntoIterator<Item = (Moment, T)>>(all: I) -> Self {
+        Deadlines {
+            heap: all.into_iter().map(Reverse).collect(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Client;
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
-    fn time(nanosecond: i64) -> Timestamp {
-        Timestamp::from_nanosecond(nanosecond.into()).unwrap()
+    fn time(second: i64) -> Moment {
+        Timestamp::from_second(second).unwrap().into()
     }
 
     #[test]
     fn a_client_takes_little_room() {
-        assert_eq!(size_of::<OfClient>(), 32);
+        assert_eq!(size_of::<Reverse<(Moment, Client)>>(), 32);
+    }
+
+    #[test]
+    fn room_is_given_back() {
+        let mut deadlines: Deadlines<u32> = (0..100_000).map(|n| (time(n.into()), n)).collect();
+        while deadlines.len() > 10 {
+            deadlines.pop();
+        }
+        assert!(deadlines.heap.capacity() <= WORTHWHILE);
     }
 
     proptest! {
         #[test]
-        fn clients_end_in_the_order_of_time(times: Vec<i64>, near in prop::collection::vec(-3_000_000_000i64..3_000_000_000, 0..20)) {
-            let client: Client = "192.0.2.10".parse().unwrap();
-            let mut expected: Vec<_> = times.iter().chain(&near).map(|t| time(*t)).collect();
-            let mut deadlines = Deadlines::default();
-            for time in &expected {
-                deadlines.add_client(*time, client);
+        fn they_come_in_the_order_of_time(times in prop::collection::vec((-9i64..9, any::<u32>()), 0..50)) {
+            let mut expected: Vec<_> = times.iter().map(|(t, n)| (time(*t), *n)).collect();
+            let (some, others) = expected.split_at(times.len() / 2);
+            let mut deadlines: Deadlines<u32> = some.iter().copied().collect();
+            for (time, n) in others {
+                deadlines.add(*time, *n);
             }
             expected.sort();
-            expected.dedup();
-            let mut ended = Vec::new();
-            while let Some((time, _)) = deadlines.pop_due(Timestamp::MAX) {
-                ended.push(time);
-            }
-            prop_assert_eq!(ended, expected);
+            prop_assert_eq!(deadlines.first(), expected.first().map(|(time, _)| *time));
+            let popped: Vec<_> = std::iter::from_fn(|| deadlines.pop()).collect();
+            prop_assert_eq!(popped, expected);
         }
     }
 }

@@ -4,52 +4,54 @@
 //! and no journal. Applying an event twice changes nothing.
 
 mod by_hand;
+mod clients;
 mod deadlines;
+mod delta;
 mod manual;
+mod moment;
 mod outcome;
 mod record;
 mod rules;
+mod servers;
+mod sessions;
 mod users;
 
 pub use by_hand::{Listed, NotAllowed};
+pub use clients::{Clients, KeptClients};
+pub use delta::Delta;
 pub use manual::{
     Grant, LONGEST_GRANT, LONGEST_NOTE, MANUAL, Manual, NotANetwork, Revocation, Scope,
     TooManyRevocations,
 };
-pub use outcome::{Delta, Outcome};
-pub use record::{Listing, Session};
+pub use outcome::Outcome;
+pub use record::{Listing, Session, SessionKey};
 pub use rules::{Refusal, Rules};
+pub use sessions::Sessions;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
-use crate::event::{Event, EventKind, SessionKey};
-use deadlines::{Deadline, Deadlines};
-use users::Users;
+use crate::event::{Event, EventKind};
+use clients::Login;
+use moment::Moment;
+use sessions::Known;
 
 /// How far ahead of the clock an entry may be: less than this is a clock being corrected.
 const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long the end of a session is remembered. A short session's end can be written before its
-/// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
-const END_REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
+/// How many ends of sessions are forgotten with each event: more than it can add, and not a million
+/// at once.
+const FORGOTTEN: usize = 4;
 
 /// The clients that may relay now, their sessions, and when each comes to an end.
 #[derive(Debug)]
 pub struct Whitelist {
     rules: Rules,
-    clients: BTreeMap<Client, Listing>,
-    sessions: HashMap<SessionKey, Session>,
-    open_sessions: usize,
-    users: Users,
-    deadlines: Deadlines,
-    ended: VecDeque<(Timestamp, SessionKey)>,
+    clients: Clients,
+    sessions: Sessions,
     generation: u64,
-    changed_clients: HashSet<Client>,
-    changed_sessions: HashSet<SessionKey>,
     manual: Manual,
     manual_changed: bool,
 }
@@ -58,52 +60,22 @@ impl Whitelist {
     /// An empty whitelist.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Whitelist {
-            rules,
-            clients: BTreeMap::new(),
-            sessions: HashMap::new(),
-            open_sessions: 0,
-            users: Users::default(),
-            deadlines: Deadlines::default(),
-            ended: VecDeque::new(),
-            generation: 0,
-            changed_clients: HashSet::new(),
-            changed_sessions: HashSet::new(),
-            manual: Manual::default(),
-            manual_changed: false,
-        }
+        Whitelist::restore(rules, Clients::default(), Sessions::default())
     }
 
     /// The whitelist that the store kept. What has expired since is still in it: call
     /// [`Whitelist::set_rules`] and [`Whitelist::expire`] before anything is published.
-    pub fn restore(
-        rules: Rules,
-        clients: impl IntoIterator<Item = (Client, Listing)>,
-        sessions: impl IntoIterator<Item = (SessionKey, Session)>,
-    ) -> Self {
-        let mut whitelist = Whitelist::new(rules);
-        for (client, mut listing) in clients {
-            listing.open = 0;
-            listing.user = listing.user.map(|user| whitelist.users.name(&user));
-            whitelist.users.add(listing.user.as_ref());
-            whitelist.clients.insert(client, listing);
-        }
-        for (key, session) in sessions {
-            match (session.ended, session.client) {
-                (Some(ended), _) => whitelist.ended.push_back((ended, key.clone())),
-                (None, client) => {
-                    // An open session keeps its client listed; one without a client is nobody's.
-                    let Some(listing) = client.and_then(|c| whitelist.clients.get_mut(&c)) else {
-                        whitelist.changed_sessions.insert(key);
-                        continue;
-                    };
-                    listing.open += 1;
-                    whitelist.open_sessions += 1;
-                }
-            }
-            whitelist.sessions.insert(key, session);
-        }
-        whitelist.ended.make_contiguous().sort();
+    #[must_use]
+    pub fn restore(rules: Rules, mut clients: Clients, mut sessions: Sessions) -> Self {
+        sessions.restore(|client| clients.restore_session(client));
+        let mut whitelist = Whitelist {
+            rules,
+            clients,
+            sessions,
+            generation: 0,
+            manual: Manual::default(),
+            manual_changed: false,
+        };
         whitelist.schedule_all();
         whitelist
     }
@@ -112,8 +84,8 @@ impl Whitelist {
     pub fn set_rules(&mut self, rules: Rules) -> Vec<(Client, Refusal)> {
         self.rules = rules;
         let refused: Vec<_> = self
-            .listed_after(None)
-            .filter_map(|l| Some((l.client, self.rules.admit(l.client).err()?)))
+            .addresses()
+            .filter_map(|client| Some((client, self.rules.admit(client).err()?)))
             .collect();
         let clients: HashSet<Client> = refused.iter().map(|(client, _)| *client).collect();
         self.unlist_whole(&clients);
@@ -129,21 +101,19 @@ impl Whitelist {
 
     /// Applies an event; `now` is the clock's time.
     pub fn apply(&mut self, event: &Event, now: Timestamp) -> Outcome {
-        self.forget_ends(now);
-        let time = event.time.min(now);
+        let (event_time, now) = (Moment::from(event.time), Moment::from(now));
+        self.sessions.forget_ends(now, FORGOTTEN);
+        let time = event_time.min(now);
         match &event.kind {
             EventKind::Login {
                 client,
                 user,
                 session,
             } => {
-                if event.time > later(now, FUTURE_TOLERANCE) {
+                if event_time > now.plus(FUTURE_TOLERANCE) {
                     return Outcome::Refused(*client, Refusal::Future);
                 }
-                let key = session.as_ref().map(|id| SessionKey {
-                    server: event.server.clone(),
-                    id: id.as_str().into(),
-                });
+                let key = key_of(event, session.as_deref());
                 match self.login(*client, user.as_deref(), &event.server, key, time, now) {
                     Ok(outcome) => outcome,
                     Err(refusal) => Outcome::Refused(*client, refusal),
@@ -154,24 +124,14 @@ impl Whitelist {
                 session,
                 login_may_follow,
                 ..
-            } => {
-                let key = session.as_ref().map(|id| SessionKey {
-                    server: event.server.clone(),
-                    id: id.as_str().into(),
-                });
-                match key {
-                    Some(key) => self.logout(&key, time, *login_may_follow),
-                    None => self.unnamed_logout(*client, &event.server, time),
-                }
-            }
-            EventKind::Start => {
-                let ended = self.end_sessions(time, |key| key.server == event.server);
-                if ended == 0 {
-                    Outcome::Nothing
-                } else {
-                    Outcome::Restarted(ended)
-                }
-            }
+            } => match key_of(event, session.as_deref()) {
+                Some(key) => self.logout(key, time, now, *login_may_follow),
+                None => self.unnamed_logout(*client, &event.server, time),
+            },
+            EventKind::Start => match self.end_opened_by(time, Some(&event.server)) {
+                0 => Outcome::Nothing,
+                ended => Outcome::Restarted(ended),
+            },
         }
     }
 
@@ -179,105 +139,66 @@ impl Whitelist {
         &mut self,
         client: Client,
         user: Option<&str>,
-        server: &Arc<str>,
-        key: Option<SessionKey>,
-        time: Timestamp,
-        now: Timestamp,
+        server: &str,
+        key: Option<SessionKey<'_>>,
+        time: Moment,
+        now: Moment,
     ) -> Result<Outcome, Refusal> {
         self.rules.admit(client)?;
-        if self.manual.revoked(client, user, server, time).is_some() {
+        let revoked = self.manual.revoked(client, user, server, time.into());
+        if revoked.is_some() {
             return Err(Refusal::Revoked);
         }
         // What this login is good for: how long it counts, and whether it opens a session.
-        let known = key.as_ref().and_then(|key| self.sessions.get(key));
+        let known = key.and_then(|key| self.sessions.get(key, now));
         let (last, opens) = match known {
             // Its end was written before it, or it is read again.
-            Some(Session {
+            Some(Known {
                 ended: Some(ended),
                 client,
                 ..
-            }) if client.is_none() || time <= *ended => (time.max(*ended), false),
-            Some(Session {
+            }) if client.is_none() || time <= ended => (time.max(ended), false),
+            Some(Known {
                 ended: None, since, ..
-            }) if time <= *since => (time, false),
+            }) if time <= since => (time, false),
             // A new session, or one under an id that is used anew (a pid).
             _ => {
                 // One that would be over by now, read late: its logout comes later still, and can
                 // have been at any time.
-                let is_over = later(time, self.rules.max_session) <= now;
-                let has_room = self.open_sessions < self.rules.limits.sessions;
+                let is_over = time.plus(self.rules.max_session) <= now;
+                let has_room = self.sessions.open() < self.rules.limits.sessions;
                 (time, key.is_some() && has_room && !is_over)
             }
         };
-        let is_new = !self.clients.contains_key(&client);
-        if is_new {
-            if !opens && later(last, self.rules.grace) <= now {
+        let listed = self.clients.user(client);
+        if listed.is_none() {
+            if !opens && last.plus(self.rules.grace) <= now {
                 return Err(Refusal::Stale);
             }
             if self.clients.len() >= self.rules.limits.clients {
                 return Err(Refusal::TooManyClients);
             }
         }
-        let of_same_user = self
-            .clients
-            .get(&client)
-            .is_some_and(|l| l.user.as_deref() == user);
         if let Some(user) = user
-            && !of_same_user
-            && self.users.clients(user) >= self.rules.limits.clients_per_user
+            && listed != Some(Some(user))
+            && self.clients.of_user(user) >= self.rules.limits.clients_per_user
         {
             return Err(Refusal::TooManyClientsOfUser);
         }
-
-        let name = user
-            .filter(|_| !of_same_user)
-            .map(|user| self.users.name(user));
-        if let Some(key) = key.as_ref().filter(|_| opens) {
-            self.end(key, time);
+        if let Some(known) = known.filter(|_| opens) {
+            self.end(known.place, time);
         }
-        self.unschedule(client);
-        let listing = self.clients.entry(client).or_insert_with(|| Listing {
-            since: time,
-            last_login: time,
+        let login = Login {
+            user,
+            server,
+            time,
             last,
-            user: None,
-            server: server.clone(),
-            open: 0,
-        });
-        let mut previous_user = None;
-        if is_new || time >= listing.last_login {
-            listing.last_login = time;
-            if listing.server != *server {
-                listing.server = server.clone();
-            }
-            if listing.user.as_deref() != user {
-                previous_user = Some(std::mem::replace(&mut listing.user, name.clone()));
-            }
-        }
-        listing.last = listing.last.max(last);
-        if opens {
-            listing.open += 1;
-        }
-        if let Some(previous) = previous_user {
-            self.users.remove(previous.as_ref());
-            self.users.add(name.as_ref());
-        }
+            opens,
+        };
+        let is_new = self.clients.login(client, &login);
         if let Some(key) = key.filter(|_| opens) {
-            self.open_sessions += 1;
-            let ends = later(time, self.rules.max_session);
-            self.deadlines.add_session(ends, key.clone());
-            self.changed_sessions.insert(key.clone());
-            self.sessions.insert(
-                key,
-                Session {
-                    client: Some(client),
-                    since: time,
-                    ended: None,
-                },
-            );
+            self.sessions.begin(key, client, time);
         }
-        self.changed_clients.insert(client);
-        self.schedule(client);
         if is_new {
             self.generation += 1;
             Ok(Outcome::Added(client))
@@ -288,187 +209,119 @@ impl Whitelist {
 
     /// A session has ended, and its server does not say which. All that it has open end: what is
     /// left of them can't be told from what has ended, and grace counts from now.
-    fn unnamed_logout(
-        &mut self,
-        client: Option<Client>,
-        server: &Arc<str>,
-        time: Timestamp,
-    ) -> Outcome {
-        let ended = self.end_sessions(time, |key| key.server == *server);
-        match client.filter(|client| self.touch(*client, time, 0)) {
+    fn unnamed_logout(&mut self, client: Option<Client>, server: &str, time: Moment) -> Outcome {
+        let ended = self.end_opened_by(time, Some(server));
+        match client.filter(|client| self.clients.touch(*client, time, 0)) {
             Some(client) => Outcome::Ended(client),
             None if ended > 0 => Outcome::Unfollowed(ended),
             None => Outcome::Nothing,
         }
     }
 
-    fn logout(&mut self, key: &SessionKey, time: Timestamp, login_may_follow: bool) -> Outcome {
-        match self.sessions.get(key) {
-            Some(Session {
-                ended: None,
-                client,
-                ..
-            }) => {
-                let client = *client;
-                self.end(key, time);
-                client.map_or(Outcome::Nothing, Outcome::Ended)
-            }
+    fn logout(
+        &mut self,
+        key: SessionKey<'_>,
+        time: Moment,
+        now: Moment,
+        login_may_follow: bool,
+    ) -> Outcome {
+        match self.sessions.get(key, now) {
+            Some(known) => self
+                .end(known.place, time)
+                .map_or(Outcome::Nothing, Outcome::Ended),
             // Of a client that is never listed, say. What comes next under this id is another session.
             None if !login_may_follow => Outcome::Nothing,
-            Some(_) => Outcome::Nothing,
             None => {
-                self.remember_end(
-                    key,
-                    Session {
-                        client: None,
-                        since: time,
-                        ended: Some(time),
-                    },
-                );
+                self.sessions.remember_end(key, time);
                 Outcome::Nothing
             }
         }
     }
 
-    /// Ends an open session at `time`.
-    fn end(&mut self, key: &SessionKey, time: Timestamp) {
-        let open = self.sessions.get(key).filter(|s| s.ended.is_none());
-        let Some(mut session) = open.cloned() else {
-            return;
-        };
-        let scheduled = later(session.since, self.rules.max_session);
-        self.deadlines.remove_session(scheduled, key.clone());
-        self.open_sessions -= 1;
-        session.ended = Some(time);
-        if let Some(client) = session.client {
-            self.touch(client, time, 1);
+    /// Ends a session at `time`, if it is open. Says whose it was.
+    fn end(&mut self, session: sessions::Place, time: Moment) -> Option<Client> {
+        let client = self.sessions.end(session, time)?;
+        self.clients.touch(client, time, 1);
+        Some(client)
+    }
+
+    /// Ends the open sessions of a server, or of all, that were opened by `time`.
+    fn end_opened_by(&mut self, time: Moment, server: Option<&str>) -> usize {
+        let open = self.sessions.opened_by(time, server);
+        for session in &open {
+            self.end(*session, time);
         }
-        self.remember_end(key, session);
-    }
-
-    fn remember_end(&mut self, key: &SessionKey, session: Session) {
-        self.ended
-            .push_back((session.ended.unwrap_or(session.since), key.clone()));
-        self.changed_sessions.insert(key.clone());
-        self.sessions.insert(key.clone(), session);
-    }
-
-    /// Grace of a listed client counts from `time`, and `ended` of its sessions are over.
-    fn touch(&mut self, client: Client, time: Timestamp, ended: u32) -> bool {
-        self.unschedule(client);
-        let Some(listing) = self.clients.get_mut(&client) else {
-            return false;
-        };
-        listing.last = listing.last.max(time);
-        listing.open = listing.open.saturating_sub(ended);
-        self.changed_clients.insert(client);
-        self.schedule(client);
-        true
-    }
-
-    /// Ends the open sessions that `which` names and that were opened before `time`.
-    fn end_sessions(&mut self, time: Timestamp, which: impl Fn(&SessionKey) -> bool) -> usize {
-        let keys: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(key, s)| s.ended.is_none() && s.since <= time && which(key))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in &keys {
-            self.end(key, time);
-        }
-        keys.len()
+        open.len()
     }
 
     /// The host has started at `boot`: no session is older than that. Returns how many ended.
     pub fn end_sessions_before(&mut self, boot: Timestamp) -> usize {
-        self.end_sessions(boot, |_| true)
+        self.end_opened_by(boot.into(), None)
     }
 
     /// Does what is due at `now`, and returns the clients that are no longer listed. It is done
     /// after `at_most` deadlines, so that a million that come at once hold up nothing else for
     /// long: while more is due, [`Whitelist::next_deadline`] is not later than `now`.
-    pub fn expire(&mut self, now: Timestamp, at_most: usize) -> Vec<(Client, Listing)> {
-        self.forget_ends(now);
+    pub fn expire(&mut self, now: Timestamp, at_most: usize) -> Vec<(Client, Listing<'static>)> {
+        let now = Moment::from(now);
+        self.sessions.forget_ends(now, at_most);
         let mut removed = Vec::new();
         for _ in 0..at_most {
-            let Some((time, deadline)) = self.deadlines.pop_due(now) else {
-                break;
-            };
-            match deadline {
-                Deadline::Session(key) => self.end(&key, time),
-                Deadline::Client(client) => {
-                    if let Some(listing) = self.unlist(client) {
-                        removed.push((client, listing));
+            let is_due = |time: &Moment| *time <= now;
+            let session = self.sessions.next_deadline().filter(is_due);
+            let client = self.clients.next_deadline().filter(is_due);
+            match (session, client) {
+                (None, None) => break,
+                // Sessions before clients: the end of one may be what a client's grace counts from.
+                (Some(session), client) if client.is_none_or(|client| session <= client) => {
+                    if let Some((time, client)) = self.sessions.expire_next() {
+                        self.clients.touch(client, time, 1);
                     }
                 }
+                _ => removed.extend(self.clients.expire_next(now)),
             }
         }
+        self.generation += removed.len() as u64;
         removed
     }
 
     /// The clock was set: nothing may have happened later than `now`, or it would count for longer
     /// than grace.
     pub fn clock_set(&mut self, now: Timestamp) {
-        for (client, listing) in &mut self.clients {
-            if listing.last > now {
-                listing.last = now;
-                listing.last_login = listing.last_login.min(now);
-                listing.since = listing.since.min(now);
-                self.changed_clients.insert(*client);
-            }
-        }
-        for (key, session) in &mut self.sessions {
-            if session.since > now || session.ended.is_some_and(|ended| ended > now) {
-                session.since = session.since.min(now);
-                session.ended = session.ended.map(|ended| ended.min(now));
-                self.changed_sessions.insert(key.clone());
-            }
-        }
-        for (ended, _) in &mut self.ended {
-            *ended = (*ended).min(now);
-        }
+        self.clients.clock_set(now.into());
+        self.sessions.clock_set(now.into());
         self.manual_changed |= self.manual.clock_set(now);
         self.schedule_all();
     }
 
-    /// When [`Whitelist::expire`] or [`Whitelist::expire_manual`] has something to do next.
+    /// When [`Whitelist::expire`] or [`Whitelist::expire_manual`] is to be called next: there may
+    /// be nothing to do then, but before that there is not.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let first = self.deadlines.first();
-        first.into_iter().chain(self.manual.next_deadline()).min()
+        let logins = self.sessions.next_deadline().into_iter();
+        let logins = logins.chain(self.clients.next_deadline()).map(Into::into);
+        logins.chain(self.manual.next_deadline()).min()
     }
 
     /// Until when a client is listed for its logins if nothing more is heard of it.
     #[must_use]
-    pub fn until(&self, listing: &Listing) -> Timestamp {
-        later(listing.last, self.rules.grace)
+    pub fn until(&self, listing: &Listing<'_>) -> Timestamp {
+        self.clients.until(listing)
     }
 
     /// The clients that are listed for their logins, in order.
-    pub fn clients(&self) -> impl Iterator<Item = (Client, &Listing)> {
-        self.clients
-            .iter()
-            .map(|(client, listing)| (*client, listing))
-    }
-
-    /// Those from the first that is greater than `after`, in order.
-    pub fn clients_after(&self, after: Option<Client>) -> impl Iterator<Item = (Client, &Listing)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let start = after.map_or(Unbounded, Excluded);
-        self.clients
-            .range((start, Unbounded))
-            .map(|(client, listing)| (*client, listing))
+    pub fn clients(&self) -> impl Iterator<Item = (Client, Listing<'_>)> {
+        self.clients.iter()
     }
 
     /// What the logins of a client have come to, if they list it.
     #[must_use]
-    pub fn get(&self, client: Client) -> Option<&Listing> {
-        self.clients.get(&client)
+    pub fn get(&self, client: Client) -> Option<Listing<'_>> {
+        self.clients.get(client)
     }
 
     /// All sessions that are remembered, open or ended a moment ago.
-    pub fn sessions(&self) -> impl Iterator<Item = (&SessionKey, &Session)> {
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionKey<'_>, Session)> {
         self.sessions.iter()
     }
 
@@ -476,7 +329,7 @@ impl Whitelist {
     #[must_use]
     pub fn len(&self) -> usize {
         let by_hand = self.manual.grants.keys();
-        self.clients.len() + by_hand.filter(|c| !self.clients.contains_key(c)).count()
+        self.clients.len() + by_hand.filter(|c| !self.clients.contains(**c)).count()
     }
 
     /// Whether nobody is listed.
@@ -488,7 +341,7 @@ impl Whitelist {
     /// How many sessions are open.
     #[must_use]
     pub fn open_sessions(&self) -> usize {
-        self.open_sessions
+        self.sessions.open()
     }
 
     /// Grows whenever the set of listed clients changes.
@@ -498,79 +351,26 @@ impl Whitelist {
     }
 
     /// What has changed since the last call, for the store.
-    pub fn take_delta(&mut self) -> Delta {
-        let clients = std::mem::take(&mut self.changed_clients);
-        let sessions = std::mem::take(&mut self.changed_sessions);
+    pub fn take_delta(&mut self) -> Delta<'_> {
+        let clients = self.clients.take_changed();
+        let sessions = self.sessions.take_changed();
         Delta {
-            clients: clients
-                .into_iter()
-                .map(|client| (client, self.clients.get(&client).cloned()))
-                .collect(),
-            sessions: sessions
-                .into_iter()
-                .map(|key| {
-                    let session = self.sessions.get(&key).cloned();
-                    (key, session)
-                })
-                .collect(),
-        }
-    }
-
-    /// The deadline of a client itself: none while a session of its is open.
-    fn deadline_of(&self, client: Client) -> Option<Timestamp> {
-        let listing = self
-            .clients
-            .get(&client)
-            .filter(|listing| listing.open == 0)?;
-        Some(self.until(listing))
-    }
-
-    fn schedule(&mut self, client: Client) {
-        if let Some(deadline) = self.deadline_of(client) {
-            self.deadlines.add_client(deadline, client);
-        }
-    }
-
-    fn unschedule(&mut self, client: Client) {
-        if let Some(deadline) = self.deadline_of(client) {
-            self.deadlines.remove_client(deadline, client);
+            all_clients: &self.clients,
+            all_sessions: &self.sessions,
+            clients,
+            sessions,
         }
     }
 
     fn schedule_all(&mut self) {
-        let clients = self
-            .clients
-            .keys()
-            .filter_map(|client| Some((self.deadline_of(*client)?, *client)));
-        let sessions = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| s.ended.is_none())
-            .map(|(key, s)| (later(s.since, self.rules.max_session), key.clone()));
-        self.deadlines = Deadlines::new(sessions, clients);
+        self.clients.schedule_all(self.rules.grace);
+        self.sessions.schedule_all(self.rules.max_session);
     }
+}
 
-    fn unlist(&mut self, client: Client) -> Option<Listing> {
-        self.unschedule(client);
-        let listing = self.clients.remove(&client)?;
-        self.users.remove(listing.user.as_ref());
-        self.changed_clients.insert(client);
-        self.generation += 1;
-        Some(listing)
-    }
-
-    fn forget_ends(&mut self, now: Timestamp) {
-        while let Some((ended, _)) = self.ended.front()
-            && later(*ended, END_REMEMBERED) <= now
-        {
-            if let Some((_, key)) = self.ended.pop_front()
-                && self.sessions.get(&key).is_some_and(|s| s.ended.is_some())
-            {
-                self.sessions.remove(&key);
-                self.changed_sessions.insert(key);
-            }
-        }
-    }
+fn key_of<'a>(event: &'a Event, session: Option<&'a str>) -> Option<SessionKey<'a>> {
+    let server = &*event.server;
+    session.map(|id| SessionKey { server, id })
 }
 
 /// `time` plus `duration`, or the end of time.

@@ -1,8 +1,7 @@
-//! What comes out of the whitelist: what an event did, and what the store has to keep.
+//! What comes out of the whitelist: what an event did.
 
-use super::{Listing, Refusal, Session};
+use super::Refusal;
 use crate::client::Client;
-use crate::event::SessionKey;
 
 /// What an event did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +20,4 @@ pub enum Outcome {
     Unfollowed(usize),
     /// Nothing.
     Nothing,
-}
-
-/// What has changed since the last [`Whitelist::take_delta`](super::Whitelist::take_delta); `None` is gone.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Delta {
-    /// Clients.
-    pub clients: Vec<(Client, Option<Listing>)>,
-    /// Sessions.
-    pub sessions: Vec<(SessionKey, Option<Session>)>,
-}
-
-impl Delta {
-    /// Whether nothing has changed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.clients.is_empty() && self.sessions.is_empty()
-    }
 }

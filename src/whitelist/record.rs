@@ -1,9 +1,9 @@
-//! What is remembered of a client and of a session: the whitelist's records.
+//! What is told of a client and of a session: the whitelist's records.
 //!
 //! Plain data, as the store keeps it, in this order and with times in microseconds since 1970. A
 //! change of any kind is another format: see the store's.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::microsecond::{optional, required};
@@ -13,7 +13,7 @@ use crate::client::Client;
 
 /// A client that may relay now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
+pub struct Listing<'a> {
     /// Since when it is listed without a break.
     #[serde(with = "required")]
     pub since: Timestamp,
@@ -24,16 +24,38 @@ pub struct Listing {
     #[serde(with = "required")]
     pub last: Timestamp,
     /// Who logged in last.
-    pub user: Option<Arc<str>>,
+    pub user: Option<Cow<'a, str>>,
     /// The server that this was on.
-    pub server: Arc<str>,
+    #[serde(borrow)]
+    pub server: Cow<'a, str>,
     /// How many of its sessions are open; counted anew when the whitelist is restored.
     #[serde(skip)]
     pub open: u32,
 }
 
+impl Listing<'_> {
+    /// The same, of one who is listed no more.
+    #[must_use]
+    pub fn into_owned(self) -> Listing<'static> {
+        Listing {
+            user: self.user.map(|user| user.into_owned().into()),
+            server: self.server.into_owned().into(),
+            ..self
+        }
+    }
+}
+
+/// A session of one server: the server's name and the id that it gave the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey<'a> {
+    /// The name of the server's definition.
+    pub server: &'a str,
+    /// What the server calls the session.
+    pub id: &'a str,
+}
+
 /// A session: open, or ended a moment ago.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Whose it is; unknown where the end of the session came before its login.
     pub client: Option<Client>,

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::line::Line;
 use crate::client::Client;
-use crate::event::{Event, EventKind, SessionKey};
+use crate::event::{Event, EventKind};
 use crate::intake::Intake;
 use crate::servers::Meaning;
 
@@ -19,7 +19,8 @@ use crate::servers::Meaning;
 /// it, so that the lines behind such a logout wait for a while.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Story {
-    sessions: HashMap<SessionKey, (Client, Option<String>)>,
+    /// By server and id.
+    sessions: HashMap<(Arc<str>, String), (Client, Option<String>)>,
     lines: VecDeque<Line>,
 }
 
@@ -36,7 +37,7 @@ impl Story {
             ..
         }) = intake
         {
-            self.sessions.retain(|key, _| key.server != *server);
+            self.sessions.retain(|(of, _), _| of != server);
         }
         let Some(line) = line else { return };
         let line = match intake {
@@ -91,10 +92,7 @@ impl Story {
             logout.user.clone_from(user);
             logout.waits = false;
         } else {
-            let key = SessionKey {
-                server: server.clone(),
-                id: id.as_str().into(),
-            };
+            let key = (server.clone(), id.clone());
             self.sessions.insert(key, (client, user.clone()));
         }
     }
@@ -104,10 +102,7 @@ impl Story {
         let Some(id) = line.session.clone() else {
             return line;
         };
-        match self.sessions.remove(&SessionKey {
-            server: server.clone(),
-            id: id.into(),
-        }) {
+        match self.sessions.remove(&(server.clone(), id.to_string())) {
             Some((client, user)) => Line {
                 client: Some(client),
                 user,

@@ -11,7 +11,7 @@ fn a_client_is_listed_until_the_later_of_hand_and_login() {
     whitelist.allow(client(10), grant(0, 100)).unwrap();
     assert!(whitelist.generation() > generation);
     assert_eq!(whitelist.len(), 1);
-    assert_eq!(whitelist.next_deadline(), Some(at(100)));
+    assert_eq!(next_end(&whitelist), Some(at(100)));
     apply(&mut whitelist, &login(50, 10, Some("a")));
     assert!(whitelist.expire_manual(at(100)).is_empty());
     apply(&mut whitelist, &logout(200, "a"));
@@ -61,7 +61,7 @@ fn whom_the_hand_may_not_list() {
     // Who is listed already takes no more room.
     whitelist.allow(client(11), grant(0, 60)).unwrap();
     whitelist.allow(client(10), grant(0, 60)).unwrap();
-    assert_eq!(whitelist.next_deadline(), Some(at(60)));
+    assert_eq!(next_end(&whitelist), Some(at(60)));
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn a_revocation_counts_for_a_store_that_has_not_heard_of_it() {
     apply(&mut whitelist, &login(0, 10, Some("a")));
     apply(&mut whitelist, &login(0, 11, None));
     let mut kept = Kept::default();
-    kept.take(whitelist.take_delta());
+    kept.take(&whitelist.take_delta());
     let revoked = whitelist.revoke(&client(10).into(), 0, at(1)).unwrap();
-    let mut restored = Whitelist::restore(rules(), kept.clients, kept.sessions);
+    let mut restored = kept.restored(rules());
     assert_eq!(restored.set_manual(whitelist.manual().clone()), revoked);
     assert_eq!(listed(&restored), ["192.0.2.11"]);
     assert_eq!(restored.open_sessions(), 0);
@@ -147,7 +147,7 @@ fn a_clock_set_back_lends_the_hand_no_time() {
     whitelist.allow(client(10), grant(7200, 7260)).unwrap();
     whitelist.revoke(&client(11).into(), 0, at(7200)).unwrap();
     whitelist.clock_set(at(0));
-    assert_eq!(whitelist.next_deadline(), Some(at(60)));
+    assert_eq!(next_end(&whitelist), Some(at(60)));
     assert_eq!(
         apply(&mut whitelist, &login(1, 11, None)),
         Outcome::Added(client(11))

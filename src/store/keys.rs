@@ -1,0 +1,35 @@
+//! The keys of the records: bytes in whose order they lie.
+//!
+//! Must never take for a key what this did not write.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::client::Client;
+use crate::whitelist::SessionKey;
+
+/// In the order of clients.
+pub(super) fn key_of_client(client: Client) -> Vec<u8> {
+    match client.address() {
+        IpAddr::V4(address) => [&[4], address.octets().as_slice()].concat(),
+        IpAddr::V6(address) => [&[6], address.octets().as_slice()].concat(),
+    }
+}
+
+pub(super) fn client_of(key: &[u8]) -> Option<Client> {
+    let address = match key.split_first()? {
+        (4, octets) => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
+        (6, octets) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
+        _ => return None,
+    };
+    Some(Client::from(address))
+}
+
+/// A server's name holds no NUL.
+pub(super) fn key_of_session(key: SessionKey<'_>) -> Vec<u8> {
+    [key.server.as_bytes(), b"\0", key.id.as_bytes()].concat()
+}
+
+pub(super) fn session_of(key: &[u8]) -> Option<SessionKey<'_>> {
+    let (server, id) = std::str::from_utf8(key).ok()?.split_once('\0')?;
+    Some(SessionKey { server, id })
+}

@@ -1,0 +1,368 @@
+//! The clients that are listed for their logins: what is known of each, and when its grace ends.
+//!
+//! Compact, as there may be a million: users and servers are numbers here, and a client's deadline
+//! stays where it is while its logins prolong it. Must never list a client for longer than grace
+//! after its last login or logout, nor admit one: the rules have been asked before.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeBounds;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Listing;
+use super::deadlines::Deadlines;
+use super::moment::Moment;
+use super::servers::{Server, Servers};
+use super::users::{User, Users};
+use crate::client::Client;
+
+/// The clients that are listed for their logins.
+#[derive(Debug, Default)]
+pub struct Clients {
+    records: BTreeMap<Client, Record>,
+    users: Users,
+    servers: Servers,
+    grace: SignedDuration,
+    /// One for each client that is scheduled, never later than its grace ends.
+    deadlines: Deadlines<Client>,
+    changed: Vec<Client>,
+}
+
+/// A [`Listing`], as it is kept.
+#[derive(Debug)]
+struct Record {
+    since: Moment,
+    last_login: Moment,
+    last: Moment,
+    user: Option<User>,
+    server: Server,
+    open: u32,
+    /// Whether there is a deadline. There need be none while a session is open.
+    is_scheduled: bool,
+    /// Whether it is among `changed`.
+    is_changed: bool,
+    /// Whether the store has been told of it.
+    is_stored: bool,
+}
+
+/// What a login comes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) user: Option<&'a str>,
+    pub(super) server: &'a str,
+    pub(super) time: Moment,
+    /// What grace counts from.
+    pub(super) last: Moment,
+    /// Whether it opens a session.
+    pub(super) opens: bool,
+}
+
+/// Takes the clients that the store kept, one after the other; then they are a table.
+#[derive(Debug, Default)]
+pub struct KeptClients {
+    records: Vec<(Client, Record)>,
+    clients: Clients,
+}
+
+impl KeptClients {
+    /// Takes another one.
+    pub fn add(&mut self, client: Client, listing: &Listing<'_>) {
+        let record = Record {
+            since: listing.since.into(),
+            last_login: listing.last_login.into(),
+            last: listing.last.into(),
+            user: listing.user.as_ref().map(|u| self.clients.users.add(u)),
+            server: self.clients.servers.of(&listing.server),
+            open: 0,
+            is_scheduled: false,
+            is_changed: false,
+            is_stored: true,
+        };
+        self.records.push((client, record));
+    }
+
+    /// That were all.
+    #[must_use]
+    pub fn finish(self) -> Clients {
+        Clients {
+            // Made at once, the tree takes half the room of one that has grown.
+            records: self.records.into_iter().collect(),
+            ..self.clients
+        }
+    }
+}
+
+impl Clients {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether the client is one of them.
+    #[must_use]
+    pub fn contains(&self, client: Client) -> bool {
+        self.records.contains_key(&client)
+    }
+
+    /// What is known of a client.
+    #[must_use]
+    pub fn get(&self, client: Client) -> Option<Listing<'_>> {
+        self.records.get(&client).map(|record| self.listing(record))
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Client, Listing<'_>)> {
+        self.range(..)
+    }
+
+    /// Those of a range, in order.
+    pub(super) fn range(
+        &self,
+        range: impl RangeBounds<Client>,
+    ) -> impl Iterator<Item = (Client, Listing<'_>)> {
+        let records = self.records.range(range);
+        records.map(|(client, record)| (*client, self.listing(record)))
+    }
+
+    /// The addresses of a range, in order.
+    pub(super) fn addresses(
+        &self,
+        range: impl RangeBounds<Client>,
+    ) -> impl Iterator<Item = Client> {
+        self.records.range(range).map(|(client, _)| *client)
+    }
+
+    fn listing(&self, record: &Record) -> Listing<'_> {
+        Listing {
+            since: record.since.into(),
+            last_login: record.last_login.into(),
+            last: record.last.into(),
+            user: record.user.map(|user| self.users.name(user).into()),
+            server: self.servers.name(record.server).into(),
+            open: record.open,
+        }
+    }
+
+    /// Who logged in last from a client, if it is listed.
+    pub(super) fn user(&self, client: Client) -> Option<Option<&str>> {
+        let record = self.records.get(&client)?;
+        Some(record.user.map(|user| self.users.name(user)))
+    }
+
+    /// How many clients are listed for a user.
+    pub(super) fn of_user(&self, user: &str) -> usize {
+        self.users.clients(user)
+    }
+
+    /// A client has logged in. Says whether it is listed only now.
+    pub(super) fn login(&mut self, client: Client, login: &Login<'_>) -> bool {
+        let time = login.time;
+        let (record, is_new) = match self.records.entry(client) {
+            Entry::Occupied(entry) => (entry.into_mut(), false),
+            Entry::Vacant(entry) => {
+                let record = entry.insert(Record {
+                    since: time,
+                    last_login: time,
+                    last: login.last,
+                    user: login.user.map(|user| self.users.add(user)),
+                    server: self.servers.of(login.server),
+                    open: 0,
+                    is_scheduled: false,
+                    is_changed: false,
+                    is_stored: false,
+                });
+                (record, true)
+            }
+        };
+        if !is_new && time >= record.last_login {
+            record.last_login = time;
+            record.server = self.servers.of(login.server);
+            if record.user.map(|user| self.users.name(user)) != login.user {
+                let user = login.user.map(|user| self.users.add(user));
+                if let Some(before) = std::mem::replace(&mut record.user, user) {
+                    self.users.remove(before);
+                }
+            }
+        }
+        record.last = record.last.max(login.last);
+        record.open += u32::from(login.opens);
+        record.changed(client, &mut self.changed);
+        record.schedule(client, self.grace, &mut self.deadlines);
+        is_new
+    }
+
+    /// Grace of a client counts from `time`, and `ended` of its sessions are over. Says whether it
+    /// is listed at all.
+    pub(super) fn touch(&mut self, client: Client, time: Moment, ended: u32) -> bool {
+        let Some(record) = self.records.get_mut(&client) else {
+            return false;
+        };
+        record.last = record.last.max(time);
+        record.open = record.open.saturating_sub(ended);
+        record.changed(client, &mut self.changed);
+        record.schedule(client, self.grace, &mut self.deadlines);
+        true
+    }
+
+    /// Another session of a client is open, as the store says. Says whether it is listed at all.
+    pub(super) fn restore_session(&mut self, client: Client) -> bool {
+        let record = self.records.get_mut(&client);
+        record.map(|record| record.open += 1).is_some()
+    }
+
+    /// When the next deadline is to be looked at.
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.first()
+    }
+
+    /// Looks at the client whose deadline is next, and takes it out if its grace has ended.
+    pub(super) fn expire_next(&mut self, now: Moment) -> Option<(Client, Listing<'static>)> {
+        let (_, client) = self.deadlines.pop()?;
+        let record = self.records.get_mut(&client)?;
+        record.is_scheduled = false;
+        if record.open == 0 && record.last.plus(self.grace) <= now {
+            let listing = self.get(client).map(Listing::into_owned)?;
+            self.remove(client);
+            return Some((client, listing));
+        }
+        record.schedule(client, self.grace, &mut self.deadlines);
+        None
+    }
+
+    /// Takes clients out, and says how many were there.
+    pub(super) fn remove_all(&mut self, clients: &HashSet<Client>) -> usize {
+        let removed = clients.iter().filter(|client| self.remove(**client));
+        let removed = removed.count();
+        self.deadlines.retain(|_, client| !clients.contains(client));
+        removed
+    }
+
+    /// Its deadline is for the caller to drop.
+    fn remove(&mut self, client: Client) -> bool {
+        let Some(record) = self.records.remove(&client) else {
+            return false;
+        };
+        if let Some(user) = record.user {
+            self.users.remove(user);
+        }
+        if record.is_stored && !record.is_changed {
+            self.changed.push(client);
+        }
+        true
+    }
+
+    /// Nothing may have happened later than `now`. Deadlines are to be made anew.
+    pub(super) fn clock_set(&mut self, now: Moment) {
+        for (client, record) in &mut self.records {
+            if record.last > now {
+                record.last = now;
+                record.last_login = record.last_login.min(now);
+                record.since = record.since.min(now);
+                record.changed(*client, &mut self.changed);
+            }
+        }
+    }
+
+    /// Makes all deadlines anew.
+    pub(super) fn schedule_all(&mut self, grace: SignedDuration) {
+        self.grace = grace;
+        let scheduled = self.records.iter_mut().filter_map(|(client, record)| {
+            record.is_scheduled = record.open == 0;
+            record
+                .is_scheduled
+                .then(|| (record.last.plus(grace), *client))
+        });
+        self.deadlines = scheduled.collect();
+    }
+
+    /// Until when a client is listed for its logins if nothing more is heard of it.
+    pub(super) fn until(&self, listing: &Listing<'_>) -> Timestamp {
+        Moment::from(listing.last).plus(self.grace).into()
+    }
+
+    /// Those that have changed since the last call, in order. The store is told of them now.
+    pub(super) fn take_changed(&mut self) -> Vec<Client> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        for client in &changed {
+            if let Some(record) = self.records.get_mut(client) {
+                record.is_changed = false;
+                record.is_stored = true;
+            }
+        }
+        changed
+    }
+}
+
+impl Record {
+    fn changed(&mut self, client: Client, changed: &mut Vec<Client>) {
+        if !std::mem::replace(&mut self.is_changed, true) {
+            changed.push(client);
+        }
+    }
+
+    fn schedule(
+        &mut self,
+        client: Client,
+        grace: SignedDuration,
+        deadlines: &mut Deadlines<Client>,
+    ) {
+        if self.open == 0 && !std::mem::replace(&mut self.is_scheduled, true) {
+            deadlines.add(self.last.plus(grace), client);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_takes_little_room() {
+        assert_eq!(size_of::<Record>(), 40);
+    }
+
+    /// However often it logs in.
+    #[test]
+    fn a_client_has_one_deadline() {
+        let mut clients = Clients::default();
+        clients.schedule_all(SignedDuration::from_secs(1800));
+        let client = "192.0.2.10".parse().unwrap();
+        let time = |second: i64| Moment::from(Timestamp::from_second(second).unwrap());
+        let login = |second, opens| Login {
+            user: Some("alice"),
+            server: "dovecot",
+            time: time(second),
+            last: time(second),
+            opens,
+        };
+        for second in 0..10 {
+            clients.login(client, &login(second, false));
+            clients.login(client, &login(second, true));
+            clients.touch(client, time(second), 1);
+        }
+        assert_eq!(clients.deadlines.len(), 1);
+        // It comes early, and is put off.
+        assert_eq!(clients.next_deadline(), Some(time(1800)));
+        assert_eq!(clients.expire_next(time(1808)), None);
+        assert_eq!(clients.next_deadline(), Some(time(1809)));
+        // A session is open when it is due: the session's end makes another one.
+        clients.login(client, &login(1000, true));
+        assert_eq!(clients.expire_next(time(5000)), None);
+        assert_eq!(clients.next_deadline(), None);
+        clients.touch(client, time(6000), 1);
+        assert_eq!(clients.next_deadline(), Some(time(7800)));
+        assert!(clients.expire_next(time(7800)).is_some());
+        assert_eq!(clients.deadlines.len(), 0);
+        assert!(clients.is_empty());
+    }
+}

@@ -1,0 +1,34 @@
+//! What has changed, for the store. Only which records: they are told one after the other, as a
+//! second copy of a million of them would not fit.
+
+use super::sessions::Changed;
+use super::{Clients, Listing, Session, SessionKey, Sessions};
+use crate::client::Client;
+
+/// What has changed since the last [`Whitelist::take_delta`](super::Whitelist::take_delta).
+#[derive(Debug)]
+pub struct Delta<'a> {
+    pub(super) all_clients: &'a Clients,
+    pub(super) all_sessions: &'a Sessions,
+    pub(super) clients: Vec<Client>,
+    pub(super) sessions: Changed,
+}
+
+impl Delta<'_> {
+    /// Whether nothing has changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.sessions.is_empty()
+    }
+
+    /// The clients, in order; `None` is gone.
+    pub fn clients(&self) -> impl Iterator<Item = (Client, Option<Listing<'_>>)> {
+        let clients = self.clients.iter();
+        clients.map(|client| (*client, self.all_clients.get(*client)))
+    }
+
+    /// The sessions: first those that are gone, then the others, both in order.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionKey<'_>, Option<Session>)> {
+        self.all_sessions.tell(&self.sessions)
+    }
+}

@@ -1,0 +1,541 @@
+//! The sessions: those that are open, and those that ended a moment ago.
+//!
+//! Compact, as there may be a million: each is held once, and is a number in what tells its id,
+//! its deadline or its end apart. Must never take one session for another whose number it has
+//! taken over.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+use jiff::SignedDuration;
+use slab::Slab;
+
+use super::deadlines::Deadlines;
+use super::moment::Moment;
+use super::servers::{Server, Servers};
+use super::{Session, SessionKey};
+use crate::client::Client;
+
+/// How long the end of a session is remembered. A short session's end can be written before its
+/// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
+const END_REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
+
+/// So many deadlines may mean nothing any more, and as many again as there are sessions.
+const STALE: usize = 64;
+
+/// With room for more, what has been emptied is given back.
+const WORTHWHILE: usize = 1024;
+
+/// The sessions, open or ended a moment ago.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    records: Slab<Record>,
+    by_key: HashTable<Place>,
+    // Not to be foreseen by those who choose the ids.
+    hasher: RandomState,
+    servers: Servers,
+    open: usize,
+    max_session: SignedDuration,
+    /// One for each open session, and some that mean nothing any more.
+    deadlines: Deadlines<Place>,
+    tidy_at: usize,
+    /// Those that have ended, and when.
+    ended: VecDeque<(Moment, Place)>,
+    changed: Vec<Place>,
+    /// Those that the store still has.
+    gone: Vec<(Server, Box<str>)>,
+}
+
+/// A session's place in the slab; another one may come to have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u32);
+
+/// A [`Session`] and its key, as they are kept.
+#[derive(Debug)]
+struct Record {
+    id: Box<str>,
+    since: Moment,
+    ended: Option<Moment>,
+    client: Option<Client>,
+    server: Server,
+    /// Whether it is among `changed`.
+    is_changed: bool,
+    /// Whether the store has been told of it.
+    is_stored: bool,
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) place: Place,
+    pub(super) client: Option<Client>,
+    pub(super) since: Moment,
+    pub(super) ended: Option<Moment>,
+}
+
+/// What has changed of the sessions.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    present: Vec<Place>,
+    gone: Vec<(Server, Box<str>)>,
+}
+
+impl Changed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.present.is_empty() && self.gone.is_empty()
+    }
+}
+
+impl Place {
+    /// There is not memory enough for a place that would not fit.
+    fn new(place: usize) -> Self {
+        Place(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Sessions {
+    /// Takes a session that the store kept.
+    pub fn add(&mut self, key: SessionKey<'_>, session: &Session) {
+        let ended = session.ended.map(Moment::from);
+        let place = self.put(key, session.client, session.since.into(), ended);
+        self.records[place.get()].is_stored = true;
+        match ended {
+            Some(ended) => self.ended.push_back((ended, place)),
+            None => self.open += 1,
+        }
+    }
+
+    /// How many are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// All that are remembered, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionKey<'_>, Session)> {
+        let records = self.records.iter();
+        records.map(|(place, record)| (self.key(record), self.session(Place::new(place))))
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    fn key<'a>(&'a self, record: &'a Record) -> SessionKey<'a> {
+        SessionKey {
+            server: self.servers.name(record.server),
+            id: &record.id,
+        }
+    }
+
+    fn session(&self, place: Place) -> Session {
+        let record = &self.records[place.get()];
+        Session {
+            client: record.client,
+            since: record.since.into(),
+            ended: record.ended.map(Into::into),
+        }
+    }
+
+    fn place_of(&self, key: SessionKey<'_>) -> Option<Place> {
+        let server = self.servers.find(key.server)?;
+        let hash = self.hasher.hash_one((server, key.id));
+        let is_it = |place: &Place| {
+            let record = &self.records[place.get()];
+            record.server == server && *record.id == *key.id
+        };
+        self.by_key.find(hash, is_it).copied()
+    }
+
+    /// What is known of a session at `now`.
+    pub(super) fn get(&self, key: SessionKey<'_>, now: Moment) -> Option<Known> {
+        let place = self.place_of(key)?;
+        let record = &self.records[place.get()];
+        // It may wait to be forgotten.
+        let is_remembered = |ended: Moment| ended.plus(END_REMEMBERED) > now;
+        record.ended.is_none_or(is_remembered).then_some(Known {
+            place,
+            client: record.client,
+            since: record.since,
+            ended: record.ended,
+        })
+    }
+
+    /// A session is open since `since`. One of this key that was open before must have been ended.
+    pub(super) fn begin(&mut self, key: SessionKey<'_>, client: Client, since: Moment) {
+        let place = self.put(key, Some(client), since, None);
+        self.changed(place);
+        self.open += 1;
+        self.deadlines.add(since.plus(self.max_session), place);
+        if self.deadlines.len() > self.tidy_at {
+            let (records, max_session) = (&self.records, self.max_session);
+            self.deadlines.retain(|time, place| {
+                let record = records.get(place.get());
+                record.is_some_and(|record| record.ends_at(time, max_session))
+            });
+            self.tidy_at = 2 * self.deadlines.len() + STALE;
+        }
+    }
+
+    /// A session has ended of which nothing else is known.
+    pub(super) fn remember_end(&mut self, key: SessionKey<'_>, time: Moment) {
+        let place = self.put(key, None, time, Some(time));
+        self.changed(place);
+        self.ended.push_back((time, place));
+    }
+
+    /// Ends a session that is open. Says whose it was.
+    pub(super) fn end(&mut self, place: Place, time: Moment) -> Option<Client> {
+        let record = self.records.get_mut(place.get())?;
+        if record.ended.is_some() {
+            return None;
+        }
+        record.ended = Some(time);
+        let client = record.client;
+        self.closed();
+        self.ended.push_back((time, place));
+        self.changed(place);
+        client
+    }
+
+    /// Those that are open, of one server or all, and were opened by `time`.
+    pub(super) fn opened_by(&self, time: Moment, server: Option<&str>) -> Vec<Place> {
+        let of = server.map(|name| self.servers.find(name));
+        self.records
+            .iter()
+            .filter(|(_, s)| s.ended.is_none() && s.since <= time)
+            .filter(|(_, s)| of.is_none_or(|of| of == Some(s.server)))
+            .map(|(place, _)| Place::new(place))
+            .collect()
+    }
+
+    /// When the next deadline is to be looked at.
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.first()
+    }
+
+    /// Looks at the session whose deadline is next: it has ended then, unless it had before. Says
+    /// when, and whose it was.
+    pub(super) fn expire_next(&mut self) -> Option<(Moment, Client)> {
+        let (time, place) = self.deadlines.pop()?;
+        let record = self.records.get(place.get())?;
+        if !record.ends_at(time, self.max_session) {
+            return None;
+        }
+        self.end(place, time).map(|client| (time, client))
+    }
+
+    /// Forgets sessions that ended a while ago; so many are looked at.
+    pub(super) fn forget_ends(&mut self, now: Moment, at_most: usize) {
+        for _ in 0..at_most {
+            let first = self.ended.front().copied();
+            let Some((ended, place)) = first.filter(|(e, _)| e.plus(END_REMEMBERED) <= now) else {
+                break;
+            };
+            self.ended.pop_front();
+            // Another session may have taken its id, or its place.
+            let record = self.records.get(place.get());
+            if record.is_some_and(|record| record.ended == Some(ended)) {
+                self.remove(place);
+            }
+        }
+        if self.records.is_empty() && self.records.capacity() > WORTHWHILE {
+            self.give_back();
+        }
+    }
+
+    /// Forgets the open sessions of clients.
+    pub(super) fn remove_of(&mut self, clients: &HashSet<Client>) {
+        self.remove_open(|client| client.is_some_and(|client| clients.contains(&client)));
+    }
+
+    /// Says of each open session whose it is, and forgets it if they are not listed: it would be
+    /// nobody's. For what was taken from the store, which is in no order of time.
+    pub(super) fn restore(&mut self, mut is_listed: impl FnMut(Client) -> bool) {
+        self.remove_open(|client| client.is_none_or(|client| !is_listed(client)));
+        self.ended.make_contiguous().sort_unstable();
+    }
+
+    /// One session less is open.
+    fn closed(&mut self) {
+        self.open -= 1;
+        if self.open == 0 {
+            self.deadlines.clear();
+        }
+    }
+
+    fn remove_open(&mut self, mut which: impl FnMut(Option<Client>) -> bool) {
+        let open = self.records.iter().filter(|(_, s)| s.ended.is_none());
+        let removed = open.filter(|(_, s)| which(s.client));
+        let removed: Vec<Place> = removed.map(|(place, _)| Place::new(place)).collect();
+        for place in removed {
+            self.closed();
+            self.remove(place);
+        }
+    }
+
+    /// Nothing may have happened later than `now`. Deadlines are to be made anew.
+    pub(super) fn clock_set(&mut self, now: Moment) {
+        for (place, record) in &mut self.records {
+            if record.since > now || record.ended.is_some_and(|ended| ended > now) {
+                record.since = record.since.min(now);
+                record.ended = record.ended.map(|ended| ended.min(now));
+                record.changed(Place::new(place), &mut self.changed);
+            }
+        }
+        for (ended, _) in &mut self.ended {
+            *ended = (*ended).min(now);
+        }
+    }
+
+    /// Makes all deadlines anew.
+    pub(super) fn schedule_all(&mut self, max_session: SignedDuration) {
+        self.max_session = max_session;
+        let open = self.records.iter().filter(|(_, s)| s.ended.is_none());
+        let scheduled = open.map(|(place, s)| (s.since.plus(max_session), Place::new(place)));
+        self.deadlines = scheduled.collect();
+        self.tidy_at = 2 * self.deadlines.len() + STALE;
+    }
+
+    /// What has changed since the last call, in the order of the keys. The store is told of it now.
+    pub(super) fn take_changed(&mut self) -> Changed {
+        let mut present = std::mem::take(&mut self.changed);
+        present.retain(|place| {
+            let Some(record) = self.records.get_mut(place.get()) else {
+                return false;
+            };
+            record.is_stored = true;
+            // Of a place that is in the list twice, one is enough.
+            std::mem::take(&mut record.is_changed)
+        });
+        let key = |place: &Place| self.key(&self.records[place.get()]);
+        present.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.retain(|gone| self.place_of(self.key_of_gone(gone)).is_none());
+        gone.sort_unstable_by(|a, b| self.key_of_gone(a).cmp(&self.key_of_gone(b)));
+        Changed { present, gone }
+    }
+
+    /// What has changed, with the keys.
+    pub(super) fn tell<'a>(
+        &'a self,
+        changed: &'a Changed,
+    ) -> impl Iterator<Item = (SessionKey<'a>, Option<Session>)> {
+        let gone = changed.gone.iter();
+        let present = changed.present.iter();
+        gone.map(|gone| (self.key_of_gone(gone), None))
+            .chain(present.map(|place| {
+                let key = self.key(&self.records[place.get()]);
+                (key, Some(self.session(*place)))
+            }))
+    }
+
+    fn key_of_gone<'a>(&'a self, (server, id): &'a (Server, Box<str>)) -> SessionKey<'a> {
+        SessionKey {
+            server: self.servers.name(*server),
+            id,
+        }
+    }
+
+    /// Puts a session in the place of the one of this key, or in a new one.
+    fn put(
+        &mut self,
+        key: SessionKey<'_>,
+        client: Option<Client>,
+        since: Moment,
+        ended: Option<Moment>,
+    ) -> Place {
+        if let Some(place) = self.place_of(key) {
+            let record = &mut self.records[place.get()];
+            (record.client, record.since, record.ended) = (client, since, ended);
+            return place;
+        }
+        let server = self.servers.of(key.server);
+        let place = Place::new(self.records.insert(Record {
+            id: key.id.into(),
+            since,
+            ended,
+            client,
+            server,
+            is_changed: false,
+            is_stored: false,
+        }));
+        let Self {
+            records,
+            by_key,
+            hasher,
+            ..
+        } = self;
+        let hash = |record: &Record| hasher.hash_one((record.server, &*record.id));
+        by_key.insert_unique(hasher.hash_one((server, key.id)), place, |place| {
+            hash(&records[place.get()])
+        });
+        place
+    }
+
+    fn changed(&mut self, place: Place) {
+        self.records[place.get()].changed(place, &mut self.changed);
+    }
+
+    fn remove(&mut self, place: Place) {
+        let record = self.records.remove(place.get());
+        let hash = self.hasher.hash_one((record.server, &*record.id));
+        if let Ok(entry) = self.by_key.find_entry(hash, |other| *other == place) {
+            entry.remove();
+        }
+        if record.is_stored {
+            self.gone.push((record.server, record.id));
+        }
+    }
+
+    /// There is no session: nothing that is left means anything.
+    fn give_back(&mut self) {
+        self.records = Slab::new();
+        self.by_key = HashTable::new();
+        self.ended = VecDeque::new();
+        self.changed = Vec::new();
+    }
+}
+
+impl Record {
+    fn changed(&mut self, place: Place, changed: &mut Vec<Place>) {
+        if !std::mem::replace(&mut self.is_changed, true) {
+            changed.push(place);
+        }
+    }
+
+    /// Whether it is open, and this is its deadline.
+    fn ends_at(&self, time: Moment, max_session: SignedDuration) -> bool {
+        self.ended.is_none() && self.since.plus(max_session) == time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    const MAX: i64 = 86_400;
+
+    fn at(second: i64) -> Moment {
+        Timestamp::from_second(second).unwrap().into()
+    }
+
+    fn key(id: &str) -> SessionKey<'_> {
+        SessionKey {
+            server: "dovecot",
+            id,
+        }
+    }
+
+    fn client() -> Client {
+        "192.0.2.10".parse().unwrap()
+    }
+
+    fn empty() -> Sessions {
+        let mut sessions = Sessions::default();
+        sessions.schedule_all(SignedDuration::from_secs(MAX));
+        sessions
+    }
+
+    fn end(sessions: &mut Sessions, id: &str, time: Moment) {
+        let known = sessions.get(key(id), time).unwrap();
+        assert_eq!(sessions.end(known.place, time), Some(client()));
+    }
+
+    #[test]
+    fn a_session_takes_little_room() {
+        assert_eq!(size_of::<(usize, Record)>(), 72);
+    }
+
+    #[test]
+    fn one_that_takes_over_a_place_does_not_end_with_the_one_before() {
+        let mut sessions = empty();
+        sessions.begin(key("kept open"), client(), at(1));
+        sessions.begin(key("a"), client(), at(0));
+        let place = sessions.get(key("a"), at(0)).unwrap().place;
+        end(&mut sessions, "a", at(10));
+        sessions.forget_ends(at(70), 1);
+        sessions.begin(key("b"), client(), at(100));
+        assert_eq!(sessions.get(key("b"), at(100)).unwrap().place, place);
+        // The deadline of the one before comes, and is nobody's.
+        assert_eq!(sessions.next_deadline(), Some(at(MAX)));
+        assert_eq!(sessions.expire_next(), None);
+        assert_eq!(sessions.expire_next(), Some((at(MAX + 1), client())));
+        assert_eq!(sessions.expire_next(), Some((at(MAX + 100), client())));
+        assert_eq!(sessions.open(), 0);
+        assert_eq!(sessions.next_deadline(), None);
+    }
+
+    #[test]
+    fn an_end_is_forgotten_in_time_even_if_it_still_lies_there() {
+        let mut sessions = empty();
+        sessions.remember_end(key("a"), at(0));
+        sessions.remember_end(key("b"), at(0));
+        sessions.forget_ends(at(60), 1);
+        assert_eq!(sessions.len(), 1);
+        assert!(sessions.get(key("b"), at(59)).is_some());
+        assert!(sessions.get(key("b"), at(60)).is_none());
+        // It begins anew, and what is left of its end does not take it away.
+        sessions.begin(key("b"), client(), at(60));
+        sessions.forget_ends(at(1000), 9);
+        assert!(sessions.get(key("b"), at(1000)).is_some());
+    }
+
+    #[test]
+    fn deadlines_of_sessions_that_are_over_do_not_pile_up() {
+        let mut sessions = empty();
+        sessions.begin(key("kept open"), client(), at(0));
+        for n in 0..5000 {
+            let id = n.to_string();
+            sessions.begin(key(&id), client(), at(n));
+            end(&mut sessions, &id, at(n + 1));
+            sessions.forget_ends(at(n + 61), 9);
+        }
+        assert!(sessions.deadlines.len() <= 2 * (STALE + 1));
+        assert_eq!(sessions.next_deadline(), Some(at(MAX)));
+        assert!(sessions.len() < 100);
+    }
+
+    #[test]
+    fn the_store_hears_of_the_end_of_what_it_knows_only() {
+        let mut sessions = empty();
+        let told = |sessions: &mut Sessions| -> Vec<(String, bool)> {
+            let changed = sessions.take_changed();
+            let told = sessions.tell(&changed);
+            told.map(|(key, session)| (key.id.to_owned(), session.is_some()))
+                .collect()
+        };
+        let known = |id: &str, is_there| (id.to_owned(), is_there);
+        sessions.begin(key("a"), client(), at(0));
+        sessions.begin(key("b"), client(), at(0));
+        assert_eq!(told(&mut sessions), [known("a", true), known("b", true)]);
+        for id in ["c", "b", "a"] {
+            if id == "c" {
+                sessions.begin(key("c"), client(), at(1));
+            }
+            end(&mut sessions, id, at(2));
+        }
+        sessions.forget_ends(at(100), 9);
+        // It takes a place that was changed before, and is gone there.
+        sessions.begin(key("d"), client(), at(100));
+        sessions.begin(key("b"), client(), at(100));
+        assert_eq!(
+            told(&mut sessions),
+            [known("a", false), known("b", true), known("d", true)]
+        );
+        assert_eq!(told(&mut sessions), []);
+    }
+}
