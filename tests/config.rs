@@ -77,6 +77,7 @@ fn without_files_everything_is_default() {
         assert_eq!(settings.log_level, LevelFilter::Info);
         assert_eq!(settings.journal.directory, None);
         assert_eq!(settings.journal.namespace, None);
+        assert_eq!(settings.journal.look_every, None);
         assert_eq!(
             settings.map.path,
             Path::new("/var/lib/pop-before-smtp/clients")
@@ -113,6 +114,7 @@ fn every_key_is_taken() {
         log-level = "debug"
         [journal]
         directory = "/var/log/journal/remote"
+        look-every = "10ms"
         [map]
         path = "/srv/map/relay"
         type = "cdb"
@@ -148,6 +150,8 @@ fn every_key_is_taken() {
     assert_eq!(settings.map.path, Path::new("/srv/map/relay"));
     assert_eq!(settings.map.kind, Some(MapType::Cdb));
     assert_eq!(settings.map.value, "RELAY");
+    let look_every = settings.journal.look_every;
+    assert_eq!(look_every, Some(Duration::from_millis(10)));
     assert_eq!(settings.map.debounce, Duration::from_millis(2500));
     assert_eq!(settings.limits.clients, 1000);
     assert_eq!(settings.limits.clients_per_user, 16);
@@ -436,6 +440,7 @@ log-level = "info"  # default
 [journal]
 directory = ""  # default
 namespace = ""  # default
+look-every = ""  # default
 
 [map]
 path = "/var/lib/pop-before-smtp/clients"  # default

@@ -5,12 +5,14 @@ mod journal_files;
 
 use std::io::{Read, Write};
 use std::ops::Deref;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
 use foreground::Foreground;
 use jiff::SignedDuration;
+use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
 
 /// A service, and how it is asked.
@@ -97,6 +99,39 @@ fn the_answer_is_right_the_moment_the_entry_is_written() {
     service.wait_for(
         "192.0.2.12 may relay from <a@example.org> to <b@example.net>, queue id 4cFz: alice",
     );
+}
+
+/// A journal file of which nobody is told when it grows: those who watch its directory see no more
+/// than a link.
+fn untold(service: &Service) -> JournalFiles {
+    let elsewhere = JournalFiles::import(&export(&[Entry::login(ago(5), "192.0.2.20", "x")]));
+    let file = elsewhere.path().join("imported.journal");
+    symlink(file, service.journal.path().join("untold.journal")).unwrap();
+    service.wait_for("added 192.0.2.20");
+    elsewhere
+}
+
+#[test]
+fn the_journal_is_looked_at_before_the_answer_is_no() {
+    let service = Service::start(&[], "");
+    let journal = untold(&service);
+    journal.add(
+        "imported.journal",
+        &export(&[Entry::login(ago(0), "192.0.2.21", "y")]),
+    );
+    assert_eq!(service.ask("192.0.2.22"), DUNNO);
+    assert_eq!(service.ask("192.0.2.21"), OK);
+}
+
+#[test]
+fn the_journal_is_looked_at_as_often_as_is_wanted() {
+    let service = Service::start(&[], "journal.look-every = \"10ms\"");
+    let journal = untold(&service);
+    journal.add(
+        "imported.journal",
+        &export(&[Entry::login(ago(0), "192.0.2.21", "y")]),
+    );
+    service.wait_for("added 192.0.2.21");
 }
 
 #[test]

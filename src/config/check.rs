@@ -72,6 +72,7 @@ pub(super) fn check(
         journal: JournalSettings {
             directory: origins.take("journal.directory", fragment.journal_directory, None),
             namespace: origins.take("journal.namespace", fragment.journal_namespace, None),
+            look_every: origins.take("journal.look-every", fragment.journal_look_every, None),
         },
         publish: origins.take(
             "publish",

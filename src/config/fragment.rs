@@ -4,6 +4,7 @@
 //! does not say must not override what an earlier one said.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use log::LevelFilter;
 use super::error::Problem;
 use super::source::Source;
 use super::table::{Located, Reader, Table};
-use super::value::{Wrong, count, duration, log_level};
+use super::value::{Wrong, count, duration, log_level, optional_duration};
 use super::{PermittedNetworks, Publish};
 use super::{map, name, network, path, sender};
 use crate::postfix::map_type::MapType;
@@ -25,11 +26,14 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The most that `map.debounce` can be.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
+/// What `journal.look-every` can be. More often would keep a processor busy; journald itself tells
+/// more often than once a second.
+const LOOK_EVERY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
 /// The most that a limit can be: beyond it, a limit protects no machine's memory.
 const LARGEST_LIMIT: usize = 10_000_000;
 
 /// Nobody has less than a /64 to himself, and a site seldom more than a /48.
-const IPV6_PREFIXES: std::ops::RangeInclusive<usize> = 48..=128;
+const IPV6_PREFIXES: RangeInclusive<usize> = 48..=128;
 
 /// What one file says.
 #[derive(Debug, Default)]
@@ -43,6 +47,7 @@ pub(super) struct Fragment {
     pub(super) log_level: Option<Located<LevelFilter>>,
     pub(super) journal_directory: Option<Located<Option<PathBuf>>>,
     pub(super) journal_namespace: Option<Located<Option<String>>>,
+    pub(super) journal_look_every: Option<Located<Option<Duration>>>,
     pub(super) publish: Option<Located<Publish>>,
     pub(super) policy_ipv6_prefix: Option<Located<usize>>,
     pub(super) map_path: Option<Located<PathBuf>>,
@@ -97,6 +102,7 @@ impl Fragment {
             log_level: r.take(&mut root, "log-level", log_level),
             journal_directory: r.take(&mut journal, "directory", path::journal_directory),
             journal_namespace: r.take(&mut journal, "namespace", name::journal_namespace),
+            journal_look_every: r.take(&mut journal, "look-every", optional_duration(LOOK_EVERY)),
             publish: r.take(&mut root, "publish", map::publish),
             policy_ipv6_prefix: r.take(&mut policy, "ipv6-prefix", count(IPV6_PREFIXES)),
             map_path: r.take(&mut map_table, "path", path::map_path),
@@ -143,6 +149,7 @@ impl Fragment {
             log_level: later.log_level.or(self.log_level),
             journal_directory: later.journal_directory.or(self.journal_directory),
             journal_namespace: later.journal_namespace.or(self.journal_namespace),
+            journal_look_every: later.journal_look_every.or(self.journal_look_every),
             publish: later.publish.or(self.publish),
             policy_ipv6_prefix: later.policy_ipv6_prefix.or(self.policy_ipv6_prefix),
             map_path: later.map_path.or(self.map_path),

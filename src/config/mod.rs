@@ -79,13 +79,15 @@ pub enum PermittedNetworks {
     List(Vec<IpNet>),
 }
 
-/// `[journal]`: which journal is read.
+/// `[journal]`: which journal is read, and when.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JournalSettings {
     /// `directory`: the journal files in this directory, instead of this host's journal.
     pub directory: Option<PathBuf>,
     /// `namespace`: a journal namespace, systemd.exec(5) LogNamespace=.
     pub namespace: Option<String>,
+    /// `look-every`: how often it is looked at besides when journald tells; `None` is never.
+    pub look_every: Option<Duration>,
 }
 
 /// `publish`: how Postfix is told; at least one way.

@@ -177,6 +177,12 @@ pub(super) fn effective(settings: &Settings, origins: &BTreeMap<String, Origin>)
         "namespace",
         Value::Text(journal.namespace.clone().unwrap_or_default()),
     );
+    let look_every = journal.look_every.map(|every| Humane(every).to_string());
+    put(
+        "journal",
+        "look-every",
+        Value::Text(look_every.unwrap_or_default()),
+    );
     let map = &settings.map;
     put("map", "path", path(&map.path));
     let kind = map

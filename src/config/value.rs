@@ -105,6 +105,16 @@ pub(super) fn duration(
     }
 }
 
+/// A duration within a range, or an empty text for none.
+pub(super) fn optional_duration(
+    range: RangeInclusive<Duration>,
+) -> impl FnOnce(&Value<'_>) -> Checked<Option<Duration>> {
+    |value| match value.get_ref() {
+        DeValue::String(text) if text.is_empty() => Ok(None),
+        _ => duration(range)(value).map(Some),
+    }
+}
+
 /// An integer within a range.
 pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(&Value<'_>) -> Checked<usize> {
     move |value| {

@@ -65,6 +65,15 @@ pub enum FromReader {
     Recovered,
 }
 
+/// When a reader does something though it is told of nothing new.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// After so long without anything else to say, it says that it is alive.
+    pub beat: Duration,
+    /// So often it looks at the journal, if at all.
+    pub look: Option<Duration>,
+}
+
 /// Starts a reader, and what recognises its entries. They end when nobody receives any more: with
 /// their next messages, or within two beats. It looks at the journal whenever it changes, or the
 /// bell rings, and then says for whom.
@@ -75,7 +84,7 @@ pub fn start(
     source: Source,
     recogniser: Arc<Recogniser>,
     begin: Begin,
-    beat: Duration,
+    times: Times,
     asked: Asked,
 ) -> std::io::Result<(mpsc::Receiver<FromReader>, Bell)> {
     let (sender, receiver) = mpsc::channel(BATCHES);
@@ -88,7 +97,7 @@ pub fn start(
                 source,
                 recogniser,
                 begin,
-                beat,
+                times,
                 recognition,
                 wait,
                 asked,
@@ -120,7 +129,7 @@ struct Thread {
     source: Source,
     recogniser: Arc<Recogniser>,
     begin: Begin,
-    beat: Duration,
+    times: Times,
     recognition: ToRecognition,
     wait: Wait,
     asked: Asked,
@@ -192,10 +201,11 @@ impl Thread {
                 }
                 // Other entries wake us too; the loop need not hear of them.
                 let silent = self.told.get().elapsed();
-                if silent >= self.beat {
+                if silent >= self.times.beat {
                     self.tell(FromReader::Beat)?;
                 }
-                let limit = self.beat.saturating_sub(silent).max(SHORTEST_WAIT);
+                let until_beat = self.times.beat.saturating_sub(silent).max(SHORTEST_WAIT);
+                let limit = until_beat.min(self.times.look.unwrap_or(Duration::MAX));
                 reader.wait(&mut self.wait, limit)?;
                 asked = self.asked.number();
                 if reader.is_outdated() {

@@ -18,7 +18,7 @@ use super::plan::Plan;
 use super::policy_server::{self, Policy};
 use super::publication::Schedule;
 use super::publisher::Publisher;
-use super::reader::{self, Begin, FromReader};
+use super::reader::{self, Begin, FromReader, Times};
 use super::reload::in_force;
 use super::report::now_minus_interval;
 use super::run::{Options, RunError, store_path, system};
@@ -145,13 +145,16 @@ impl Service {
         &self,
         begin: Begin,
     ) -> Result<mpsc::Receiver<FromReader>, RunError> {
-        let beat = supervisor::watchdog().map_or(BEAT, |limit| limit / 3);
+        let times = Times {
+            beat: supervisor::watchdog().map_or(BEAT, |limit| limit / 3),
+            look: self.plan.settings.journal.look_every,
+        };
         let looks = &self.policy.looks;
         let (reader, bell) = reader::start(
             self.plan.source.clone(),
             self.plan.recogniser.clone(),
             begin,
-            beat,
+            times,
             looks.asked(),
         )
         .map_err(system("can't start a thread"))?;

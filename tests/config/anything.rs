@@ -195,6 +195,7 @@ const KEYS: &[&str] = &[
     "log-level",
     "journal.directory",
     "journal.namespace",
+    "journal.look-every",
     "map.path",
     "map.type",
     "map.value",

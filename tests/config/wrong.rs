@@ -250,6 +250,16 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
             &["a journal namespace"],
         ),
         (
+            "journal.look-every = '1us'",
+            "1:22 journal.look-every",
+            &["must be from 1ms to 1s"],
+        ),
+        (
+            "journal.look-every = 10",
+            "1:22 journal.look-every",
+            &["a duration from 1ms to 1s", "write the unit"],
+        ),
+        (
             "[journal]\nnamespace = 'a'\ndirectory = '/b'",
             "2:13 journal.namespace",
             &["journal.directory", ".toml:3"],

@@ -6,7 +6,7 @@ use super::text::{escape, paragraphs};
 const SHIPPED: &str = include_str!("../../../packaging/config.toml");
 
 /// Each key with its type and range, and an example that says something else than the default.
-const KEYS: [(&str, &str, &str); 20] = [
+const KEYS: [(&str, &str, &str); 21] = [
     ("grace", "duration, from 1s to 30d", "\"10min\""),
     ("max-session", "duration, from 1s to 30d", "\"2h 30min\""),
     (
@@ -45,6 +45,11 @@ const KEYS: [(&str, &str, &str); 20] = [
         "\"/var/log/journal/remote\"",
     ),
     ("journal.namespace", "name, or empty", "\"mail\""),
+    (
+        "journal.look-every",
+        "duration, from 1ms to 1s, or empty",
+        "\"10ms\"",
+    ),
     (
         "map.path",
         "absolute path",
