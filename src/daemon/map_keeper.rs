@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::publication::{Due, Schedule};
 use super::publisher::{Done, Job, Publisher};
+use super::snapshot::{PART, Snapshot};
 use crate::control::protocol::PublicationStatus;
 use crate::diagnostics;
 use crate::postfix::access_map::{AccessMap, PublishError, Published};
@@ -20,6 +21,8 @@ use crate::whitelist::Whitelist;
 pub struct MapKeeper {
     publisher: Publisher,
     schedule: Schedule,
+    /// Who is to be published, while it is gathered.
+    gathered: Option<Snapshot>,
     map: AccessMap,
     /// Whether there is to be a map at all.
     wanted: bool,
@@ -39,6 +42,7 @@ impl MapKeeper {
         let keeper = MapKeeper {
             publisher,
             schedule,
+            gathered: None,
             map,
             wanted,
             removal: None,
@@ -96,30 +100,37 @@ impl MapKeeper {
         self.schedule.hurry();
     }
 
-    /// Whether a publication is under way.
+    /// Whether the publisher is at a publication.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
-        self.schedule.is_under_way()
+        self.schedule.is_under_way() && self.gathered.is_none()
     }
 
-    /// Starts a publication if one is due, or says when one will be.
+    /// Starts a publication if one is due, goes on with one that has started, or says when there is
+    /// something to do next: at once, while clients are gathered.
     pub fn publish_if_due(&mut self, whitelist: &Whitelist, caught_up: bool) -> Option<Instant> {
-        // While the journal is caught up with, only removals can't wait: logins come by the
-        // thousand.
-        if !self.wanted || !caught_up && !self.removal_is_pending() {
-            return None;
-        }
         let now = Instant::now();
-        match self.schedule.due(whitelist.generation(), now) {
-            Due::Nothing => None,
-            Due::At(time) => Some(time),
-            Due::Now => {
-                let clients = whitelist.addresses().collect();
-                self.schedule.started(whitelist.generation(), now);
-                self.publisher.give(Job::Publish(self.map.clone(), clients));
-                None
-            }
+        let mut gathered = match self.gathered.take() {
+            Some(gathered) => gathered,
+            // While the journal is caught up with, only removals can't wait: logins come by the
+            // thousand.
+            None if !self.wanted || !caught_up && !self.removal_is_pending() => return None,
+            None => match self.schedule.due(whitelist.generation(), now) {
+                Due::Nothing => return None,
+                Due::At(time) => return Some(time),
+                Due::Now => {
+                    self.schedule.started(whitelist.generation(), now);
+                    Snapshot::begin(whitelist)
+                }
+            },
+        };
+        if !gathered.gather(whitelist, PART) {
+            self.gathered = Some(gathered);
+            return Some(now);
         }
+        let clients = gathered.into_clients();
+        self.publisher.give(Job::Publish(self.map.clone(), clients));
+        None
     }
 
     /// The publisher is done with something.
@@ -165,7 +176,10 @@ impl MapKeeper {
             milliseconds,
         });
         diagnostics::published(clients, took);
-        if !std::mem::replace(&mut self.other_types_withdrawn, true) {
+        // Not before this map is there: Postfix may still look into one of them.
+        if self.schedule.published().is_some()
+            && !std::mem::replace(&mut self.other_types_withdrawn, true)
+        {
             self.publisher
                 .give(Job::WithdrawOtherTypes(self.map.clone()));
         }
@@ -175,6 +189,9 @@ impl MapKeeper {
     pub fn change(&mut self, map: AccessMap, wanted: bool, debounce: std::time::Duration) {
         let is_other = map != self.map || wanted != self.wanted;
         self.schedule.change(debounce, is_other);
+        if self.gathered.take().is_some() {
+            self.schedule.given_up();
+        }
         self.other_types_withdrawn &= !is_other;
         self.map = map;
         self.wanted = wanted;
@@ -199,5 +216,138 @@ impl MapKeeper {
             };
             self.publisher.give(Job::Withdraw(map));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Limits;
+    use crate::event::{Event, EventKind};
+    use crate::networks::Networks;
+    use crate::postfix::map_type::MapType;
+    use crate::whitelist::Rules;
+    use jiff::SignedDuration;
+
+    /// 198.18.0.0.
+    const FIRST: u32 = 0xC612_0000;
+
+    fn rules(never: Networks) -> Rules {
+        Rules {
+            grace: SignedDuration::from_mins(30),
+            max_session: SignedDuration::from_hours(24),
+            limits: Limits {
+                clients: usize::MAX,
+                clients_per_user: usize::MAX,
+                sessions: usize::MAX,
+            },
+            permitted: Networks::default(),
+            never,
+        }
+    }
+
+    fn map(path: &str) -> AccessMap {
+        AccessMap::new(path, MapType::Lmdb, "OK")
+    }
+
+    /// A keeper whose jobs come to us, and a whitelist that takes two turns and a half to gather.
+    fn two_and_a_half_parts() -> (MapKeeper, mpsc::Receiver<Job>, Whitelist) {
+        let (jobs, given) = mpsc::channel();
+        let schedule = Schedule::new(Duration::from_secs(3600));
+        let keeper = MapKeeper::new(Publisher::giving_to(jobs), map("/a"), true, schedule);
+        let mut whitelist = Whitelist::new(rules(Networks::default()));
+        for n in 0..u32::try_from(PART).unwrap() * 5 / 2 {
+            log_in(&mut whitelist, FIRST + n);
+        }
+        (keeper, given, whitelist)
+    }
+
+    fn log_in(whitelist: &mut Whitelist, address: u32) {
+        let now = Timestamp::now();
+        let event = Event {
+            time: now,
+            server: "dovecot".into(),
+            kind: EventKind::Login {
+                client: std::net::IpAddr::from(address.to_be_bytes()).into(),
+                user: None,
+                session: None,
+            },
+        };
+        whitelist.apply(&event, now);
+    }
+
+    fn published(given: &mpsc::Receiver<Job>) -> (AccessMap, usize) {
+        match given.try_recv().unwrap() {
+            Job::Publish(map, clients) => (map, clients.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn succeed(keeper: &mut MapKeeper, clients: usize) {
+        let took = Duration::ZERO;
+        let published = Published { clients, took };
+        keeper.done(Done::Published(Ok(published))).unwrap();
+    }
+
+    #[test]
+    fn who_comes_while_clients_are_gathered_is_published_next() {
+        let (mut keeper, given, mut whitelist) = two_and_a_half_parts();
+        let (generation, number) = (whitelist.generation(), whitelist.len());
+        for _ in 0..2 {
+            let next = keeper.publish_if_due(&whitelist, true);
+            assert!(next.is_some_and(|next| next <= Instant::now()));
+            assert!(given.try_recv().is_err());
+        }
+        // Its place has been passed.
+        log_in(&mut whitelist, FIRST - 1);
+        assert_eq!(keeper.publish_if_due(&whitelist, true), None);
+        assert_eq!(published(&given), (map("/a"), number));
+        succeed(&mut keeper, number);
+        assert!(keeper.has_published(generation));
+        assert!(!keeper.has_published(whitelist.generation()));
+        keeper.hurry();
+        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        assert!(matches!(given.try_recv(), Ok(Job::WithdrawOtherTypes(_))));
+        assert_eq!(published(&given), (map("/a"), number + 1));
+        succeed(&mut keeper, number + 1);
+        assert!(keeper.has_published(whitelist.generation()));
+    }
+
+    #[test]
+    fn who_goes_while_clients_are_gathered_is_still_to_be_removed() {
+        let (mut keeper, given, mut whitelist) = two_and_a_half_parts();
+        assert!(keeper.publish_if_due(&whitelist, true).is_some());
+        let first = vec!["198.18.0.0/32".parse().unwrap()];
+        whitelist.set_rules(rules(first.into()));
+        keeper.note_removal(whitelist.generation());
+        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        let (_, number) = published(&given);
+        assert_eq!(number, whitelist.len() + 1);
+        succeed(&mut keeper, number);
+        assert!(keeper.removal_is_pending());
+        keeper.hurry();
+        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        succeed(&mut keeper, whitelist.len());
+        assert!(!keeper.removal_is_pending());
+    }
+
+    #[test]
+    fn another_map_is_gathered_for_anew() {
+        let (mut keeper, given, whitelist) = two_and_a_half_parts();
+        assert!(keeper.publish_if_due(&whitelist, true).is_some());
+        assert!(!keeper.is_under_way());
+        keeper.change(map("/b"), true, Duration::from_secs(3600));
+        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        assert!(keeper.is_under_way());
+        assert_eq!(published(&given), (map("/b"), whitelist.len()));
+        // None is wanted any more: nothing is gathered, and what is there is withdrawn.
+        keeper.change(map("/b"), false, Duration::ZERO);
+        assert!(matches!(given.try_recv(), Ok(Job::Withdraw(_))));
+        succeed(&mut keeper, whitelist.len());
+        assert_eq!(keeper.publish_if_due(&whitelist, true), None);
+        assert!(given.try_recv().is_err());
     }
 }

@@ -21,6 +21,7 @@ mod reload;
 mod report;
 mod run;
 mod service;
+mod snapshot;
 mod start;
 mod supervisor;
 mod verdict;

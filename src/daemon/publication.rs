@@ -27,6 +27,8 @@ pub struct Schedule {
     debounce: Duration,
     published: Option<u64>,
     under_way: Option<u64>,
+    /// What is under way is another map's, and will count for nothing.
+    outdated: bool,
     last_start: Option<Instant>,
     failures: u32,
     retry_at: Option<Instant>,
@@ -40,19 +42,29 @@ impl Schedule {
             debounce,
             published: None,
             under_way: None,
+            outdated: false,
             last_start: None,
             failures: 0,
             retry_at: None,
         }
     }
 
-    /// Another debounce; and, if `again`, what is published counts no more.
+    /// Another debounce; and, if `again`, what is published counts no more, nor what is under way.
     pub fn change(&mut self, debounce: Duration, again: bool) {
         self.debounce = debounce;
         if again {
             self.published = None;
             self.retry_at = None;
+            self.outdated = self.under_way.is_some();
         }
+    }
+
+    /// The publication under way was given up before it came to anything; the next needs no
+    /// debounce for its sake.
+    pub fn given_up(&mut self) {
+        self.under_way = None;
+        self.outdated = false;
+        self.last_start = None;
     }
 
     /// Somebody waits for the next publication: it needs no debounce, and no pause after a failure.
@@ -82,7 +94,10 @@ impl Schedule {
 
     /// The publication under way has succeeded.
     pub fn succeeded(&mut self) {
-        self.published = self.under_way.take();
+        let generation = self.under_way.take();
+        if !std::mem::take(&mut self.outdated) {
+            self.published = generation;
+        }
         self.failures = 0;
         self.retry_at = None;
     }
@@ -90,6 +105,7 @@ impl Schedule {
     /// The publication under way has failed. Returns the pause until the next try.
     pub fn failed(&mut self, now: Instant) -> Duration {
         self.under_way = None;
+        self.outdated = false;
         let pause = FIRST_RETRY
             .saturating_mul(1 << self.failures.min(10))
             .min(LONGEST_RETRY);
@@ -180,6 +196,36 @@ mod tests {
         schedule.succeeded();
         assert_eq!(schedule.published(), Some(1));
         schedule.change(Duration::ZERO, true);
+        assert_eq!(schedule.due(1, now), Due::Now);
+    }
+
+    #[test]
+    fn a_publication_of_the_former_map_says_nothing_of_another() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(Duration::ZERO);
+        schedule.started(1, now);
+        schedule.change(Duration::ZERO, true);
+        assert_eq!(schedule.due(1, now), Due::Nothing);
+        schedule.succeeded();
+        assert_eq!(schedule.published(), None);
+        assert_eq!(schedule.due(1, now), Due::Now);
+        schedule.started(1, now);
+        schedule.succeeded();
+        assert_eq!(schedule.published(), Some(1));
+        // The same map with another debounce.
+        schedule.started(2, now);
+        schedule.change(DEBOUNCE, false);
+        schedule.succeeded();
+        assert_eq!(schedule.published(), Some(2));
+    }
+
+    #[test]
+    fn one_that_was_given_up_begins_anew_at_once() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(DEBOUNCE);
+        schedule.started(1, now);
+        schedule.given_up();
+        assert_eq!(schedule.published(), None);
         assert_eq!(schedule.due(1, now), Due::Now);
     }
 }

@@ -62,6 +62,12 @@ impl Publisher {
         Ok(Publisher { jobs })
     }
 
+    /// One that does nothing itself.
+    #[cfg(test)]
+    pub fn giving_to(jobs: mpsc::Sender<Job>) -> Self {
+        Publisher { jobs }
+    }
+
     /// Hands over a job.
     pub fn give(&self, job: Job) {
         // The thread ends only with us.
