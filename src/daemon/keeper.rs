@@ -13,7 +13,8 @@ use crate::whitelist::Whitelist;
 
 /// How old the stored place may become while entries go by that mean nothing.
 const POSITION_AGE: Duration = Duration::from_secs(60);
-/// How often the store is written while the journal is caught up with: what is lost is read again.
+/// How often the store is written while the journal is caught up with, or many clients expire: what
+/// is lost is read, or done, again.
 const CATCHING_UP: Duration = Duration::from_secs(5);
 /// The pause after the store could not be written; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -77,11 +78,11 @@ impl Keeper {
         self.position = Some(position);
     }
 
-    /// Commits what has changed, if it is time; and the place in the journal with it, or alone if
-    /// that is old.
-    pub fn commit(&mut self, whitelist: &mut Whitelist, caught_up: bool) {
+    /// Commits what has changed, if it is time, or has not been for a while; and the place in the
+    /// journal with it, or alone if that is old.
+    pub fn commit(&mut self, whitelist: &mut Whitelist, is_time: bool) {
         let age = self.committed.elapsed();
-        if caught_up || age >= CATCHING_UP {
+        if is_time || age >= CATCHING_UP {
             self.commit_now(whitelist, age >= POSITION_AGE);
         }
     }

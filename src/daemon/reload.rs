@@ -50,8 +50,6 @@ impl Service {
         self.map.withdraw_former(Some(former));
         self.keeper.put_in_force(in_force(&self.plan));
         self.refuse_by_rules();
-        let now = Timestamp::now();
-        self.expire(now);
         self.commit();
         self.chronicle.reloaded();
         diagnostics::reloaded(
@@ -59,7 +57,7 @@ impl Service {
             &self.plan.rules.permitted.to_string(),
         );
         self.show_ready();
-        let one_grace = earlier(now, self.plan.rules.grace);
+        let one_grace = earlier(Timestamp::now(), self.plan.rules.grace);
         match self.keeper.position() {
             Some(position) if same_source => Begin::Behind(position.clone(), one_grace),
             _ => Begin::At(one_grace),

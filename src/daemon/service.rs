@@ -41,6 +41,8 @@ pub(super) struct Service {
     pub(super) floods: Floods,
     pub(super) chronicle: Chronicle,
     pub(super) caught_up: bool,
+    /// Whether there are deadlines that have passed and are still to be done.
+    pub(super) expiring: bool,
     /// How long after it was written the last entry was read, since the journal is caught up with.
     pub(super) lag: Option<SignedDuration>,
     /// The whitelist's generation when the journal had been read: once the map has it, it is right.
@@ -88,14 +90,15 @@ impl Service {
         let mut armed = None;
 
         loop {
+            let wake = service.do_what_is_due();
             let deadline = service.next_deadline();
             if armed != Some(deadline) {
                 timer.set(deadline).map_err(system("can't set the timer"))?;
                 armed = Some(deadline);
             }
-            let wake = service.do_what_is_due();
             let wake_up = async {
                 match wake {
+                    Some(time) if time <= Instant::now() => {}
                     Some(time) => tokio::time::sleep_until(time.into()).await,
                     None => std::future::pending().await,
                 }
@@ -137,6 +140,8 @@ impl Service {
             if matches!(next, Next::Leave) {
                 break;
             }
+            // While there is always something to do, Postfix has its answers all the same.
+            tokio::task::yield_now().await;
         }
         service.stop(&mut done).await;
         Ok(())
@@ -150,8 +155,10 @@ impl Service {
         self.policy.whitelist.borrow_mut()
     }
 
+    /// When the timer is to wake us; not for what is being done already.
     fn next_deadline(&self) -> Option<Timestamp> {
         let expiry = self.whitelist().next_deadline();
+        let expiry = expiry.filter(|_| !self.expiring);
         expiry
             .into_iter()
             .chain(self.refusals.next_deadline())
@@ -159,15 +166,19 @@ impl Service {
             .min()
     }
 
-    /// Does what is due by the monotonic clock, and says when the next of it will be.
+    /// Does what is due, some of it where it is much, and says when there will be more to do.
     fn do_what_is_due(&mut self) -> Option<Instant> {
+        self.expire_if_due();
         let mut whitelist = self.policy.whitelist.borrow_mut();
         self.keeper.reopen_if_due(&mut whitelist);
-        let publication = self.map.publish_if_due(&whitelist, self.caught_up);
+        let next = if self.expiring {
+            Some(Instant::now())
+        } else {
+            self.map.publish_if_due(&whitelist, self.caught_up)
+        };
         drop(whitelist);
         let store = self.keeper.retry_at();
-        publication
-            .into_iter()
+        next.into_iter()
             .chain(store)
             .chain(self.by_hand.give_up_if_due())
             .chain(self.show_status())
@@ -195,12 +206,11 @@ impl Service {
                     self.lag = Some(now.duration_since(position.time));
                 }
                 self.keeper.advance(position);
-                self.expire(now);
                 self.commit();
             }
             Some(FromReader::CaughtUp) => {
                 self.end_sessions_of_former_boots(now);
-                self.expire(now);
+                self.expire_all(now);
                 self.caught_up = true;
                 self.lag = Some(SignedDuration::ZERO);
                 let generation = self.whitelist().generation();
@@ -290,7 +300,9 @@ impl Service {
     pub(super) fn commit(&mut self) {
         let mut whitelist = self.policy.whitelist.borrow_mut();
         self.by_hand.keep(&mut whitelist);
-        self.keeper.commit(&mut whitelist, self.caught_up);
+        // Those that expire together are committed together.
+        let is_time = self.caught_up && !self.expiring;
+        self.keeper.commit(&mut whitelist, is_time);
     }
 
     fn commit_all(&mut self) {
@@ -308,39 +320,12 @@ impl Service {
         let now = Timestamp::now();
         if woken == Woken::ClockSet {
             self.whitelist_mut().clock_set(now);
-        }
-        let removed = self.expire(now);
-        if woken == Woken::ClockSet {
-            diagnostics::clock_set(removed);
+            diagnostics::clock_set();
         }
         self.refusals.sum_up(now);
         let listed = self.whitelist().len();
         self.floods.sum_up(now, listed);
         self.commit();
-    }
-
-    pub(super) fn expire(&mut self, now: Timestamp) -> usize {
-        let ended = self.whitelist_mut().expire_manual(now);
-        for (client, grant) in &ended {
-            diagnostics::grant_ended(*client, grant);
-            if self.whitelist().listed(*client).is_none() {
-                let reason = "what was allowed by hand has ended";
-                self.chronicle.removed(*client, None, reason);
-            }
-        }
-        let removed = self.whitelist_mut().expire(now, usize::MAX);
-        for (client, listing) in &removed {
-            // Who is allowed by hand stays.
-            if self.whitelist().listed(*client).is_none() {
-                let level = self.floods.level(Change::Removed, now);
-                diagnostics::client_expired(*client, listing, level);
-                let reason = "its grace has passed";
-                self.chronicle.removed(*client, Some(listing), reason);
-            }
-        }
-        let number = ended.len() + removed.len();
-        self.note_removal(number);
-        number
     }
 
     pub(super) fn refuse_by_rules(&mut self) {

@@ -81,6 +81,7 @@ impl Service {
             floods: Floods::default(),
             lag: None,
             caught_up: false,
+            expiring: false,
             right_from: 0,
             ready: false,
             status: String::new(),
@@ -99,7 +100,7 @@ impl Service {
         service.whitelist_mut().clock_set(now);
         service.refuse_by_rules();
         service.end_sessions_of_former_boots(now);
-        service.expire(now);
+        service.expire_all(now);
         Ok((service, begin))
     }
 

@@ -451,11 +451,8 @@ pub fn log_level_set(level: &str, by: &dyn Display) {
 }
 
 /// The clock was set.
-pub fn clock_set(removed: usize) {
-    info!(
-        MESSAGE_ID = id::CLOCK_SET;
-        "the clock was set: looked at all deadlines again, {} removed", count(removed, "client")
-    );
+pub fn clock_set() {
+    info!(MESSAGE_ID = id::CLOCK_SET; "the clock was set: looked at all deadlines again");
 }
 
 /// Something is odd, and said once.
