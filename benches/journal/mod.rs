@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Over how long a time the entries of a journal are spread.
+/// Over how long a time the entries of most journals are spread.
 pub const SPAN: SignedDuration = SignedDuration::from_mins(25);
 
 /// So many sessions are open at once: they open one after the other, and then close.
@@ -54,9 +54,14 @@ impl Contents {
     }
 
     /// Writes the entries in the Journal Export Format
-    /// (<https://systemd.io/JOURNAL_EXPORT_FORMATS>), from `begin` on.
-    pub fn export(self, begin: Timestamp, to: &mut dyn Write) -> io::Result<()> {
-        let step = SPAN.as_micros() as u64 / u64::from(self.entries());
+    /// (<https://systemd.io/JOURNAL_EXPORT_FORMATS>), from `begin` on, spread over `span`.
+    pub fn export(
+        self,
+        begin: Timestamp,
+        span: SignedDuration,
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
+        let step = span.as_micros() as u64 / u64::from(self.entries());
         let begin = begin.as_microsecond() as u64;
         let mut clock = Clock::default();
         let mut entry = String::with_capacity(2048);

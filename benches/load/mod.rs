@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::event::epoll;
 
+/// By how much a wait may be longer than was asked for (prctl(2), PR_SET_TIMERSLACK), and some more.
+const SLACK: Duration = Duration::from_micros(100);
+
 const OK: &[u8] = b"action=OK\n\n";
 const DUNNO: &[u8] = b"action=DUNNO\n\n";
 
@@ -164,6 +167,21 @@ pub fn at_once(
     rate: Option<f64>,
     duration: Duration,
 ) -> Load {
+    let start = Instant::now();
+    at_once_while(socket, questions, connections, rate, &|| {
+        start.elapsed() < duration
+    })
+}
+
+/// The same for as long as `goes_on` says so. At a rate, all that was to be asked by then is asked,
+/// and answered: who is held up counts, however long it takes.
+pub fn at_once_while(
+    socket: &Path,
+    questions: &[Question],
+    connections: usize,
+    rate: Option<f64>,
+    goes_on: &dyn Fn() -> bool,
+) -> Load {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     let mut peers: Vec<Peer> = (0..connections)
         .map(|number| {
@@ -187,22 +205,43 @@ pub fn at_once(
         peers.iter_mut().for_each(|peer| peer.ask(questions, start));
     }
     let mut events = Vec::with_capacity(connections);
-    while start.elapsed() < duration {
+    let mut end = None;
+    loop {
+        if end.is_none() && !goes_on() {
+            end = Some(Instant::now());
+        }
+        let last = end.unwrap_or_else(Instant::now);
+        let is_asked = rate.is_none_or(|rate| {
+            let due = start + Duration::from_secs_f64(asked as f64 / rate);
+            due > last && peers.iter().all(|peer| peer.due.is_none())
+        });
+        if end.is_some() && is_asked {
+            break;
+        }
         if let Some(rate) = rate {
             // What is due by now, in turn; a peer that still waits is asked late, and that counts.
             loop {
                 let due = start + Duration::from_secs_f64(asked as f64 / rate);
                 let peer = &mut peers[asked as usize % connections];
-                if due > Instant::now() || peer.due.is_some() {
+                if due > last || peer.due.is_some() {
                     break;
                 }
                 peer.ask(questions, due);
                 asked += 1;
             }
         }
+        // Where the next question is far off, whom we measure by has the processor until then.
+        let patience = match rate {
+            None => Duration::from_millis(100),
+            Some(rate) => {
+                let due = start + Duration::from_secs_f64(asked as f64 / rate);
+                let far_off = due.saturating_duration_since(Instant::now());
+                far_off.saturating_sub(SLACK)
+            }
+        };
         let patience = Timespec {
             tv_sec: 0,
-            tv_nsec: if rate.is_some() { 0 } else { 100_000_000 },
+            tv_nsec: patience.subsec_nanos().into(),
         };
         events.clear();
         epoll::wait(

@@ -21,6 +21,7 @@ mod service;
 
 mod catch_up;
 mod clients;
+mod crowd;
 mod decisions;
 mod instructions;
 mod live;
@@ -45,7 +46,7 @@ use table::Row;
 type Measure = fn(&Bench) -> Vec<Row>;
 
 /// The rows, by the names that select them.
-const ROWS: [(&str, Measure); 10] = [
+const ROWS: [(&str, Measure); 11] = [
     ("catch-up", catch_up::against_journalctl),
     ("fail2ban", catch_up::against_fail2ban),
     ("others", catch_up::among_others),
@@ -53,6 +54,7 @@ const ROWS: [(&str, Measure); 10] = [
     ("map", live::to_the_map),
     ("publishing", live::publishing),
     ("decisions", decisions::decisions),
+    ("crowd", crowd::crowd),
     ("memory", memory::anonymous),
     ("start", memory::start),
     ("instructions", instructions::instructions),
@@ -126,7 +128,7 @@ impl Bench {
 
 fn import(contents: Contents, begin: Timestamp) -> JournalFiles {
     let files = JournalFiles::none();
-    files.add_written("mail.journal", |to| contents.export(begin, to));
+    files.add_written("mail.journal", |to| contents.export(begin, SPAN, to));
     files
 }
 

@@ -33,11 +33,16 @@ impl Setup {
     /// With a grace that does not end while we measure, and no permitted networks; everything else is
     /// as it comes.
     pub fn new(journal: &Path, settings: &str) -> Setup {
+        Setup::with_grace(journal, "6h", settings)
+    }
+
+    /// One whose grace may end while we measure.
+    pub fn with_grace(journal: &Path, grace: &str, settings: &str) -> Setup {
         let setup = Setup {
             directory: tempfile::tempdir().unwrap(),
         };
         let text = format!(
-            "grace = \"6h\"\npermitted-networks = []\nstate-directory = {:?}\n\
+            "grace = {grace:?}\npermitted-networks = []\nstate-directory = {:?}\n\
              journal.directory = {journal:?}\n{settings}\n",
             setup.state(),
         );
@@ -75,6 +80,16 @@ impl Setup {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
+    }
+
+    /// One of our commands, for the service that was started.
+    pub fn ask(&self, command: &str) -> Command {
+        let mut asking = Command::new(PROGRAM);
+        asking
+            .args([command, "--socket"])
+            .arg(self.path("control"))
+            .stdin(Stdio::null());
+        asking
     }
 
     /// Has it catch up with the journal and publish, and says how long that took.
