@@ -31,6 +31,7 @@ impl Service {
     fn take(&mut self, plan: Plan) -> Begin {
         let former = in_force(&self.plan);
         let same_source = plan.source == self.plan.source;
+        let same_rules = plan.rules == self.plan.rules;
         self.plan = plan;
         self.reload_refused = None;
         // Whoever wanted more to be written for a while has had it.
@@ -49,7 +50,10 @@ impl Service {
         );
         self.map.withdraw_former(Some(former));
         self.keeper.put_in_force(in_force(&self.plan));
-        self.refuse_by_rules();
+        // They have been asked about everybody who is listed.
+        if !same_rules {
+            self.refuse_by_rules();
+        }
         self.commit();
         self.chronicle.reloaded();
         diagnostics::reloaded(

@@ -7,7 +7,7 @@ use crate::config::Limits;
 use crate::networks::Networks;
 
 /// The rules in force; replaced as a whole by a reload.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// How long a client may relay after its last login or logout.
     pub grace: SignedDuration,
