@@ -103,8 +103,9 @@ impl Service {
                     None => std::future::pending().await,
                 }
             };
+            // In no order: a list of a million clients always has another question, and a journal that
+            // is caught up with another batch.
             let next = tokio::select! {
-                biased;
                 _ = terminate.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
                 Some(finished) = done.recv() => service.publication_done(finished)?,
