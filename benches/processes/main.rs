@@ -23,6 +23,7 @@ mod catch_up;
 mod clients;
 mod crowd;
 mod decisions;
+mod follower;
 mod instructions;
 mod live;
 mod memory;

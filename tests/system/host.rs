@@ -167,7 +167,6 @@ impl Host {
     }
 
     /// A file or socket of the running host, for us to open.
-    #[allow(dead_code, reason = "the benchmarks have no use for it")]
     pub fn path(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.leader))
     }
