@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use systemd::journal::{Journal, OpenDirectoryOptions, OpenFilesOptions, OpenOptions};
 
 use crate::servers::{LONGEST_MESSAGE, Sender};
-use identifiers::{known, look_for};
+use identifiers::{is_known, known, look_for};
 use wait::Wait;
 
 /// Which journal is read.
@@ -153,7 +153,7 @@ enum LooksFor {
     /// Those that have written, up to this entry: when it was the last, the others had written
     /// nothing.
     Known(Position),
-    /// The same, and the reader stands on that entry: from here on, all.
+    /// The same, and the reader stands on that entry: all, once there is more.
     KnownUpToHere(Position),
 }
 
@@ -306,6 +306,12 @@ impl Reader {
     pub fn next(&mut self) -> Result<bool, JournalError> {
         if let LooksFor::KnownUpToHere(here) = &self.looks_for {
             let here = here.clone();
+            // In this order: one that first writes later changes the journal again.
+            if self.journal.next()? == 0
+                && is_known(&mut self.journal, &self.identifiers, &self.known)
+            {
+                return Ok(false);
+            }
             self.look_for_all()?;
             self.resume(&here)?;
         }

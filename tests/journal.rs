@@ -104,6 +104,30 @@ fn reading_goes_on_behind_the_last_entry() {
 }
 
 #[test]
+fn who_first_writes_when_all_has_been_read_is_not_missed() {
+    for first in ["dovecot", "imapd"] {
+        let journal = JournalFiles::import(&export(&[says(90, "dovecot", "a")]));
+        let mut reader = reader(&journal);
+        reader.seek_head().unwrap();
+        assert_eq!(next(&mut reader).unwrap(), "a");
+        assert_eq!(next(&mut reader), None);
+        append(&journal, &[says(80, "cron", "not wanted")]);
+        assert_eq!(next(&mut reader), None);
+        append(
+            &journal,
+            &[
+                says(70, first, "b"),
+                says(60, "imapd", "c"),
+                says(50, "dovecot", "d"),
+                says(40, "pop3d", "e"),
+            ],
+        );
+        let read: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+        assert_eq!(read, ["b", "c", "d", "e"]);
+    }
+}
+
+#[test]
 fn a_journal_without_wanted_entries_is_read_as_well() {
     let journal = JournalFiles::import(&export(&[says(90, "cron", "a")]));
     let mut reader = reader(&journal);

@@ -47,6 +47,16 @@ pub(super) fn known(
     Ok(known)
 }
 
+/// Whether it is certain that of `identifiers` only those in `known`, which are in their order, have
+/// written anything. The journal stays where it is.
+pub(super) fn is_known(journal: &mut Journal, identifiers: &[String], known: &[String]) -> bool {
+    let Some(listed) = listed(journal) else {
+        return false;
+    };
+    let have_written = identifiers.iter().filter(|i| listed.contains(i.as_bytes()));
+    have_written.eq(known)
+}
+
 /// The journal's own list: of all that have written, and perhaps of some whose entries are yet to
 /// come. `None` if it is long, or can't be read to its end.
 fn listed(journal: &mut Journal) -> Option<HashSet<Vec<u8>>> {
