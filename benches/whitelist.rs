@@ -101,7 +101,7 @@ fn grow(size: u32, sessions: bool, path: &Path) {
     }
     let listed = anonymous();
     let started = Instant::now();
-    let delta = whitelist.take_delta();
+    let delta = whitelist.take_delta(usize::MAX);
     let committed = store.commit(delta.clients(), delta.sessions(), None);
     committed.expect("commit");
     let took = started.elapsed();
@@ -155,7 +155,7 @@ fn catch_up(kind: &str, path: &Path) {
         whitelist.apply(event, now());
     }
     let applied = started.elapsed();
-    let delta = whitelist.take_delta();
+    let delta = whitelist.take_delta(usize::MAX);
     let committed = store.commit(delta.clients(), delta.sessions(), None);
     committed.expect("commit");
     let committed = started.elapsed() - applied;

@@ -189,7 +189,7 @@ fn read_to_commit(
         }
         if entry % BATCH == 0 || entry == entries {
             let position = reader.position().unwrap();
-            let delta = whitelist.take_delta();
+            let delta = whitelist.take_delta(usize::MAX);
             store
                 .commit(delta.clients(), delta.sessions(), Some(&position))
                 .unwrap();

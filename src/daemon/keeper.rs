@@ -16,6 +16,8 @@ const POSITION_AGE: Duration = Duration::from_secs(60);
 /// How often the store is written while the journal is caught up with, or many clients expire: what
 /// is lost is read, or done, again.
 const CATCHING_UP: Duration = Duration::from_secs(5);
+/// How many records are committed at once, where many have changed: the loop has other things to do.
+const AT_ONCE: usize = 512;
 /// The pause after the store could not be written; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -30,8 +32,18 @@ pub struct Keeper {
     retry: Option<(Instant, Duration)>,
     in_force: InForce,
     position: Option<Position>,
+    under_way: Option<UnderWay>,
     committed: Instant,
     trouble: Option<String>,
+}
+
+/// What has changed is being committed, some at a time.
+#[derive(Debug)]
+struct UnderWay {
+    /// How far the journal had been read when it began: that is kept with the last of it.
+    position: Option<Position>,
+    /// Whether what has changed since then is to be committed after it.
+    again: bool,
 }
 
 /// What the store held when it was opened.
@@ -60,6 +72,7 @@ impl Keeper {
             retry: None,
             in_force: in_force.clone(),
             position: kept.position.clone(),
+            under_way: None,
             committed: Instant::now(),
             trouble: None,
         };
@@ -81,22 +94,58 @@ impl Keeper {
     /// Commits what has changed, if it is time, or has not been for a while; and the place in the
     /// journal with it, or alone if that is old.
     pub fn commit(&mut self, whitelist: &mut Whitelist, is_time: bool) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.again |= is_time;
+            return;
+        }
         let age = self.committed.elapsed();
         if is_time || age >= CATCHING_UP {
-            self.commit_now(whitelist, age >= POSITION_AGE);
+            self.commit_some(whitelist, AT_ONCE, age >= POSITION_AGE);
         }
     }
 
-    /// Commits what has changed; with `always`, also the place in the journal alone.
+    /// Commits all that has changed, at once; with `always`, also the place in the journal alone.
     pub fn commit_now(&mut self, whitelist: &mut Whitelist, always: bool) {
+        // What is under way is of a former place in the journal.
+        while self.under_way.is_some() {
+            self.commit_some(whitelist, usize::MAX, false);
+        }
+        self.commit_some(whitelist, usize::MAX, always);
+    }
+
+    fn commit_some(&mut self, whitelist: &mut Whitelist, at_most: usize, always: bool) {
         let Some(store) = &mut self.store else { return };
-        let delta = whitelist.take_delta();
-        if delta.is_empty() && !always {
+        let delta = whitelist.take_delta(at_most);
+        let under_way = self.under_way.take();
+        let is_last = delta.is_last();
+        if delta.is_empty() && is_last && under_way.is_none() && !always {
             return;
         }
-        match store.commit(delta.clients(), delta.sessions(), self.position.as_ref()) {
-            Ok(()) => self.committed = Instant::now(),
+        let under_way = under_way.unwrap_or_else(|| UnderWay {
+            position: self.position.clone(),
+            again: false,
+        });
+        let position = under_way.position.as_ref().filter(|_| is_last);
+        match store.commit(delta.clients(), delta.sessions(), position) {
+            Ok(()) if is_last => self.committed = Instant::now(),
+            Ok(()) => self.under_way = Some(under_way),
             Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Goes on with what is under way, or opens again a store that could not be written, if it is
+    /// time. Says when there is more to do.
+    pub fn go_on(&mut self, whitelist: &mut Whitelist) -> Option<Instant> {
+        self.reopen_if_due(whitelist);
+        if let Some(UnderWay { again, .. }) = self.under_way {
+            self.commit_some(whitelist, AT_ONCE, false);
+            if again && self.under_way.is_none() {
+                self.commit_some(whitelist, AT_ONCE, false);
+            }
+        }
+        match self.under_way {
+            Some(_) => Some(Instant::now()),
+            None => self.retry.map(|(time, _)| time),
         }
     }
 
@@ -119,21 +168,16 @@ impl Keeper {
             "{error}\nthe whitelist goes on in memory; it is tried again: is the disk full?"
         ));
         self.store = None;
+        self.under_way = None;
         let pause = self
             .retry
             .map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(LONGEST_RETRY));
         self.retry = Some((Instant::now() + pause, pause));
     }
 
-    /// When a store that could not be written is to be opened again.
-    #[must_use]
-    pub fn retry_at(&self) -> Option<Instant> {
-        self.retry.map(|(time, _)| time)
-    }
-
     /// Opens the store again, if it is time, and writes into it all that there is.
-    pub fn reopen_if_due(&mut self, whitelist: &mut Whitelist) {
-        if self.retry_at().is_none_or(|time| time > Instant::now()) {
+    fn reopen_if_due(&mut self, whitelist: &mut Whitelist) {
+        if self.retry.is_none_or(|(time, _)| time > Instant::now()) {
             return;
         }
         let written = Store::open(&self.path).and_then(
@@ -148,7 +192,7 @@ impl Keeper {
         match written {
             Ok(store) => {
                 // What has changed is in there: it was written as a whole.
-                drop(whitelist.take_delta());
+                while !whitelist.take_delta(usize::MAX).is_last() {}
                 self.store = Some(store);
                 self.retry = None;
                 self.trouble = None;
@@ -183,4 +227,149 @@ fn write_all(
         ended.chain(whitelist.sessions().map(|(key, s)| (key, Some(s)))),
         position,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::path::Path;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::client::Client;
+    use crate::config::Limits;
+    use crate::event::{Event, EventKind};
+    use crate::networks::Networks;
+    use crate::postfix::map_type::MapType;
+    use crate::whitelist::Rules;
+
+    fn keeper(path: &Path) -> (Keeper, Kept) {
+        let in_force = InForce {
+            path: "/var/lib/x/clients".into(),
+            kind: MapType::Lmdb,
+            value: "OK".to_owned(),
+            grace: Duration::from_secs(1800),
+            max_session: Duration::from_secs(86_400),
+        };
+        let (keeper, found) = Keeper::open(path.to_owned(), in_force).unwrap();
+        (keeper, found.kept)
+    }
+
+    fn whitelist(rules: Rules, kept: Kept) -> Whitelist {
+        Whitelist::restore(rules, kept.clients, kept.sessions)
+    }
+
+    fn rules() -> Rules {
+        Rules {
+            grace: SignedDuration::from_mins(30),
+            max_session: SignedDuration::from_hours(24),
+            limits: Limits {
+                clients: usize::MAX,
+                clients_per_user: usize::MAX,
+                sessions: usize::MAX,
+            },
+            permitted: Networks::default(),
+            never: Networks::default(),
+        }
+    }
+
+    fn log_in(whitelist: &mut Whitelist, n: u32) {
+        let address = Ipv4Addr::from(0x1400_0000 + n.wrapping_mul(2_654_435_761) % 0x0100_0000);
+        let time = Timestamp::from_second(1_800_000_000).unwrap();
+        let kind = EventKind::Login {
+            client: Client::from(std::net::IpAddr::from(address)),
+            user: Some(format!("user{n}")),
+            session: Some(format!("session{n}")),
+        };
+        let server = "dovecot".into();
+        let outcome = whitelist.apply(&Event { time, server, kind }, time);
+        assert!(matches!(outcome, crate::whitelist::Outcome::Added(_)));
+    }
+
+    fn position(n: u32) -> Position {
+        Position {
+            cursor: format!("i={n}"),
+            time: Timestamp::from_second(1_800_000_000).unwrap(),
+        }
+    }
+
+    fn go_on(keeper: &mut Keeper, whitelist: &mut Whitelist) -> usize {
+        let mut turns = 1;
+        while keeper.go_on(whitelist).is_some() {
+            turns += 1;
+        }
+        turns
+    }
+
+    const MANY: u32 = 3 * AT_ONCE as u32 + 100;
+
+    #[test]
+    fn many_changes_are_committed_some_at_a_time_and_the_place_with_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (mut keeper, kept) = self::keeper(&path);
+        let mut whitelist = self::whitelist(rules(), kept);
+        (0..MANY).for_each(|n| log_in(&mut whitelist, n));
+        keeper.advance(position(1));
+        keeper.commit(&mut whitelist, true);
+        // Another login comes meanwhile, and is committed next.
+        log_in(&mut whitelist, MANY);
+        keeper.advance(position(2));
+        keeper.commit(&mut whitelist, true);
+        drop(keeper);
+        let (mut keeper, kept) = self::keeper(&path);
+        assert_eq!((kept.clients.len(), kept.position), (AT_ONCE, None));
+
+        // All of it anew, to its end.
+        let mut whitelist = Whitelist::new(rules());
+        (0..MANY).for_each(|n| log_in(&mut whitelist, n));
+        keeper.advance(position(1));
+        keeper.commit(&mut whitelist, true);
+        log_in(&mut whitelist, MANY);
+        keeper.advance(position(2));
+        keeper.commit(&mut whitelist, true);
+        // A client and a session each; some of them have been committed.
+        let turns = (2 * MANY as usize).div_ceil(AT_ONCE) - 1;
+        assert_eq!(go_on(&mut keeper, &mut whitelist), turns);
+        drop(keeper);
+        let (mut keeper, kept) = self::keeper(&path);
+        assert_eq!(kept.position, Some(position(2)));
+        let again = self::whitelist(rules(), kept);
+        assert!(again.clients().eq(whitelist.clients()));
+        assert_eq!(again.open_sessions(), MANY as usize + 1);
+        // And there is nothing left to do.
+        assert_eq!(keeper.go_on(&mut whitelist), None);
+    }
+
+    #[test]
+    fn the_place_that_is_kept_is_no_further_than_what_was_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (mut keeper, kept) = self::keeper(&path);
+        let mut whitelist = self::whitelist(rules(), kept);
+        (0..MANY).for_each(|n| log_in(&mut whitelist, n));
+        keeper.advance(position(1));
+        keeper.commit(&mut whitelist, true);
+        log_in(&mut whitelist, MANY);
+        keeper.advance(position(2));
+        // It is not time for what comes meanwhile.
+        go_on(&mut keeper, &mut whitelist);
+        drop(keeper);
+        let (mut keeper, kept) = self::keeper(&path);
+        assert_eq!(kept.position, Some(position(1)));
+        assert_eq!(kept.clients.len(), MANY as usize);
+        // At the end, all is committed at once.
+        keeper.advance(position(3));
+        let mut whitelist = self::whitelist(rules(), kept);
+        (MANY..2 * MANY).for_each(|n| log_in(&mut whitelist, n));
+        keeper.commit(&mut whitelist, true);
+        log_in(&mut whitelist, 2 * MANY);
+        keeper.advance(position(4));
+        keeper.commit_now(&mut whitelist, true);
+        drop(keeper);
+        let (_, kept) = self::keeper(&path);
+        assert_eq!(kept.position, Some(position(4)));
+        assert_eq!(kept.clients.len(), 2 * MANY as usize + 1);
+    }
 }

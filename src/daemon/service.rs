@@ -171,14 +171,13 @@ impl Service {
     fn do_what_is_due(&mut self) -> Option<Instant> {
         self.expire_if_due();
         let mut whitelist = self.policy.whitelist.borrow_mut();
-        self.keeper.reopen_if_due(&mut whitelist);
+        let store = self.keeper.go_on(&mut whitelist);
         let next = if self.expiring {
             Some(Instant::now())
         } else {
             self.map.publish_if_due(&whitelist, self.caught_up)
         };
         drop(whitelist);
-        let store = self.keeper.retry_at();
         next.into_iter()
             .chain(store)
             .chain(self.by_hand.give_up_if_due())

@@ -5,7 +5,7 @@
 //! after its last login or logout, nor admit one: the rules have been asked before.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::RangeBounds;
 
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +27,8 @@ pub struct Clients {
     /// One for each client that is scheduled, never later than its grace ends.
     deadlines: Deadlines<Client>,
     changed: Vec<Client>,
+    /// Those of `changed` that the store is being told of, in order.
+    telling: VecDeque<Client>,
 }
 
 /// A [`Listing`], as it is kept.
@@ -40,7 +42,7 @@ struct Record {
     open: u32,
     /// Whether there is a deadline. There need be none while a session is open.
     is_scheduled: bool,
-    /// Whether it is among `changed`.
+    /// Whether it is among `changed` or `telling`.
     is_changed: bool,
     /// Whether the store has been told of it.
     is_stored: bool,
@@ -288,18 +290,33 @@ impl Clients {
         Moment::from(listing.last).plus(self.grace).into()
     }
 
-    /// Those that have changed since the last call, in order. The store is told of them now.
-    pub(super) fn take_changed(&mut self) -> Vec<Client> {
+    /// The store is to be told of those that have changed since this was called last.
+    pub(super) fn begin_telling(&mut self) {
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
-        for client in &changed {
+        self.telling = changed.into();
+    }
+
+    /// How many the store is still to be told of.
+    pub(super) fn to_tell(&self) -> usize {
+        self.telling.len()
+    }
+
+    /// The next of those, in order. The store is told of them now.
+    pub(super) fn tell(&mut self, at_most: usize) -> Vec<Client> {
+        let number = at_most.min(self.telling.len());
+        let told: Vec<Client> = self.telling.drain(..number).collect();
+        if self.telling.is_empty() {
+            self.telling = VecDeque::new();
+        }
+        for client in &told {
             if let Some(record) = self.records.get_mut(client) {
                 record.is_changed = false;
                 record.is_stored = true;
             }
         }
-        changed
+        told
     }
 }
 

@@ -350,11 +350,20 @@ impl Whitelist {
         self.generation
     }
 
-    /// What has changed since the last call, for the store.
-    pub fn take_delta(&mut self) -> Delta<'_> {
-        let clients = self.clients.take_changed();
-        let sessions = self.sessions.take_changed();
+    /// What has changed since the last call, for the store. If that is more than `at_most` records,
+    /// the first of them, in their order; calls that follow yield the others, as they are then, and
+    /// nothing that changes meanwhile, until one says that it is the last.
+    ///
+    /// A session comes in none before its client.
+    pub fn take_delta(&mut self, at_most: usize) -> Delta<'_> {
+        if self.clients.to_tell() + self.sessions.to_tell() == 0 {
+            self.clients.begin_telling();
+            self.sessions.begin_telling();
+        }
+        let clients = self.clients.tell(at_most);
+        let sessions = self.sessions.tell(at_most - clients.len());
         Delta {
+            is_last: self.clients.to_tell() + self.sessions.to_tell() == 0,
             all_clients: &self.clients,
             all_sessions: &self.sessions,
             clients,

@@ -44,8 +44,14 @@ pub struct Sessions {
     ended: VecDeque<(Moment, Place)>,
     changed: Vec<Place>,
     /// Those that the store still has.
-    gone: Vec<(Server, Box<str>)>,
+    gone: Vec<Gone>,
+    /// Those of `changed` and `gone` that the store is being told of.
+    telling: VecDeque<Place>,
+    telling_gone: VecDeque<Gone>,
 }
+
+/// The key of a session that is not here any more.
+type Gone = (Server, Box<str>);
 
 /// A session's place in the slab; another one may come to have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +65,7 @@ struct Record {
     ended: Option<Moment>,
     client: Option<Client>,
     server: Server,
-    /// Whether it is among `changed`.
+    /// Whether it is among `changed` or `telling`.
     is_changed: bool,
     /// Whether the store has been told of it.
     is_stored: bool,
@@ -78,7 +84,7 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Changed {
     present: Vec<Place>,
-    gone: Vec<(Server, Box<str>)>,
+    gone: Vec<Gone>,
 }
 
 impl Changed {
@@ -309,27 +315,52 @@ impl Sessions {
         self.tidy_at = 2 * self.deadlines.len() + STALE;
     }
 
-    /// What has changed since the last call, in the order of the keys. The store is told of it now.
-    pub(super) fn take_changed(&mut self) -> Changed {
-        let mut present = std::mem::take(&mut self.changed);
+    /// The store is to be told of what has changed since this was called last.
+    pub(super) fn begin_telling(&mut self) {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.retain(|place| {
+            let record = self.records.get(place.get());
+            record.is_some_and(|record| record.is_changed)
+        });
+        changed.sort_by_cached_key(|place| {
+            let record = &self.records[place.get()];
+            near(record.server, &record.id)
+        });
+        self.telling = changed.into();
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.sort_by_cached_key(|(server, id)| near(*server, id));
+        self.telling_gone = gone.into();
+    }
+
+    /// How many the store is still to be told of.
+    pub(super) fn to_tell(&self) -> usize {
+        self.telling_gone.len() + self.telling.len()
+    }
+
+    /// The next of those. The store is told of them now.
+    pub(super) fn tell(&mut self, at_most: usize) -> Changed {
+        let number = at_most.min(self.telling_gone.len());
+        let mut gone: Vec<Gone> = self.telling_gone.drain(..number).collect();
+        // One that is here again will be told of as it is then.
+        gone.retain(|gone| self.place_of(self.key_of_gone(gone)).is_none());
+        let number = (at_most - number).min(self.telling.len());
+        let mut present: Vec<Place> = self.telling.drain(..number).collect();
         present.retain(|place| {
             let Some(record) = self.records.get_mut(place.get()) else {
                 return false;
             };
             record.is_stored = true;
-            // Of a place that is in the list twice, one is enough.
+            // Of a place that is told of twice, once is enough.
             std::mem::take(&mut record.is_changed)
         });
-        let key = |place: &Place| self.key(&self.records[place.get()]);
-        present.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
-        let mut gone = std::mem::take(&mut self.gone);
-        gone.retain(|gone| self.place_of(self.key_of_gone(gone)).is_none());
-        gone.sort_unstable_by(|a, b| self.key_of_gone(a).cmp(&self.key_of_gone(b)));
+        if self.to_tell() == 0 {
+            (self.telling, self.telling_gone) = (VecDeque::new(), VecDeque::new());
+        }
         Changed { present, gone }
     }
 
     /// What has changed, with the keys.
-    pub(super) fn tell<'a>(
+    pub(super) fn changes<'a>(
         &'a self,
         changed: &'a Changed,
     ) -> impl Iterator<Item = (SessionKey<'a>, Option<Session>)> {
@@ -342,7 +373,7 @@ impl Sessions {
             }))
     }
 
-    fn key_of_gone<'a>(&'a self, (server, id): &'a (Server, Box<str>)) -> SessionKey<'a> {
+    fn key_of_gone<'a>(&'a self, (server, id): &'a Gone) -> SessionKey<'a> {
         SessionKey {
             server: self.servers.name(*server),
             id,
@@ -406,7 +437,16 @@ impl Sessions {
         self.by_key = HashTable::new();
         self.ended = VecDeque::new();
         self.changed = Vec::new();
+        self.telling = VecDeque::new();
     }
+}
+
+/// Sessions in this order lie side by side in the store; almost, which is near enough.
+fn near(server: Server, id: &str) -> (Server, [u8; 16]) {
+    let mut first = [0; 16];
+    let length = id.len().min(first.len());
+    first[..length].copy_from_slice(&id.as_bytes()[..length]);
+    (server, first)
 }
 
 impl Record {
@@ -513,8 +553,10 @@ mod tests {
     fn the_store_hears_of_the_end_of_what_it_knows_only() {
         let mut sessions = empty();
         let told = |sessions: &mut Sessions| -> Vec<(String, bool)> {
-            let changed = sessions.take_changed();
-            let told = sessions.tell(&changed);
+            sessions.begin_telling();
+            let changed = sessions.tell(usize::MAX);
+            assert_eq!(sessions.to_tell(), 0);
+            let told = sessions.changes(&changed);
             told.map(|(key, session)| (key.id.to_owned(), session.is_some()))
                 .collect()
         };

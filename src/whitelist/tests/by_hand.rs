@@ -111,7 +111,7 @@ fn a_revocation_counts_for_a_store_that_has_not_heard_of_it() {
     apply(&mut whitelist, &login(0, 10, Some("a")));
     apply(&mut whitelist, &login(0, 11, None));
     let mut kept = Kept::default();
-    kept.take(&whitelist.take_delta());
+    kept.take(&whitelist.take_delta(usize::MAX));
     let revoked = whitelist.revoke(&client(10).into(), 0, at(1)).unwrap();
     let mut restored = kept.restored(rules());
     assert_eq!(restored.set_manual(whitelist.manual().clone()), revoked);

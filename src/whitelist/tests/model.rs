@@ -262,7 +262,13 @@ proptest! {
                 whitelist.expire(at(now), 2);
             }
             prop_assert!(whitelist.next_deadline().is_none_or(|deadline| deadline > at(now)));
-            kept.take(&whitelist.take_delta());
+            loop {
+                let delta = whitelist.take_delta(2);
+                kept.take(&delta);
+                if delta.is_last() {
+                    break;
+                }
+            }
             if let Some(manual) = whitelist.take_manual_change() {
                 kept.manual = manual.clone();
             }
