@@ -11,6 +11,13 @@ pub(super) struct Server(u32);
 #[derive(Debug, Default)]
 pub(super) struct Servers(Vec<Box<str>>);
 
+impl Server {
+    /// They are counted from 0.
+    pub(super) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Servers {
     /// The server of this name, if it has been heard of.
     pub(super) fn find(&self, name: &str) -> Option<Server> {
@@ -29,7 +36,7 @@ impl Servers {
 
     /// What it is called.
     pub(super) fn name(&self, server: Server) -> &str {
-        self.0.get(server.0 as usize).map_or("", |name| name)
+        self.0.get(server.number()).map_or("", |name| name)
     }
 }
 

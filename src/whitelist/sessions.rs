@@ -36,6 +36,8 @@ pub struct Sessions {
     hasher: RandomState,
     servers: Servers,
     open: usize,
+    /// How many are open of each server, by its number.
+    open_of: Vec<usize>,
     max_session: SignedDuration,
     /// One for each open session, and some that mean nothing any more.
     deadlines: Deadlines<Place>,
@@ -112,7 +114,7 @@ impl Sessions {
         self.records[place.get()].is_stored = true;
         match ended {
             Some(ended) => self.ended.push_back((ended, place)),
-            None => self.open += 1,
+            None => self.opened(place),
         }
     }
 
@@ -183,7 +185,7 @@ impl Sessions {
     pub(super) fn begin(&mut self, key: SessionKey<'_>, client: Client, since: Moment) {
         let place = self.put(key, Some(client), since, None);
         self.changed(place);
-        self.open += 1;
+        self.opened(place);
         self.deadlines.add(since.plus(self.max_session), place);
         if self.deadlines.len() > self.tidy_at {
             let (records, max_session) = (&self.records, self.max_session);
@@ -210,7 +212,7 @@ impl Sessions {
         }
         record.ended = Some(time);
         let client = record.client;
-        self.closed();
+        self.closed(place);
         self.ended.push_back((time, place));
         self.changed(place);
         client
@@ -218,11 +220,16 @@ impl Sessions {
 
     /// Those that are open, of one server or all, and were opened by `time`.
     pub(super) fn opened_by(&self, time: Moment, server: Option<&str>) -> Vec<Place> {
-        let of = server.map(|name| self.servers.find(name));
+        // A server that does not name its sessions tells of many ends, and has none here.
+        let has_any = |of: &Server| self.open_of.get(of.number()).is_some_and(|open| *open > 0);
+        let server = match server.map(|name| self.servers.find(name).filter(has_any)) {
+            Some(None) => return Vec::new(),
+            server => server.flatten(),
+        };
         self.records
             .iter()
             .filter(|(_, s)| s.ended.is_none() && s.since <= time)
-            .filter(|(_, s)| of.is_none_or(|of| of == Some(s.server)))
+            .filter(|(_, s)| server.is_none_or(|server| server == s.server))
             .map(|(place, _)| Place::new(place))
             .collect()
     }
@@ -274,8 +281,17 @@ impl Sessions {
         self.ended.make_contiguous().sort_unstable();
     }
 
-    /// One session less is open.
-    fn closed(&mut self) {
+    fn opened(&mut self, place: Place) {
+        let server = self.records[place.get()].server.number();
+        if self.open_of.len() <= server {
+            self.open_of.resize(server + 1, 0);
+        }
+        self.open_of[server] += 1;
+        self.open += 1;
+    }
+
+    fn closed(&mut self, place: Place) {
+        self.open_of[self.records[place.get()].server.number()] -= 1;
         self.open -= 1;
         if self.open == 0 {
             self.deadlines.clear();
@@ -287,7 +303,7 @@ impl Sessions {
         let removed = open.filter(|(_, s)| which(s.client));
         let removed: Vec<Place> = removed.map(|(place, _)| Place::new(place)).collect();
         for place in removed {
-            self.closed();
+            self.closed(place);
             self.remove(place);
         }
     }
@@ -463,121 +479,4 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::Timestamp;
-
-    const MAX: i64 = 86_400;
-
-    fn at(second: i64) -> Moment {
-        Timestamp::from_second(second).unwrap().into()
-    }
-
-    fn key(id: &str) -> SessionKey<'_> {
-        SessionKey {
-            server: "dovecot",
-            id,
-        }
-    }
-
-    fn client() -> Client {
-        "192.0.2.10".parse().unwrap()
-    }
-
-    fn empty() -> Sessions {
-        let mut sessions = Sessions::default();
-        sessions.schedule_all(SignedDuration::from_secs(MAX));
-        sessions
-    }
-
-    fn end(sessions: &mut Sessions, id: &str, time: Moment) {
-        let known = sessions.get(key(id), time).unwrap();
-        assert_eq!(sessions.end(known.place, time), Some(client()));
-    }
-
-    #[test]
-    fn a_session_takes_little_room() {
-        assert_eq!(size_of::<(usize, Record)>(), 72);
-    }
-
-    #[test]
-    fn one_that_takes_over_a_place_does_not_end_with_the_one_before() {
-        let mut sessions = empty();
-        sessions.begin(key("kept open"), client(), at(1));
-        sessions.begin(key("a"), client(), at(0));
-        let place = sessions.get(key("a"), at(0)).unwrap().place;
-        end(&mut sessions, "a", at(10));
-        sessions.forget_ends(at(70), 1);
-        sessions.begin(key("b"), client(), at(100));
-        assert_eq!(sessions.get(key("b"), at(100)).unwrap().place, place);
-        // The deadline of the one before comes, and is nobody's.
-        assert_eq!(sessions.next_deadline(), Some(at(MAX)));
-        assert_eq!(sessions.expire_next(), None);
-        assert_eq!(sessions.expire_next(), Some((at(MAX + 1), client())));
-        assert_eq!(sessions.expire_next(), Some((at(MAX + 100), client())));
-        assert_eq!(sessions.open(), 0);
-        assert_eq!(sessions.next_deadline(), None);
-    }
-
-    #[test]
-    fn an_end_is_forgotten_in_time_even_if_it_still_lies_there() {
-        let mut sessions = empty();
-        sessions.remember_end(key("a"), at(0));
-        sessions.remember_end(key("b"), at(0));
-        sessions.forget_ends(at(60), 1);
-        assert_eq!(sessions.len(), 1);
-        assert!(sessions.get(key("b"), at(59)).is_some());
-        assert!(sessions.get(key("b"), at(60)).is_none());
-        // It begins anew, and what is left of its end does not take it away.
-        sessions.begin(key("b"), client(), at(60));
-        sessions.forget_ends(at(1000), 9);
-        assert!(sessions.get(key("b"), at(1000)).is_some());
-    }
-
-    #[test]
-    fn deadlines_of_sessions_that_are_over_do_not_pile_up() {
-        let mut sessions = empty();
-        sessions.begin(key("kept open"), client(), at(0));
-        for n in 0..5000 {
-            let id = n.to_string();
-            sessions.begin(key(&id), client(), at(n));
-            end(&mut sessions, &id, at(n + 1));
-            sessions.forget_ends(at(n + 61), 9);
-        }
-        assert!(sessions.deadlines.len() <= 2 * (STALE + 1));
-        assert_eq!(sessions.next_deadline(), Some(at(MAX)));
-        assert!(sessions.len() < 100);
-    }
-
-    #[test]
-    fn the_store_hears_of_the_end_of_what_it_knows_only() {
-        let mut sessions = empty();
-        let told = |sessions: &mut Sessions| -> Vec<(String, bool)> {
-            sessions.begin_telling();
-            let changed = sessions.tell(usize::MAX);
-            assert_eq!(sessions.to_tell(), 0);
-            let told = sessions.changes(&changed);
-            told.map(|(key, session)| (key.id.to_owned(), session.is_some()))
-                .collect()
-        };
-        let known = |id: &str, is_there| (id.to_owned(), is_there);
-        sessions.begin(key("a"), client(), at(0));
-        sessions.begin(key("b"), client(), at(0));
-        assert_eq!(told(&mut sessions), [known("a", true), known("b", true)]);
-        for id in ["c", "b", "a"] {
-            if id == "c" {
-                sessions.begin(key("c"), client(), at(1));
-            }
-            end(&mut sessions, id, at(2));
-        }
-        sessions.forget_ends(at(100), 9);
-        // It takes a place that was changed before, and is gone there.
-        sessions.begin(key("d"), client(), at(100));
-        sessions.begin(key("b"), client(), at(100));
-        assert_eq!(
-            told(&mut sessions),
-            [known("a", false), known("b", true), known("d", true)]
-        );
-        assert_eq!(told(&mut sessions), []);
-    }
-}
+mod tests;
