@@ -21,8 +21,6 @@ use crate::table::{Row, median, seconds, share, thousands};
 const CONNECTIONS: usize = 50;
 /// Together, so many questions a second.
 const RATE: f64 = 2_000.0;
-/// For how long they do in quiet.
-const QUIET: Duration = Duration::from_secs(5);
 /// Between two looks at whether all have expired.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long all but one answer in a hundred may take, whatever else is under way.
@@ -106,12 +104,14 @@ fn most_memory<T>(running: &Running, act: impl FnOnce() -> T) -> (u64, T) {
 
 /// Answers to Postfix beside a publication, an expiry and a list of all clients.
 pub fn crowd(bench: &Bench) -> Vec<Row> {
-    // For so long after the service has started, nobody expires.
-    let (number, peace) = if bench.options.quick {
-        (10_000, SignedDuration::from_secs(20))
+    // For how long they ask in quiet; and so long after the service has started, nobody expires.
+    let (number, quiet, peace) = if bench.options.quick {
+        (10_000, 1, 20)
     } else {
-        (1_000_000, SignedDuration::from_secs(120))
+        (1_000_000, 5, 120)
     };
+    let quiet = Duration::from_secs(quiet);
+    let peace = SignedDuration::from_secs(peace);
     let contents = Contents {
         sessions: number,
         clients: number,
@@ -142,7 +142,7 @@ pub fn crowd(bench: &Bench) -> Vec<Row> {
     };
     let all = questions(|n| client(n * 100));
 
-    let (quiet, ()) = ask_while(&setup, &all, || thread::sleep(QUIET));
+    let (quiet, ()) = ask_while(&setup, &all, || thread::sleep(quiet));
     let (publishing, published_in) = ask_while(&setup, &all, || {
         let mut allow = setup.ask("allow");
         allow.args([&ALLOWED.to_string(), "--for", "1h"]);
