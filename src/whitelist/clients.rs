@@ -5,7 +5,7 @@
 //! after its last login or logout, nor admit one: the rules have been asked before.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeBounds;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Listing;
 use super::deadlines::Deadlines;
 use super::moment::Moment;
+use super::runs::Runs;
 use super::servers::{Server, Servers};
 use super::users::{User, Users};
 use crate::client::Client;
@@ -26,9 +27,9 @@ pub struct Clients {
     grace: SignedDuration,
     /// One for each client that is scheduled, never later than its grace ends.
     deadlines: Deadlines<Client>,
-    changed: Vec<Client>,
-    /// Those of `changed` that the store is being told of, in order.
-    telling: VecDeque<Client>,
+    changed: Runs<Client>,
+    /// Those of `changed` that the store is being told of.
+    telling: Runs<Client>,
 }
 
 /// A [`Listing`], as it is kept.
@@ -292,10 +293,7 @@ impl Clients {
 
     /// The store is to be told of those that have changed since this was called last.
     pub(super) fn begin_telling(&mut self) {
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        self.telling = changed.into();
+        self.telling = std::mem::take(&mut self.changed);
     }
 
     /// How many the store is still to be told of.
@@ -305,11 +303,8 @@ impl Clients {
 
     /// The next of those, in order. The store is told of them now.
     pub(super) fn tell(&mut self, at_most: usize) -> Vec<Client> {
-        let number = at_most.min(self.telling.len());
-        let told: Vec<Client> = self.telling.drain(..number).collect();
-        if self.telling.is_empty() {
-            self.telling = VecDeque::new();
-        }
+        let mut told = self.telling.take(at_most);
+        told.dedup();
         for client in &told {
             if let Some(record) = self.records.get_mut(client) {
                 record.is_changed = false;
@@ -321,7 +316,7 @@ impl Clients {
 }
 
 impl Record {
-    fn changed(&mut self, client: Client, changed: &mut Vec<Client>) {
+    fn changed(&mut self, client: Client, changed: &mut Runs<Client>) {
         if !std::mem::replace(&mut self.is_changed, true) {
             changed.push(client);
         }

@@ -12,6 +12,7 @@ mod moment;
 mod outcome;
 mod record;
 mod rules;
+mod runs;
 mod servers;
 mod sessions;
 mod users;

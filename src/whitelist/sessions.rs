@@ -13,6 +13,7 @@ use slab::Slab;
 
 use super::deadlines::Deadlines;
 use super::moment::Moment;
+use super::runs::Runs;
 use super::servers::{Server, Servers};
 use super::{Session, SessionKey};
 use crate::client::Client;
@@ -44,13 +45,16 @@ pub struct Sessions {
     tidy_at: usize,
     /// Those that have ended, and when.
     ended: VecDeque<(Moment, Place)>,
-    changed: Vec<Place>,
+    changed: Runs<(Near, Place)>,
     /// Those that the store still has.
-    gone: Vec<Gone>,
+    gone: Runs<Gone>,
     /// Those of `changed` and `gone` that the store is being told of.
-    telling: VecDeque<Place>,
-    telling_gone: VecDeque<Gone>,
+    telling: Runs<(Near, Place)>,
+    telling_gone: Runs<Gone>,
 }
+
+/// Sessions in this order lie side by side in the store; almost, which is near enough.
+type Near = (Server, [u8; 8]);
 
 /// The key of a session that is not here any more.
 type Gone = (Server, Box<str>);
@@ -333,19 +337,8 @@ impl Sessions {
 
     /// The store is to be told of what has changed since this was called last.
     pub(super) fn begin_telling(&mut self) {
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.retain(|place| {
-            let record = self.records.get(place.get());
-            record.is_some_and(|record| record.is_changed)
-        });
-        changed.sort_by_cached_key(|place| {
-            let record = &self.records[place.get()];
-            near(record.server, &record.id)
-        });
-        self.telling = changed.into();
-        let mut gone = std::mem::take(&mut self.gone);
-        gone.sort_by_cached_key(|(server, id)| near(*server, id));
-        self.telling_gone = gone.into();
+        self.telling = std::mem::take(&mut self.changed);
+        self.telling_gone = std::mem::take(&mut self.gone);
     }
 
     /// How many the store is still to be told of.
@@ -355,23 +348,28 @@ impl Sessions {
 
     /// The next of those. The store is told of them now.
     pub(super) fn tell(&mut self, at_most: usize) -> Changed {
-        let number = at_most.min(self.telling_gone.len());
-        let mut gone: Vec<Gone> = self.telling_gone.drain(..number).collect();
-        // One that is here again will be told of as it is then.
-        gone.retain(|gone| self.place_of(self.key_of_gone(gone)).is_none());
-        let number = (at_most - number).min(self.telling.len());
-        let mut present: Vec<Place> = self.telling.drain(..number).collect();
-        present.retain(|place| {
-            let Some(record) = self.records.get_mut(place.get()) else {
+        let mut gone = self.telling_gone.take(at_most);
+        let rest = at_most - gone.len();
+        // One that is here again will be told of as it is then; or as gone, if it is by then.
+        gone.retain(|gone| match self.place_of(self.key_of_gone(gone)) {
+            Some(place) => {
+                self.records[place.get()].is_stored = true;
+                false
+            }
+            None => true,
+        });
+        let mut present = self.telling.take(rest);
+        present.retain(|(near, place)| {
+            let record = self.records.get_mut(place.get());
+            // Another session may have taken its place, and is told of in its own.
+            let Some(record) = record.filter(|record| record.near() == *near) else {
                 return false;
             };
             record.is_stored = true;
             // Of a place that is told of twice, once is enough.
             std::mem::take(&mut record.is_changed)
         });
-        if self.to_tell() == 0 {
-            (self.telling, self.telling_gone) = (VecDeque::new(), VecDeque::new());
-        }
+        let present = present.into_iter().map(|(_, place)| place).collect();
         Changed { present, gone }
     }
 
@@ -452,24 +450,23 @@ impl Sessions {
         self.records = Slab::new();
         self.by_key = HashTable::new();
         self.ended = VecDeque::new();
-        self.changed = Vec::new();
-        self.telling = VecDeque::new();
+        self.changed = Runs::default();
+        self.telling = Runs::default();
     }
 }
 
-/// Sessions in this order lie side by side in the store; almost, which is near enough.
-fn near(server: Server, id: &str) -> (Server, [u8; 16]) {
-    let mut first = [0; 16];
-    let length = id.len().min(first.len());
-    first[..length].copy_from_slice(&id.as_bytes()[..length]);
-    (server, first)
-}
-
 impl Record {
-    fn changed(&mut self, place: Place, changed: &mut Vec<Place>) {
+    fn changed(&mut self, place: Place, changed: &mut Runs<(Near, Place)>) {
         if !std::mem::replace(&mut self.is_changed, true) {
-            changed.push(place);
+            changed.push((self.near(), place));
         }
+    }
+
+    fn near(&self) -> Near {
+        let mut first = [0; 8];
+        let length = self.id.len().min(first.len());
+        first[..length].copy_from_slice(&self.id.as_bytes()[..length]);
+        (self.server, first)
     }
 
     /// Whether it is open, and this is its deadline.

@@ -134,3 +134,29 @@ fn the_store_hears_of_the_end_of_what_it_knows_only() {
     );
     assert_eq!(told(&mut sessions), []);
 }
+
+#[test]
+fn one_that_begins_anew_and_is_taken_away_before_that_is_told_does_not_stay_in_the_store() {
+    let mut sessions = empty();
+    sessions.begin(key("a"), client(), at(0));
+    sessions.begin(key("b"), client(), at(0));
+    sessions.begin_telling();
+    assert_eq!(sessions.tell(2).present.len(), 2);
+    end(&mut sessions, "a", at(1));
+    end(&mut sessions, "b", at(1));
+    sessions.forget_ends(at(61), 9);
+    sessions.begin(key("a"), client(), at(61));
+    sessions.begin_telling();
+    // It is here again, and its turn has not come yet.
+    let changed = sessions.tell(1);
+    assert!(changed.gone.is_empty() && changed.present.is_empty());
+    sessions.remove_of(&HashSet::from([client()]));
+    let mut gone = Vec::new();
+    while sessions.to_tell() > 0 {
+        gone.extend(sessions.tell(1).gone);
+    }
+    sessions.begin_telling();
+    gone.extend(sessions.tell(9).gone);
+    let gone: Vec<&str> = gone.iter().map(|(_, id)| &**id).collect();
+    assert_eq!(gone, ["b", "a"]);
+}
