@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pop_before_smtp::diagnostics::message_id;
 
 use crate::Bench;
-use crate::clients::among_clients;
+use crate::clients::{Clients, among_clients};
 use crate::follower::Follower;
 use crate::host::{Host, wait_until};
 use crate::image::Release;
@@ -22,6 +22,9 @@ use crate::journal::client;
 use crate::load::{Question, Questioner};
 use crate::service::{SOON, STATE};
 use crate::table::{Row, median, seconds, share, thousands};
+
+/// How often the service looks where it does not wait to be told.
+const LOOK_EVERY: &str = "2ms";
 
 /// Between two looks at what is waited for.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -180,7 +183,7 @@ pub fn to_the_policy(bench: &Bench) -> Vec<Row> {
 
 /// From the line of a login to the first SMTP connection that the map permits, with many clients; and
 /// from when a reader of the journal is told of the line, as nobody who reads it can do anything
-/// about what was before.
+/// about what was before; and with a service that does not wait to be told.
 pub fn to_the_map(bench: &Bench) -> Vec<Row> {
     let samples = if bench.options.quick { 3 } else { 100 };
     let listed = 1_000;
@@ -196,34 +199,43 @@ pub fn to_the_map(bench: &Bench) -> Vec<Row> {
     let network = host.clients_network();
     let permitted: Vec<(IpAddr, Permitted)> = among_clients(&network, move |clients| {
         (0..samples)
-            .map(|n: u16| {
-                // In IPv6 addresses written like decimal numbers, as `boot` has made them.
-                let last = u16::from_str_radix(&(1000 + n).to_string(), 16).unwrap();
-                let client = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
-                assert!(!clients.may_relay(client), "{client} has not logged in");
+            .map(|n| {
+                let client = numbered(n);
                 let of_client = |message: &str| client_of(message) == Some(client);
                 let before = the_map();
-                let login = clients.begin_login(client);
-                let patience = Instant::now() + SOON;
                 let mut told = None;
-                let opened = loop {
+                let (opened, answered) = log_in_and_send(clients, client, || {
                     told = told.or_else(|| follower.told(of_client));
                     // Once the work has begun, to connect again and again would hold it up.
-                    if told.is_none() || the_map() != before {
-                        let opened = now();
-                        if clients.may_relay(client) {
-                            break opened;
-                        }
-                    }
-                    assert!(Instant::now() < patience, "{client} may not relay");
-                    sleep(PAUSE);
-                };
-                let answered = now();
+                    told.is_none() || the_map() != before
+                });
                 let told = told.unwrap_or_else(|| follower.await_told(SOON, of_client));
-                login.finish();
-                sleep(Duration::from_millis(50));
                 let permitted = Permitted {
                     told: since_1970(told),
+                    opened,
+                    answered,
+                };
+                (client, permitted)
+            })
+            .collect()
+    });
+    host.write_file(
+        "/etc/pop-before-smtp/config.d/look.toml",
+        &format!("[journal]\nlook-every = \"{LOOK_EVERY}\"\n"),
+    );
+    host.systemctl("reload");
+    let reloaded = format!("MESSAGE_ID={}", message_id::RELOADED);
+    wait_until("it has taken that", SOON, || {
+        (!entries(&host, &[&reloaded], "MESSAGE").is_empty()).then_some(())
+    });
+    let at_once: Vec<(IpAddr, Permitted)> = among_clients(&network, move |clients| {
+        (samples..2 * samples)
+            .map(|n| {
+                let client = numbered(n);
+                let before = the_map();
+                let (opened, answered) = log_in_and_send(clients, client, || the_map() != before);
+                let permitted = Permitted {
+                    told: opened,
                     opened,
                     answered,
                 };
@@ -235,15 +247,19 @@ pub fn to_the_map(bench: &Bench) -> Vec<Row> {
     postmap.extend(postmap_runs(&host, listed));
     let postmap = median(&postmap);
     let written = logins_written(&host);
-    let took = |from: fn(&Permitted, Microseconds) -> Microseconds,
+    let took = |permitted: &[(IpAddr, Permitted)],
+                from: fn(&Permitted, Microseconds) -> Microseconds,
                 until: fn(&Permitted) -> Microseconds| {
         let took = permitted.iter().map(|(client, permitted)| {
             microseconds(from(permitted, written[client]), until(permitted))
         });
         took.collect::<Vec<Duration>>()
     };
-    let row = |what: &str, from, others: &str| {
-        let (opened, answered) = (took(from, |p| p.opened), took(from, |p| p.answered));
+    let row = |what: &str, permitted: &[_], from, others: &str| {
+        let (opened, answered) = (
+            took(permitted, from, |p| p.opened),
+            took(permitted, from, |p| p.answered),
+        );
         let late = share(&opened, 0.99);
         let limit = 3.0;
         let ratio = late.as_secs_f64() / postmap.as_secs_f64();
@@ -268,20 +284,64 @@ pub fn to_the_map(bench: &Bench) -> Vec<Row> {
             holds: Some(ratio < limit),
         }
     };
-    let until_told = took(|_, written| written, |p| p.told);
+    let until_told = took(&permitted, |_, written| written, |p| p.told);
     let others = format!(
         "; until `journalctl --follow` shows the line: p50 {}, p99 {}",
         seconds(median(&until_told)),
         seconds(share(&until_told, 0.99))
     );
     vec![
-        row("login line written", |_, written| written, &others),
+        row(
+            "login line written",
+            &permitted,
+            |_, written| written,
+            &others,
+        ),
         row(
             "from when `journalctl --follow` shows it",
+            &permitted,
             |p, _| p.told,
             "",
         ),
+        row(
+            &format!("login line written, with `journal.look-every = \"{LOOK_EVERY}\"`"),
+            &at_once,
+            |_, written| written,
+            "",
+        ),
     ]
+}
+
+/// A client that `boot` has given an address: written like decimal numbers.
+fn numbered(n: u16) -> IpAddr {
+    let last = u16::from_str_radix(&(1000 + n).to_string(), 16).unwrap();
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last))
+}
+
+/// A client logs in and connects to Postfix, again and again while that is worth trying, until it
+/// may relay: when it opened that connection, and when Postfix said so.
+fn log_in_and_send(
+    clients: &Clients,
+    client: IpAddr,
+    mut is_worth_trying: impl FnMut() -> bool,
+) -> (Microseconds, Microseconds) {
+    assert!(!clients.may_relay(client), "{client} has not logged in");
+    let login = clients.begin_login(client);
+    let patience = Instant::now() + SOON;
+    let opened = loop {
+        if is_worth_trying() {
+            let opened = now();
+            if clients.may_relay(client) {
+                break opened;
+            }
+        }
+        assert!(Instant::now() < patience, "{client} may not relay");
+        sleep(PAUSE);
+    };
+    let answered = now();
+    login.finish();
+    sleep(Duration::from_millis(50));
+    (opened, answered)
 }
 
 /// How long postmap takes for a map of so many clients on the host.
