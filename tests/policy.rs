@@ -101,6 +101,28 @@ fn the_answer_is_right_the_moment_the_entry_is_written() {
     );
 }
 
+#[test]
+fn after_much_was_caught_up_with_nothing_is_missed() {
+    let popa3d = |seconds, message: &str| {
+        Entry::dovecot(ago(seconds), message)
+            .but("SYSLOG_IDENTIFIER", Some("popa3d"))
+            .but("_SYSTEMD_UNIT", Some("popa3d.service"))
+            .with("_PID", "7")
+    };
+    let logins = (0..500).map(|n| Entry::login(ago(600 - n), &format!("192.0.2.{}", n % 200), "a"));
+    let connection = popa3d(50, "Session from 198.51.100.1");
+    let last = Entry::login(ago(40), "192.0.2.10", "b");
+    let entries: Vec<Entry> = logins.chain([connection, last]).collect();
+    let service = Service::start(&entries, "");
+    for client in ["192.0.2.0", "192.0.2.10", "192.0.2.199"] {
+        assert_eq!(service.ask(client), OK, "{client}");
+    }
+    assert_eq!(service.ask("198.51.100.1"), DUNNO);
+    let login = popa3d(0, "Authentication passed for alice");
+    service.journal.add("more.journal", &export(&[login]));
+    assert_eq!(service.ask("198.51.100.1"), OK);
+}
+
 /// A journal file of which nobody is told when it grows: those who watch its directory see no more
 /// than a link.
 fn untold(service: &Service) -> JournalFiles {

@@ -109,7 +109,7 @@ pub fn start(
             loop {
                 let error = match thread.read(&mut failures) {
                     Err(Stop::Journal(error)) => error,
-                    Err(Stop::Outdated) => continue,
+                    Err(Stop::Reopen) => continue,
                     Err(Stop::NobodyListens) | Ok(()) => return,
                 };
                 let pause = FIRST_RETRY
@@ -141,8 +141,8 @@ struct Thread {
 /// Why reading stopped.
 enum Stop {
     Journal(JournalError),
-    /// The journal is to be opened again, as there is more of it.
-    Outdated,
+    /// The journal is to be opened again.
+    Reopen,
     NobodyListens,
 }
 
@@ -184,8 +184,10 @@ impl Thread {
                 }
             }
         }
+        let mut much = false;
         loop {
             let at_end = self.read_batch(&mut reader, *failures >= UNREADABLE)?;
+            much |= !at_end;
             if *failures > 0 {
                 *failures = 0;
                 self.tell(FromReader::Recovered)?;
@@ -194,6 +196,10 @@ impl Thread {
                 if !self.caught_up {
                     self.caught_up = true;
                     self.tell(FromReader::CaughtUp)?;
+                    if much {
+                        // What libsystemd has gone through stays mapped, up to half a gigabyte.
+                        return Err(Stop::Reopen);
+                    }
                 }
                 if asked > told {
                     told = asked;
@@ -209,7 +215,7 @@ impl Thread {
                 reader.wait(&mut self.wait, limit)?;
                 asked = self.asked.number();
                 if reader.is_outdated() {
-                    return Err(Stop::Outdated);
+                    return Err(Stop::Reopen);
                 }
             }
         }
