@@ -337,6 +337,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_client_takes_little_room() {
@@ -376,5 +377,66 @@ mod tests {
         assert!(clients.expire_next(time(7800)).is_some());
         assert_eq!(clients.deadlines.len(), 0);
         assert!(clients.is_empty());
+    }
+
+    /// Tells the store of some of what has changed. Says whether that was the last.
+    fn tell(
+        clients: &mut Clients,
+        stored: &mut BTreeMap<Client, Listing<'static>>,
+        at_most: usize,
+    ) -> bool {
+        if clients.to_tell() == 0 {
+            clients.begin_telling();
+        }
+        for client in clients.tell(at_most) {
+            match clients.get(client) {
+                Some(listing) => stored.insert(client, listing.into_owned()),
+                None => stored.remove(&client),
+            };
+        }
+        clients.to_tell() == 0
+    }
+
+    proptest! {
+        #[test]
+        fn the_store_hears_of_all_whatever_changes_meanwhile(
+            steps in prop::collection::vec((0..9u8, 0..4u8), 0..80)
+        ) {
+            let mut clients = Clients::default();
+            let mut stored = BTreeMap::new();
+            for (second, (what, n)) in (0..).zip(steps) {
+                let client: Client = format!("192.0.2.{n}").parse().unwrap();
+                let time = Moment::from(Timestamp::from_second(second).unwrap());
+                let user = ["alice", "bob"][usize::from(n % 2)];
+                let login = Login {
+                    user: (what > 0).then_some(user),
+                    server: "dovecot",
+                    time,
+                    last: time,
+                    opens: false,
+                };
+                match what {
+                    0..4 => {
+                        clients.login(client, &login);
+                    }
+                    4 => {
+                        clients.touch(client, time, 0);
+                    }
+                    5 => {
+                        clients.remove_all(&[client].into());
+                    }
+                    _ => {
+                        tell(&mut clients, &mut stored, n.into());
+                    }
+                }
+            }
+            while !tell(&mut clients, &mut stored, 1) {}
+            tell(&mut clients, &mut stored, usize::MAX);
+            let there = clients.iter().map(|(client, l)| (client, l.into_owned()));
+            prop_assert_eq!(there.collect::<BTreeMap<_, _>>(), stored);
+            let users = clients.users.clients("alice") + clients.users.clients("bob");
+            prop_assert_eq!(users, clients.iter().filter(|(_, l)| l.user.is_some()).count());
+            prop_assert_eq!(clients.deadlines.len(), clients.len());
+        }
     }
 }

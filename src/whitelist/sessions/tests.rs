@@ -1,7 +1,10 @@
 //! The sessions by themselves: that none is taken for another, and that nothing piles up.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use jiff::Timestamp;
+use proptest::prelude::*;
 
 const MAX: i64 = 86_400;
 
@@ -159,4 +162,136 @@ fn one_that_begins_anew_and_is_taken_away_before_that_is_told_does_not_stay_in_t
     gone.extend(sessions.tell(9).gone);
     let gone: Vec<&str> = gone.iter().map(|(_, id)| &**id).collect();
     assert_eq!(gone, ["b", "a"]);
+}
+
+/// Few ids, so that they are used again and again.
+const IDS: [&str; 5] = [
+    "1",
+    "2",
+    "a long one, with a part",
+    "a long one, with another",
+    "",
+];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Begin(usize),
+    End(usize),
+    Wait(i64),
+    Forget(usize),
+    Tell(usize),
+    Remove,
+    SetBack(i64),
+    Expire,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = 0..IDS.len();
+    prop_oneof![
+        4 => id.clone().prop_map(Step::Begin),
+        4 => id.prop_map(Step::End),
+        3 => prop_oneof![0..70i64, Just(MAX)].prop_map(Step::Wait),
+        2 => (0..4usize).prop_map(Step::Forget),
+        3 => (0..4usize).prop_map(Step::Tell),
+        1 => Just(Step::Remove),
+        1 => (0..100i64).prop_map(Step::SetBack),
+        2 => Just(Step::Expire),
+    ]
+}
+
+/// What the store comes to hold.
+type Stored = BTreeMap<String, Session>;
+
+/// Tells the store of some of what has changed. Says whether that was the last.
+fn tell(sessions: &mut Sessions, stored: &mut Stored, at_most: usize) -> bool {
+    if sessions.to_tell() == 0 {
+        sessions.begin_telling();
+    }
+    let changed = sessions.tell(at_most);
+    for (key, session) in sessions.changes(&changed) {
+        match session {
+            Some(session) => stored.insert(key.id.to_owned(), session),
+            None => stored.remove(key.id),
+        };
+    }
+    sessions.to_tell() == 0
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn none_is_taken_for_another(steps in prop::collection::vec(step(), 1..80)) {
+        let mut sessions = empty();
+        let mut stored = Stored::new();
+        // Since when, and until when.
+        let mut model: BTreeMap<usize, (i64, Option<i64>)> = BTreeMap::new();
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Begin(n) => {
+                    if let Some(known) = sessions.get(key(IDS[n]), at(now)) {
+                        sessions.end(known.place, at(now));
+                    }
+                    sessions.begin(key(IDS[n]), client(), at(now));
+                    model.insert(n, (now, None));
+                }
+                Step::End(n) => match (sessions.get(key(IDS[n]), at(now)), model.get_mut(&n)) {
+                    (Some(known), Some((_, ended))) => {
+                        sessions.end(known.place, at(now));
+                        *ended = ended.or(Some(now));
+                    }
+                    _ => {
+                        sessions.remember_end(key(IDS[n]), at(now));
+                        model.insert(n, (now, Some(now)));
+                    }
+                },
+                Step::Wait(seconds) => now += seconds,
+                Step::Forget(number) => sessions.forget_ends(at(now), number),
+                Step::Tell(number) => {
+                    tell(&mut sessions, &mut stored, number);
+                }
+                Step::Remove => {
+                    sessions.remove_of(&[client()].into());
+                    model.retain(|_, (_, ended)| ended.is_some());
+                }
+                // An end that waits to be forgotten would be remembered anew.
+                Step::SetBack(_) if sessions.len() > model.len() => {}
+                Step::SetBack(seconds) => {
+                    now -= seconds;
+                    sessions.clock_set(at(now));
+                    sessions.schedule_all(SignedDuration::from_secs(MAX));
+                    for (since, ended) in model.values_mut() {
+                        (*since, *ended) = ((*since).min(now), ended.map(|ended| ended.min(now)));
+                    }
+                }
+                Step::Expire => {
+                    while sessions.next_deadline().is_some_and(|next| next <= at(now)) {
+                        sessions.expire_next();
+                    }
+                    for (since, ended) in model.values_mut() {
+                        *ended = ended.or((*since + MAX <= now).then_some(*since + MAX));
+                    }
+                }
+            }
+            model.retain(|_, (_, ended)| ended.is_none_or(|ended| ended + 60 > now));
+            for (n, id) in IDS.iter().enumerate() {
+                let known = sessions.get(key(id), at(now)).map(|s| (s.since, s.ended));
+                let expected = model.get(&n).map(|(s, e)| (at(*s), e.map(at)));
+                prop_assert_eq!(known, expected, "{}", id);
+            }
+            let open = model.values().filter(|(_, ended)| ended.is_none());
+            prop_assert_eq!(sessions.open(), open.clone().count());
+            prop_assert_eq!(sessions.opened_by(at(now), Some("dovecot")).len(), sessions.open());
+            let next = open.map(|(since, _)| at(since + MAX)).min();
+            let told = sessions.next_deadline();
+            prop_assert!(told <= next && told.is_some() == next.is_some());
+        }
+        // What is under way, and then what has changed meanwhile.
+        sessions.forget_ends(at(now), usize::MAX);
+        while !tell(&mut sessions, &mut stored, 1) {}
+        tell(&mut sessions, &mut stored, usize::MAX);
+        let there = sessions.iter().map(|(key, session)| (key.id.to_owned(), session));
+        prop_assert_eq!(there.collect::<Stored>(), stored);
+    }
 }
