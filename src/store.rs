@@ -5,23 +5,25 @@
 //! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
 
 mod blocks;
+mod flusher;
 mod keys;
 pub mod manual_file;
+mod unhurried;
 
-use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::process::geteuid;
-use rustix::thread::set_current_timer_slack;
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
 
 use blocks::{BlockChange, Blocks, Change};
+pub use flusher::Flusher;
 use keys::{client_of, key_of_client, key_of_session, session_of};
+use unhurried::Unhurried;
 
 use crate::client::Client;
 use crate::journal::Position;
@@ -286,9 +288,25 @@ impl Store {
         Ok(kept)
     }
 
-    /// Commits what has changed (`None` is gone), and how far the journal has been read. When it
-    /// returns, a killed process loses nothing of it. It is quickest when records come in the order
-    /// of their keys.
+    /// Commits what has changed, as [`Store::write`] does, and waits for the disk: when it returns, a
+    /// killed process loses nothing of it.
+    ///
+    /// # Errors
+    /// When the file system fails. The store is then to be closed and opened again.
+    pub fn commit<'a>(
+        &mut self,
+        clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
+        sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
+        position: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        self.write(clients, sessions, position)?;
+        self.flusher().flush()
+    }
+
+    /// Writes what has changed (`None` is gone), and how far the journal has been read. It is
+    /// quickest when records come in the order of their keys. It lasts once it has been flushed; a
+    /// process that is killed before loses the end of what was written, and never a part from
+    /// between.
     ///
     /// One transaction, unless so much has changed (after a catch-up) that it would take sled more
     /// memory than the whole whitelist: then several, and the place in the journal with the last.
@@ -297,7 +315,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
-    pub fn commit<'a>(
+    pub fn write<'a>(
         &mut self,
         clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
         sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
@@ -323,11 +341,16 @@ impl Store {
                 time: *time,
             })),
         }));
-        self.transact(&mut writes)?;
-        self.db
-            .flush()
-            .map_err(|error| classify(&self.path, error))?;
-        Ok(())
+        self.transact(&mut writes)
+    }
+
+    /// What forces to the disk all that has been written, on a thread that may wait for it.
+    #[must_use]
+    pub fn flusher(&self) -> Flusher {
+        Flusher {
+            path: self.path.clone(),
+            db: self.db.clone(),
+        }
     }
 
     /// Commits changes of the records of a tree, but for the last of them, which it leaves in
@@ -465,32 +488,6 @@ impl RecordTree {
 
 /// While it lives, threads that this thread starts are in no hurry to wake from their sleep.
 ///
-/// sled starts seven threads, for good, that look for work once a second each, also when there is
-/// none. A thread inherits the timer slack of the one that starts it (prctl(2),
-/// PR_SET_TIMERSLACK): with a long one, they wake for work at once, as before, and for a time-out
-/// hardly ever. So an idle service is idle.
-///
-/// Only around calls of sled: a pause of our own would be as long.
-struct Unhurried;
-
-/// The slack of sled's threads, in nanoseconds: an hour.
-const SLACK: u64 = 3_600_000_000_000;
-
-impl Unhurried {
-    fn new() -> Self {
-        // Without it, the threads wake once a second: nothing worse.
-        let _ = set_current_timer_slack(NonZeroU64::new(SLACK));
-        Unhurried
-    }
-}
-
-impl Drop for Unhurried {
-    fn drop(&mut self) {
-        // Back to what this thread began with.
-        let _ = set_current_timer_slack(None);
-    }
-}
-
 #[derive(Debug)]
 enum ReadError {
     Sled(sled::Error),

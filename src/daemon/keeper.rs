@@ -1,10 +1,13 @@
 //! Keeps the store in step with the whitelist, and open as long as it can be written.
 //!
 //! What can't be written stays in memory and is written later, as a whole; a place in the journal
-//! is never kept without what was read up to it.
+//! is never kept without what was read up to it. Nothing here waits for the disk, which may be busy:
+//! another thread does, and what changes meanwhile is committed together.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::diagnostics;
 use crate::journal::Position;
@@ -33,6 +36,10 @@ pub struct Keeper {
     in_force: InForce,
     position: Option<Position>,
     under_way: Option<UnderWay>,
+    /// What was written is on its way to the disk, which another thread waits for.
+    flushing: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Whether there is more to be committed as soon as that is done.
+    again: bool,
     committed: Instant,
     trouble: Option<String>,
 }
@@ -42,8 +49,6 @@ pub struct Keeper {
 struct UnderWay {
     /// How far the journal had been read when it began: that is kept with the last of it.
     position: Option<Position>,
-    /// Whether what has changed since then is to be committed after it.
-    again: bool,
 }
 
 /// What the store held when it was opened.
@@ -73,6 +78,8 @@ impl Keeper {
             in_force: in_force.clone(),
             position: kept.position.clone(),
             under_way: None,
+            flushing: None,
+            again: false,
             committed: Instant::now(),
             trouble: None,
         };
@@ -94,8 +101,8 @@ impl Keeper {
     /// Commits what has changed, if it is time, or has not been for a while; and the place in the
     /// journal with it, or alone if that is old.
     pub fn commit(&mut self, whitelist: &mut Whitelist, is_time: bool) {
-        if let Some(under_way) = &mut self.under_way {
-            under_way.again |= is_time;
+        if self.under_way.is_some() || self.flushing.is_some() {
+            self.again |= is_time;
             return;
         }
         let age = self.committed.elapsed();
@@ -111,6 +118,11 @@ impl Keeper {
             self.commit_some(whitelist, usize::MAX, false);
         }
         self.commit_some(whitelist, usize::MAX, always);
+        if let Some(store) = &self.store
+            && let Err(error) = store.flusher().flush()
+        {
+            self.failed(&error);
+        }
     }
 
     fn commit_some(&mut self, whitelist: &mut Whitelist, at_most: usize, always: bool) {
@@ -123,11 +135,14 @@ impl Keeper {
         }
         let under_way = under_way.unwrap_or_else(|| UnderWay {
             position: self.position.clone(),
-            again: false,
         });
         let position = under_way.position.as_ref().filter(|_| is_last);
-        match store.commit(delta.clients(), delta.sessions(), position) {
-            Ok(()) if is_last => self.committed = Instant::now(),
+        match store.write(delta.clients(), delta.sessions(), position) {
+            Ok(()) if is_last => {
+                let flusher = store.flusher();
+                self.flushing = Some(spawn_blocking(move || flusher.flush()));
+                self.committed = Instant::now();
+            }
             Ok(()) => self.under_way = Some(under_way),
             Err(error) => self.failed(&error),
         }
@@ -137,15 +152,32 @@ impl Keeper {
     /// time. Says when there is more to do.
     pub fn go_on(&mut self, whitelist: &mut Whitelist) -> Option<Instant> {
         self.reopen_if_due(whitelist);
-        if let Some(UnderWay { again, .. }) = self.under_way {
+        let may_begin = self.under_way.is_none() && self.flushing.is_none();
+        if self.under_way.is_some() || may_begin && std::mem::take(&mut self.again) {
             self.commit_some(whitelist, AT_ONCE, false);
-            if again && self.under_way.is_none() {
-                self.commit_some(whitelist, AT_ONCE, false);
-            }
         }
         match self.under_way {
             Some(_) => Some(Instant::now()),
             None => self.retry.map(|(time, _)| time),
+        }
+    }
+
+    /// Waits until what was committed is on the disk; what has changed meanwhile is then committed
+    /// together.
+    pub async fn flushed(&mut self) {
+        let Some(flushing) = &mut self.flushing else {
+            return std::future::pending().await;
+        };
+        let flushed = flushing.await;
+        self.flushing = None;
+        let flushed = flushed.unwrap_or_else(|panic| {
+            Err(StoreError::System {
+                path: self.path.clone(),
+                source: panic.into(),
+            })
+        });
+        if let Err(error) = flushed {
+            self.failed(&error);
         }
     }
 
@@ -167,8 +199,11 @@ impl Keeper {
         self.trouble = Some(format!(
             "{error}\nthe whitelist goes on in memory; it is tried again: is the disk full?"
         ));
+        // What is opened again is written as a whole.
         self.store = None;
         self.under_way = None;
+        self.flushing = None;
+        self.again = false;
         let pause = self
             .retry
             .map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(LONGEST_RETRY));
@@ -294,18 +329,24 @@ mod tests {
         }
     }
 
-    fn go_on(keeper: &mut Keeper, whitelist: &mut Whitelist) -> usize {
-        let mut turns = 1;
-        while keeper.go_on(whitelist).is_some() {
+    async fn go_on(keeper: &mut Keeper, whitelist: &mut Whitelist) -> usize {
+        let mut turns = 0;
+        loop {
             turns += 1;
+            if keeper.go_on(whitelist).is_some() {
+                continue;
+            }
+            if keeper.flushing.is_none() {
+                return turns;
+            }
+            keeper.flushed().await;
         }
-        turns
     }
 
     const MANY: u32 = 3 * AT_ONCE as u32 + 100;
 
-    #[test]
-    fn many_changes_are_committed_some_at_a_time_and_the_place_with_the_last() {
+    #[tokio::test]
+    async fn many_changes_are_committed_some_at_a_time_and_the_place_with_the_last() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
         let (mut keeper, kept) = self::keeper(&path);
@@ -329,9 +370,10 @@ mod tests {
         log_in(&mut whitelist, MANY);
         keeper.advance(position(2));
         keeper.commit(&mut whitelist, true);
-        // A client and a session each; some of them have been committed.
-        let turns = (2 * MANY as usize).div_ceil(AT_ONCE) - 1;
-        assert_eq!(go_on(&mut keeper, &mut whitelist), turns);
+        // A client and a session each, of which some have been committed; then what came meanwhile,
+        // and then there is nothing.
+        let turns = (2 * MANY as usize).div_ceil(AT_ONCE) - 1 + 2;
+        assert_eq!(go_on(&mut keeper, &mut whitelist).await, turns);
         drop(keeper);
         let (mut keeper, kept) = self::keeper(&path);
         assert_eq!(kept.position, Some(position(2)));
@@ -342,8 +384,8 @@ mod tests {
         assert_eq!(keeper.go_on(&mut whitelist), None);
     }
 
-    #[test]
-    fn the_place_that_is_kept_is_no_further_than_what_was_committed() {
+    #[tokio::test]
+    async fn the_place_that_is_kept_is_no_further_than_what_was_committed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
         let (mut keeper, kept) = self::keeper(&path);
@@ -354,7 +396,7 @@ mod tests {
         log_in(&mut whitelist, MANY);
         keeper.advance(position(2));
         // It is not time for what comes meanwhile.
-        go_on(&mut keeper, &mut whitelist);
+        go_on(&mut keeper, &mut whitelist).await;
         drop(keeper);
         let (mut keeper, kept) = self::keeper(&path);
         assert_eq!(kept.position, Some(position(1)));

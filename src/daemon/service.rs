@@ -136,6 +136,7 @@ impl Service {
                     Next::GoOn
                 }
                 message = journal.recv() => service.hear(message)?,
+                () = service.keeper.flushed() => Next::GoOn,
                 () = wake_up => Next::GoOn,
             };
             if matches!(next, Next::Leave) {
