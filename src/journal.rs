@@ -142,6 +142,9 @@ pub struct Reader {
     /// Those of them that had written when it was last found out.
     known: Vec<String>,
     looks_for: LooksFor,
+    /// Whether it was told that there is no more: once is enough to catch up, and looking for all
+    /// costs less each time.
+    was_over: bool,
     begin: Begin,
 }
 
@@ -153,7 +156,8 @@ enum LooksFor {
     /// Those that have written, up to this entry: when it was the last, the others had written
     /// nothing.
     Known(Position),
-    /// The same, and the reader stands on that entry: all, once there is more.
+    /// The same, and the reader stands on that entry: from here on, all; but first it is told, with
+    /// less ado, if there is no more.
     KnownUpToHere(Position),
 }
 
@@ -209,6 +213,7 @@ impl Reader {
             known: identifiers.clone(),
             identifiers,
             looks_for: LooksFor::All,
+            was_over: false,
             begin: Begin::Head,
         })
     }
@@ -306,8 +311,10 @@ impl Reader {
     pub fn next(&mut self) -> Result<bool, JournalError> {
         if let LooksFor::KnownUpToHere(here) = &self.looks_for {
             let here = here.clone();
+            let was_over = std::mem::replace(&mut self.was_over, true);
             // In this order: one that first writes later changes the journal again.
-            if self.journal.next()? == 0
+            if !was_over
+                && self.journal.next()? == 0
                 && is_known(&mut self.journal, &self.identifiers, &self.known)
             {
                 return Ok(false);
