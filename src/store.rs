@@ -366,8 +366,9 @@ impl Store {
             if some.is_empty() {
                 return Ok(());
             }
-            // Block after block: each is read and written once.
-            some.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            // Block after block: each is read and written once. What comes twice keeps its order:
+            // the last counts.
+            some.sort_by(|a, b| a.key.cmp(&b.key));
             self.commit_piece(tree, &some, writes)?;
         }
     }

@@ -95,6 +95,31 @@ fn what_was_committed_is_there_again_with_its_position() {
     assert_eq!(kept.in_force, Some(in_force));
 }
 
+#[test]
+fn what_is_taken_out_and_put_back_in_one_commit_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let Opened { mut store, .. } = Store::open(&path).unwrap();
+    // In no order: only then does it matter how they are sorted.
+    let ids: Vec<String> = (0..1999).map(|n| format!("s{}", n * 7919 % 1999)).collect();
+    let key = |id| SessionKey {
+        server: "dovecot",
+        id,
+    };
+    let session = Session {
+        client: None,
+        since: at(0),
+        ended: Some(at(1)),
+    };
+    let put = ids.iter().map(|id| (key(id), Some(session)));
+    store.commit([], put.clone(), None).unwrap();
+    let taken = ids.iter().map(|id| (key(id), None));
+    store.commit([], taken.chain(put), None).unwrap();
+    drop(store);
+    let Opened { kept, .. } = Store::open(&path).unwrap();
+    assert_eq!(kept.sessions.len(), ids.len());
+}
+
 fn snapshot_of(store: &Path) -> std::path::PathBuf {
     let files = fs::read_dir(store)
         .unwrap()
