@@ -487,8 +487,6 @@ impl RecordTree {
     }
 }
 
-/// While it lives, threads that this thread starts are in no hurry to wake from their sleep.
-///
 #[derive(Debug)]
 enum ReadError {
     Sled(sled::Error),

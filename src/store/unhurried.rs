@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 
 use rustix::thread::set_current_timer_slack;
 
-/// Around calls of sled, which may start threads.
+/// While it lives, threads that this thread starts are in no hurry to wake from their sleep.
 pub(super) struct Unhurried;
 
 /// The slack of sled's threads, in nanoseconds: an hour.
