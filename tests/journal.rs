@@ -2,13 +2,13 @@
 
 mod journal_files;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
 use pop_before_smtp::journal::wait::Wait;
-use pop_before_smtp::journal::{self, Reader, Source};
+use pop_before_smtp::journal::{self, Reader, Resumed, Source};
 
 const WANTED: [&str; 4] = ["dovecot", "imapd", "pop3d", "never"];
 
@@ -174,4 +174,38 @@ fn who_has_written_is_known_from_the_index() {
         // That one was not looked for.
         assert_eq!(before(ago(10)), WANTED);
     }
+}
+
+/// journald counts an entry before it links it to its fields, and libsystemd does not look again at
+/// a file in which their number has not changed. So one that is looked for at the wrong moment is not
+/// seen until another is written; or until it is looked for from a place that is known.
+#[test]
+fn an_entry_that_was_looked_for_while_it_was_written_is_found_anew() {
+    let journal = JournalFiles::import(&export(&[says(90, "dovecot", "first")]));
+    let mut reader = reader(&journal);
+    reader.seek_head().unwrap();
+    assert_eq!(next(&mut reader).unwrap(), "first");
+    let mut position = reader.position().unwrap();
+    journal.add_written("imported.journal", |to| {
+        for n in 0..100 {
+            let message = n.to_string();
+            to.write_all(&export(&[says(10, "dovecot", &message)]))?;
+            to.flush()?;
+            let written = Instant::now() + Duration::from_millis(100);
+            let patience = Instant::now() + Duration::from_secs(20);
+            loop {
+                let found = next(&mut reader);
+                if found.is_some() {
+                    assert_eq!(found, Some(message));
+                    break;
+                }
+                assert!(Instant::now() < patience, "{message} is not found");
+                if Instant::now() > written {
+                    assert_eq!(reader.resume(&position).unwrap(), Resumed::Exactly);
+                }
+            }
+            position = reader.position().unwrap();
+        }
+        Ok(())
+    });
 }

@@ -8,6 +8,7 @@ mod answers;
 mod by_hand;
 mod chronicle;
 mod deadline;
+mod doubt;
 mod expiry;
 mod keeper;
 mod looks;

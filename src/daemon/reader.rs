@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::doubt::Doubt;
 use super::looks::Asked;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use crate::intake::Intake;
@@ -174,16 +175,8 @@ impl Thread {
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
-        match &self.begin {
-            Begin::At(time) => reader.seek_time(*time)?,
-            Begin::Behind(position, oldest) => {
-                if reader.resume(position)? == Resumed::CursorGone {
-                    let from = position.time.max(*oldest);
-                    reader.seek_time(from)?;
-                    self.tell(FromReader::CursorGone(from))?;
-                }
-            }
-        }
+        self.go_to_place(&mut reader)?;
+        let mut doubt = Doubt::default();
         let mut much = false;
         loop {
             let at_end = self.read_batch(&mut reader, *failures >= UNREADABLE)?;
@@ -210,15 +203,41 @@ impl Thread {
                 if silent >= self.times.beat {
                     self.tell(FromReader::Beat)?;
                 }
-                let until_beat = self.times.beat.saturating_sub(silent).max(SHORTEST_WAIT);
-                let limit = until_beat.min(self.times.look.unwrap_or(Duration::MAX));
-                reader.wait(&mut self.wait, limit)?;
+                let until_beat = self.times.beat.saturating_sub(silent);
+                let until_due = doubt.due().map_or(Duration::MAX, |due| {
+                    due.saturating_duration_since(Instant::now())
+                });
+                let limit = until_beat.min(until_due).max(SHORTEST_WAIT);
+                let limit = limit.min(self.times.look.unwrap_or(Duration::MAX));
+                if reader.wait(&mut self.wait, limit)? {
+                    doubt.changed(Instant::now());
+                }
+                let begin = Instant::now();
+                if doubt.due().is_some_and(|due| due <= begin) {
+                    self.go_to_place(&mut reader)?;
+                    doubt.settled(begin.elapsed());
+                }
                 asked = self.asked.number();
                 if reader.is_outdated() {
                     return Err(Stop::Reopen);
                 }
             }
         }
+    }
+
+    /// Goes to where reading begins, or goes on.
+    fn go_to_place(&self, reader: &mut Reader) -> Result<(), Stop> {
+        match &self.begin {
+            Begin::At(time) => reader.seek_time(*time)?,
+            Begin::Behind(position, oldest) => {
+                if reader.resume(position)? == Resumed::CursorGone {
+                    let from = position.time.max(*oldest);
+                    reader.seek_time(from)?;
+                    self.tell(FromReader::CursorGone(from))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads what came shortly before the place where reading begins, for what it tells of the
