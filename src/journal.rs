@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use systemd::journal::{
-    Journal, JournalWaitResult, OpenDirectoryOptions, OpenFilesOptions, OpenOptions,
-};
+use systemd::journal::{Journal, OpenDirectoryOptions, OpenFilesOptions, OpenOptions};
 
 use crate::servers::{LONGEST_MESSAGE, Sender};
 use identifiers::{is_known, known, look_for};
@@ -378,15 +376,24 @@ impl Reader {
     }
 
     /// Waits until the journal has changed, if it tells `wait`, or its bell rings, for `limit` at
-    /// most. What has been written until it returns can then be read. Says whether the journal may
-    /// have changed.
+    /// most. What has been written until it returns can then be read.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn wait(&mut self, wait: &mut Wait, limit: Duration) -> Result<bool, JournalError> {
+    pub fn wait(&mut self, wait: &mut Wait, limit: Duration) -> Result<(), JournalError> {
         wait.wait(limit)?;
-        let changed = self.journal.process()?;
-        Ok(wait.is_told_nothing() || !matches!(changed, JournalWaitResult::Nop))
+        self.journal.process()?;
+        Ok(())
+    }
+
+    /// The newest time of all entries, also of those that are not wanted; `None` if there is none. It
+    /// costs next to nothing.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn newest(&self) -> Result<Option<Timestamp>, JournalError> {
+        let times = self.journal.cutoff_realtime_usec()?;
+        Ok(times.map(|(_, newest)| timestamp(newest)))
     }
 
     /// Whether there are entries that this reader can't see, and one that is opened now can: the
@@ -401,8 +408,7 @@ impl Reader {
     /// # Errors
     /// When libsystemd fails.
     pub fn time(&self) -> Result<Timestamp, JournalError> {
-        let microseconds = i64::try_from(self.journal.timestamp_usec()?).unwrap_or(i64::MAX);
-        Ok(Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::MAX))
+        Ok(timestamp(self.journal.timestamp_usec()?))
     }
 
     /// The entry's place.
@@ -483,6 +489,12 @@ pub fn seen<'a>(
     }
     let seen = known(&mut reader.journal, &reader.identifiers, Some(since))?;
     Ok(Some(seen.into_iter().collect()))
+}
+
+/// A time as libsystemd counts it.
+fn timestamp(microseconds: u64) -> Timestamp {
+    let microseconds = i64::try_from(microseconds).unwrap_or(i64::MAX);
+    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::MAX)
 }
 
 /// As libsystemd counts time.

@@ -175,8 +175,10 @@ impl Thread {
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
-        self.go_to_place(&mut reader)?;
-        let mut doubt = Doubt::default();
+        if let Some(from) = self.go_to_place(&mut reader)? {
+            self.tell(FromReader::CursorGone(from))?;
+        }
+        let mut doubt = Doubt::new(Instant::now());
         let mut much = false;
         loop {
             let at_end = self.read_batch(&mut reader, *failures >= UNREADABLE)?;
@@ -209,35 +211,39 @@ impl Thread {
                 });
                 let limit = until_beat.min(until_due).max(SHORTEST_WAIT);
                 let limit = limit.min(self.times.look.unwrap_or(Duration::MAX));
-                if reader.wait(&mut self.wait, limit)? {
-                    doubt.changed(Instant::now());
-                }
-                let begin = Instant::now();
-                if doubt.due().is_some_and(|due| due <= begin) {
-                    self.go_to_place(&mut reader)?;
-                    doubt.settled(begin.elapsed());
-                }
-                asked = self.asked.number();
+                reader.wait(&mut self.wait, limit)?;
                 if reader.is_outdated() {
                     return Err(Stop::Reopen);
+                }
+                asked = self.asked.number();
+                let begin = Instant::now();
+                if doubt.look(reader.newest()?, Timestamp::now(), begin) {
+                    // All that is behind the place is read again; where the place is gone, so is
+                    // all that was before it, and nobody needs to hear of it.
+                    self.go_to_place(&mut reader)?;
+                    let now = Instant::now();
+                    doubt.took(now - begin, now);
                 }
             }
         }
     }
 
-    /// Goes to where reading begins, or goes on.
-    fn go_to_place(&self, reader: &mut Reader) -> Result<(), Stop> {
-        match &self.begin {
-            Begin::At(time) => reader.seek_time(*time)?,
-            Begin::Behind(position, oldest) => {
-                if reader.resume(position)? == Resumed::CursorGone {
-                    let from = position.time.max(*oldest);
-                    reader.seek_time(from)?;
-                    self.tell(FromReader::CursorGone(from))?;
-                }
+    /// Goes to where reading begins, or goes on. If that place is gone, says from when on entries are
+    /// read instead.
+    fn go_to_place(&self, reader: &mut Reader) -> Result<Option<Timestamp>, JournalError> {
+        let (position, oldest) = match &self.begin {
+            Begin::At(time) => {
+                reader.seek_time(*time)?;
+                return Ok(None);
             }
+            Begin::Behind(position, oldest) => (position, oldest),
+        };
+        if reader.resume(position)? == Resumed::Exactly {
+            return Ok(None);
         }
-        Ok(())
+        let from = position.time.max(*oldest);
+        reader.seek_time(from)?;
+        Ok(Some(from))
     }
 
     /// Reads what came shortly before the place where reading begins, for what it tells of the
