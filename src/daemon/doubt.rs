@@ -18,7 +18,7 @@ use jiff::Timestamp;
 const UNTOLD: Duration = Duration::from_secs(1);
 /// No look from a known place comes before so many times the time that the last one took: with many
 /// files it takes long.
-const COST: u32 = 20;
+const COST: u32 = 50;
 
 /// Whether something may have escaped us.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -250,22 +250,40 @@ impl AccessMap {
         aside.remove()?;
         let source = aside.write_source(|file| self.write_source(file, clients, proof))?;
         let kind = aside.kind;
-        self.programs
-            .run("postmap", &[table(kind, &aside.source)])?
-            .succeeded()?;
-        let index = aside.open_index()?;
-        let found = self.look_up_sentinel(kind, &aside.source)?;
-        if found != proof {
-            return Err(PublishError::NotProved {
-                path: aside.index.clone(),
-                expected: proof.to_owned(),
-                found,
-            });
-        }
-        for (file, path) in [(&source, &aside.source), (&index, &aside.index)] {
-            file.sync_all().map_err(file_error(path, "can't sync"))?;
-        }
+        // The disk has its time while postmap runs; and so has the postmap that looks the sentinel up,
+        // which takes as long to start as to build a map of a thousand. It opens the index when it is
+        // asked (postmap(1), -q -).
+        thread::scope(|threads| {
+            let source_synced = start_sync(threads, source, &aside.source)?;
+            let prover = self.programs.start(
+                "postmap",
+                &["-q".into(), "-".into(), table(kind, &aside.source)],
+            )?;
+            self.programs
+                .run("postmap", &[table(kind, &aside.source)])?
+                .succeeded()?;
+            let index_synced = start_sync(threads, aside.open_index()?, &aside.index)?;
+            let asked = prover.finish(format!("{SENTINEL}\n").as_bytes())?;
+            if asked.text() != format!("{SENTINEL}\t{proof}\n") {
+                self.check_sentinel(aside, proof)?;
+            }
+            await_sync(source_synced)?;
+            await_sync(index_synced)
+        })?;
         Ok(Built { aside })
+    }
+
+    /// Looks the sentinel up, and says what was found instead.
+    fn check_sentinel(&self, aside: &Aside, proof: &str) -> Result<(), PublishError> {
+        let found = self.look_up_sentinel(aside.kind, &aside.source)?;
+        if found == proof {
+            return Ok(());
+        }
+        Err(PublishError::NotProved {
+            path: aside.index.clone(),
+            expected: proof.to_owned(),
+            found,
+        })
     }
 
     /// Writes the source: the sentinel is last, so that it proves that postmap has come to the end.
@@ -363,6 +381,24 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Begins to force a file to the disk.
+fn start_sync<'scope>(
+    threads: &'scope Scope<'scope, '_>,
+    file: File,
+    path: &'scope Path,
+) -> Result<Syncing<'scope>, PublishError> {
+    let sync = move || file.sync_all().map_err(file_error(path, "can't sync"));
+    let started = thread::Builder::new().spawn_scoped(threads, sync);
+    started.map_err(file_error(path, "can't sync"))
+}
+
+type Syncing<'scope> = ScopedJoinHandle<'scope, Result<(), PublishError>>;
+
+fn await_sync(syncing: Syncing<'_>) -> Result<(), PublishError> {
+    let synced = syncing.join();
+    synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn file_error<'a>(

@@ -9,7 +9,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -103,6 +103,28 @@ impl Programs {
         program: &'static str,
         arguments: &[A],
     ) -> Result<Output, CommandError> {
+        self.spawn(program, arguments, Stdio::null())?.finish(&[])
+    }
+
+    /// Starts `program` as [`Programs::run`] does, and does not wait for it: it is to read from its
+    /// standard input, and is told by [`Started::finish`] what.
+    ///
+    /// # Errors
+    /// When the program is not there or can't be started.
+    pub fn start<A: AsRef<OsStr>>(
+        &self,
+        program: &'static str,
+        arguments: &[A],
+    ) -> Result<Started, CommandError> {
+        self.spawn(program, arguments, Stdio::piped())
+    }
+
+    fn spawn<A: AsRef<OsStr>>(
+        &self,
+        program: &'static str,
+        arguments: &[A],
+        stdin: Stdio,
+    ) -> Result<Started, CommandError> {
         let executable = self.find(program)?;
         let call = Call::new(program, arguments);
         let system = |source: io::Error| CommandError::System {
@@ -112,6 +134,7 @@ impl Programs {
         let stdout = memory_file("stdout", STDOUT_SIZE).map_err(system)?;
         let stderr = memory_file("stderr", STDERR_SIZE).map_err(system)?;
 
+        // The command holds copies of the memory files: until it is dropped.
         let mut command = Command::new(&executable);
         command
             .args(arguments)
@@ -121,37 +144,19 @@ impl Programs {
                 "PATH",
                 env::join_paths(&self.directories).unwrap_or_default(),
             )
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout.try_clone().map_err(system)?)
             .stderr(stderr.try_clone().map_err(system)?)
             .process_group(0);
         if let Some(configuration) = &self.configuration {
             command.env("MAIL_CONFIG", configuration);
         }
-        let started = Instant::now();
-        let child = command.spawn().map_err(system)?;
-        // The command holds copies of the memory files.
-        drop(command);
-
-        let status = wait(child, started, self.limit).map_err(system)?;
-        let stderr = read_tail(&stderr, STDERR_TAIL).map_err(system)?;
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        let Some(status) = status else {
-            return Err(CommandError::TimedOut {
-                call,
-                limit: self.limit,
-                stderr,
-            });
-        };
-        let stdout = read_tail(&stdout, STDOUT_SIZE).map_err(system)?;
-        if stdout.len() as u64 + NEARLY_FULL > STDOUT_SIZE {
-            return Err(CommandError::TooMuch { call });
-        }
-        Ok(Output {
+        Ok(Started {
+            child: Some(command.spawn().map_err(system)?),
             call,
-            status,
             stdout,
             stderr,
+            limit: self.limit,
         })
     }
 
@@ -165,6 +170,70 @@ impl Programs {
                 program,
                 directories: self.directories.clone(),
             })
+    }
+}
+
+/// A program that runs. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Started {
+    /// Until it has ended.
+    child: Option<Child>,
+    call: Call,
+    stdout: File,
+    stderr: File,
+    limit: Duration,
+}
+
+impl Started {
+    /// Gives it `input` to read, which must be less than a pipe takes (4 KiB at the least), and waits
+    /// for its end. The limit begins now.
+    ///
+    /// # Errors
+    /// When the program takes longer than the limit or writes more than 16 MiB.
+    pub fn finish(mut self, input: &[u8]) -> Result<Output, CommandError> {
+        let started = Instant::now();
+        let child = self.child.take();
+        let call = self.call.clone();
+        let system = |source: io::Error| CommandError::System {
+            call: self.call.clone(),
+            source,
+        };
+        let mut status = None;
+        if let Some(mut child) = child {
+            if let Some(mut stdin) = child.stdin.take() {
+                // One that has ended reads nothing, and its status says why.
+                let _ = stdin.write_all(input);
+            }
+            status = wait(child, started, self.limit).map_err(system)?;
+        }
+        let stderr = read_tail(&self.stderr, STDERR_TAIL).map_err(system)?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let Some(status) = status else {
+            return Err(CommandError::TimedOut {
+                call,
+                limit: self.limit,
+                stderr,
+            });
+        };
+        let stdout = read_tail(&self.stdout, STDOUT_SIZE).map_err(system)?;
+        if stdout.len() as u64 + NEARLY_FULL > STDOUT_SIZE {
+            return Err(CommandError::TooMuch { call });
+        }
+        Ok(Output {
+            call,
+            status,
+            stdout,
+            stderr,
+        })
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            // Nobody is left to be told of its end.
+            let _ = wait(child, Instant::now(), Duration::ZERO);
+        }
     }
 }
 
@@ -428,6 +497,30 @@ mod tests {
         assert_eq!(output.status.code(), Some(3));
         let error = output.succeeded().unwrap_err().to_string();
         assert_eq!(error, "postmap a b: exit code 3: err");
+    }
+
+    #[test]
+    fn one_that_was_started_waits_for_what_it_reads() {
+        let (_directory, programs) = programs("read line; echo \"$1 $line\"; cat", LONG);
+        let started = programs.start("postmap", &["got"]).unwrap();
+        let output = started.finish(b"a\nb\n").unwrap();
+        assert_eq!(output.succeeded().unwrap().text(), "got a\nb\n");
+        let (_directory, programs) = self::programs("exit 4", LONG);
+        let ended = programs.start("postmap", &NONE).unwrap();
+        let output = ended.finish(b"nobody reads this").unwrap();
+        assert_eq!(output.status.code(), Some(4));
+    }
+
+    #[test]
+    fn one_that_is_wanted_no_more_is_killed() {
+        let (directory, programs) = programs("echo $$ >\"$1\"; sleep 1000", LONG);
+        let note = directory.path().join("pid");
+        let started = programs.start("postmap", &[&note]).unwrap();
+        while !std::fs::read_to_string(&note).is_ok_and(|pid| pid.ends_with('\n')) {
+            thread::yield_now();
+        }
+        drop(started);
+        assert_gone(&note);
     }
 
     #[test]
