@@ -77,7 +77,7 @@ fn without_files_everything_is_default() {
         assert_eq!(settings.log_level, LevelFilter::Info);
         assert_eq!(settings.journal.directory, None);
         assert_eq!(settings.journal.namespace, None);
-        assert_eq!(settings.journal.look_every, None);
+        assert_eq!(settings.journal.look_every, Some(Duration::from_millis(2)));
         assert_eq!(
             settings.map.path,
             Path::new("/var/lib/pop-before-smtp/clients")
@@ -440,7 +440,7 @@ log-level = "info"  # default
 [journal]
 directory = ""  # default
 namespace = ""  # default
-look-every = ""  # default
+look-every = "2ms"  # default
 
 [map]
 path = "/var/lib/pop-before-smtp/clients"  # default

@@ -72,7 +72,11 @@ pub(super) fn check(
         journal: JournalSettings {
             directory: origins.take("journal.directory", fragment.journal_directory, None),
             namespace: origins.take("journal.namespace", fragment.journal_namespace, None),
-            look_every: origins.take("journal.look-every", fragment.journal_look_every, None),
+            look_every: origins.take(
+                "journal.look-every",
+                fragment.journal_look_every,
+                Some(Duration::from_millis(2)),
+            ),
         },
         publish: origins.take(
             "publish",

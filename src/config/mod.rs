@@ -86,7 +86,8 @@ pub struct JournalSettings {
     pub directory: Option<PathBuf>,
     /// `namespace`: a journal namespace, systemd.exec(5) LogNamespace=.
     pub namespace: Option<String>,
-    /// `look-every`: how often it is looked at besides when journald tells; `None` is never.
+    /// `look-every`: how often it is looked at besides when journald tells, for the map's sake, while
+    /// servers write; `None` is never.
     pub look_every: Option<Duration>,
 }
 

@@ -19,6 +19,8 @@ use crate::journal::wait::{Bell, Wait};
 use crate::journal::{JournalError, Position, Reader, Resumed, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
+/// How long after an entry another one is expected.
+const LIVELY: Duration = Duration::from_secs(10);
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
 const BATCH: usize = 64;
 /// How many batches may wait for the loop.
@@ -71,7 +73,7 @@ pub enum FromReader {
 pub struct Times {
     /// After so long without anything else to say, it says that it is alive.
     pub beat: Duration,
-    /// So often it looks at the journal, if at all.
+    /// So often it looks at the journal, if at all, as long as servers write.
     pub look: Option<Duration>,
 }
 
@@ -104,6 +106,7 @@ pub fn start(
                 asked,
                 caught_up: false,
                 told: Cell::new(Instant::now()),
+                last_read: None,
             };
             let mut failures = 0;
             // The loop has left when a message finds no receiver.
@@ -137,6 +140,8 @@ struct Thread {
     caught_up: bool,
     /// When the loop was told something last.
     told: Cell<Instant>,
+    /// When an entry was read last.
+    last_read: Option<Instant>,
 }
 
 /// Why reading stopped.
@@ -210,7 +215,8 @@ impl Thread {
                     due.saturating_duration_since(Instant::now())
                 });
                 let limit = until_beat.min(until_due).max(SHORTEST_WAIT);
-                let limit = limit.min(self.times.look.unwrap_or(Duration::MAX));
+                let look = self.times.look.filter(|_| self.is_lively());
+                let limit = limit.min(look.unwrap_or(Duration::MAX));
                 reader.wait(&mut self.wait, limit)?;
                 if reader.is_outdated() {
                     return Err(Stop::Reopen);
@@ -226,6 +232,10 @@ impl Thread {
                 }
             }
         }
+    }
+
+    fn is_lively(&self) -> bool {
+        self.last_read.is_some_and(|read| read.elapsed() < LIVELY)
     }
 
     /// Goes to where reading begins, or goes on. If that place is gone, says from when on entries are
@@ -312,7 +322,9 @@ impl Thread {
                 Begin::At(time) | Begin::Behind(_, time) => time,
             };
             self.begin = Begin::Behind(position.clone(), oldest);
-            self.told.set(Instant::now());
+            let now = Instant::now();
+            self.told.set(now);
+            self.last_read = Some(now);
             self.recognition.send(Read::Batch(entries, position))?;
         }
         Ok(at_end)

@@ -146,9 +146,12 @@ impl Service {
         &self,
         begin: Begin,
     ) -> Result<mpsc::Receiver<FromReader>, RunError> {
+        let settings = &self.plan.settings;
+        let look = settings.journal.look_every;
         let times = Times {
             beat: supervisor::watchdog().map_or(BEAT, |limit| limit / 3),
-            look: self.plan.settings.journal.look_every,
+            // The policy asks for looks itself.
+            look: look.filter(|_| settings.publish.map),
         };
         let looks = &self.policy.looks;
         let (reader, bell) = reader::start(

@@ -250,18 +250,17 @@ impl AccessMap {
         aside.remove()?;
         let source = aside.write_source(|file| self.write_source(file, clients, proof))?;
         let kind = aside.kind;
-        // The disk has its time while postmap runs; and so has the postmap that looks the sentinel up,
-        // which takes as long to start as to build a map of a thousand. It opens the index when it is
-        // asked (postmap(1), -q -).
+        // Most of a run of postmap is its start: the one that looks the sentinel up starts beside the
+        // one that builds, and opens the index when it is asked (postmap(1), -q -). The disk has its
+        // time meanwhile.
         thread::scope(|threads| {
+            let index = table(kind, &aside.source);
+            let builder = self.programs.start("postmap", &[&index])?;
+            let prover = self
+                .programs
+                .start("postmap", &["-q".as_ref(), "-".as_ref(), index.as_os_str()])?;
             let source_synced = start_sync(threads, source, &aside.source)?;
-            let prover = self.programs.start(
-                "postmap",
-                &["-q".into(), "-".into(), table(kind, &aside.source)],
-            )?;
-            self.programs
-                .run("postmap", &[table(kind, &aside.source)])?
-                .succeeded()?;
+            builder.finish(&[])?.succeeded()?;
             let index_synced = start_sync(threads, aside.open_index()?, &aside.index)?;
             let asked = prover.finish(format!("{SENTINEL}\n").as_bytes())?;
             if asked.text() != format!("{SENTINEL}\t{proof}\n") {
