@@ -171,7 +171,7 @@ impl Whitelist {
         let keeps_login = *what == Scope::Server(MANUAL.to_owned());
         let keeps_grant = matches!(what, Scope::User(_) | Scope::Server(_)) && !keeps_login;
         let found: HashSet<Client> = self
-            .listed_after(None)
+            .listed_in(what.bounds())
             .filter(taken_in)
             .map(|listed| listed.client)
             .collect();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -95,6 +96,15 @@ impl Scope {
             Scope::User(name) => user == Some(name),
             Scope::Server(name) => server == name,
         }
+    }
+
+    /// Whoever is taken in lies between these.
+    pub(super) fn bounds(&self) -> (Bound<Client>, Bound<Client>) {
+        let Scope::Network(network) = self else {
+            return (Bound::Unbounded, Bound::Unbounded);
+        };
+        let [first, last] = [network.network(), network.broadcast()].map(Client::bound);
+        (Bound::Included(first), Bound::Included(last))
     }
 
     /// Whether whatever `other` takes in is taken in by this, too.

@@ -77,6 +77,35 @@ fn other_rules_take_from_the_hand_too() {
 }
 
 #[test]
+fn a_network_is_revoked_from_its_first_address_to_its_last() {
+    let inside = ["192.0.2.8", "192.0.2.15", "2001:db8::", "2001:db8:0:ff::1"];
+    let outside = [
+        "192.0.2.7",
+        "192.0.2.16",
+        "2001:db7:ffff::",
+        "2001:db8:0:100::",
+    ];
+    let mut whitelist = Whitelist::new(rules());
+    for address in inside.iter().chain(&outside) {
+        whitelist
+            .allow(address.parse().unwrap(), grant(0, 60))
+            .unwrap();
+    }
+    for (network, found) in [
+        ("192.0.2.8/29", 2),
+        ("2001:db8::/56", 2),
+        ("2001:db8::/56", 0),
+    ] {
+        let scope = network.parse().unwrap();
+        assert_eq!(whitelist.revoke(&scope, 0, at(1)).unwrap().len(), found);
+    }
+    assert_eq!(listed(&whitelist), outside);
+    let everybody = "0.0.0.0/0".parse().unwrap();
+    assert_eq!(whitelist.revoke(&everybody, 0, at(2)).unwrap().len(), 2);
+    assert_eq!(listed(&whitelist), outside[2..]);
+}
+
+#[test]
 fn what_is_revoked_does_not_come_back_by_itself() {
     let mut whitelist = Whitelist::new(rules());
     let before = [login(0, 10, Some("a")), login(5, 10, None)];
