@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use systemd::journal::{Journal, OpenDirectoryOptions, OpenFilesOptions, OpenOptions};
+use systemd::journal::{
+    Journal, JournalWaitResult, OpenDirectoryOptions, OpenFilesOptions, OpenOptions,
+};
 
 use crate::servers::{LONGEST_MESSAGE, Sender};
 use identifiers::{is_known, known, look_for};
@@ -376,14 +378,15 @@ impl Reader {
     }
 
     /// Waits until the journal has changed, if it tells `wait`, or its bell rings, for `limit` at
-    /// most. What has been written until it returns can then be read.
+    /// most. What has been written until it returns can then be read. Says whether it was told of a
+    /// change, or nobody would tell.
     ///
     /// # Errors
     /// When libsystemd fails.
-    pub fn wait(&mut self, wait: &mut Wait, limit: Duration) -> Result<(), JournalError> {
+    pub fn wait(&mut self, wait: &mut Wait, limit: Duration) -> Result<bool, JournalError> {
         wait.wait(limit)?;
-        self.journal.process()?;
-        Ok(())
+        let changed = self.journal.process()?;
+        Ok(wait.is_told_nothing() || !matches!(changed, JournalWaitResult::Nop))
     }
 
     /// The newest time of all entries, also of those that are not wanted; `None` if there is none. It

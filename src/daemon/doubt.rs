@@ -3,9 +3,9 @@
 //!
 //! journald counts an entry, then tells its time, and only then links it to its fields; and libsystemd
 //! does not look again at a file whose count is the same. So who looks for an entry while it is being
-//! written does not see it then, nor later, until another one is written. Whether something was
-//! written just now, the journal's newest time tells, of whatever entry it is: a look is as good as
-//! the last one from a known place, once that time has been the same for two looks.
+//! written does not see it then, nor later, until another one is written. That something is being
+//! written, the journal's newest time tells, of whatever entry it is; and when journald tells its
+//! readers of a change, up to half a second later, it is done with it.
 //!
 //! Pure: it is told the time and what happened, and says what is to be done.
 
@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+/// How long it may take to write an entry: some microseconds, unless journald is held up.
+const WRITING: Duration = Duration::from_millis(20);
 /// journald tells of an entry within half a second, and so there will be another look. Where it
 /// does not, there is one after this time.
 const UNTOLD: Duration = Duration::from_secs(1);
-/// No look from a known place comes before so many times the time that the last one took: with many
-/// files it takes long.
+/// With many files, a look from a known place takes long. The next comes no sooner than so many times
+/// as long after it, and at once if somebody waits for it: then half of the time is enough.
 const COST: u32 = 50;
 
 /// Whether something may have escaped us.
@@ -25,11 +27,25 @@ const COST: u32 = 50;
 pub struct Doubt {
     /// The newest time in the journal when it was last looked at.
     newest: Option<Timestamp>,
-    /// Whether there may be an entry that was being written then.
-    in_doubt: bool,
+    /// When something was seen to have been written, unless there has been a look from a known place
+    /// that must have found it.
+    since: Option<Instant>,
     looked: Instant,
-    /// Before that, nothing is looked for from a known place.
-    rest: Instant,
+    /// When the last look from a known place was over, and how long it took.
+    last: (Instant, Duration),
+}
+
+/// What is known of a journal that is about to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Sign {
+    /// Whether it has told of a change.
+    pub told: bool,
+    /// Whether somebody waits for what is found.
+    pub asked: bool,
+    /// Its newest time.
+    pub newest: Option<Timestamp>,
+    /// The clock's time.
+    pub clock: Timestamp,
 }
 
 impl Doubt {
@@ -37,36 +53,42 @@ impl Doubt {
     pub fn new(now: Instant) -> Self {
         Doubt {
             newest: None,
-            in_doubt: false,
+            since: None,
             looked: now,
-            rest: now,
+            last: (now, Duration::ZERO),
         }
     }
 
-    /// The journal, whose newest time is now `newest`, is looked at. Says whether that has to be done
-    /// from a known place.
-    pub fn look(&mut self, newest: Option<Timestamp>, clock: Timestamp, now: Instant) -> bool {
+    /// The journal is looked at. Says whether that has to be done from a known place.
+    pub fn look(&mut self, sign: Sign, now: Instant) -> bool {
         self.looked = now;
         // While it is ahead of the clock, which was set back, it tells nothing of new entries.
-        let is_ahead = newest.is_some_and(|newest| newest > clock);
-        let has_moved = std::mem::replace(&mut self.newest, newest) != newest || is_ahead;
-        let was_in_doubt = std::mem::replace(&mut self.in_doubt, has_moved);
-        if !has_moved && !was_in_doubt {
-            return false;
+        let is_ahead = sign.newest.is_some_and(|newest| newest > sign.clock);
+        let has_moved = std::mem::replace(&mut self.newest, sign.newest) != sign.newest;
+        if has_moved || is_ahead || sign.told {
+            self.since = Some(now);
         }
-        let is_done = now >= self.rest;
-        self.in_doubt |= !is_done;
-        is_done
+        let (over, took) = self.last;
+        let rest = over + took * if sign.asked { 1 } else { COST };
+        let Some(since) = self.since.filter(|_| now >= rest) else {
+            return false;
+        };
+        if now >= since + WRITING {
+            self.since = None;
+        }
+        true
     }
 
     /// That took so long.
     pub fn took(&mut self, long: Duration, now: Instant) {
-        self.rest = now + long * COST;
+        self.last = (now, long);
     }
 
     /// When there is to be another look, if nothing else happens.
     pub fn due(&self) -> Option<Instant> {
-        self.in_doubt.then(|| self.rest.max(self.looked + UNTOLD))
+        let (over, took) = self.last;
+        self.since
+            .map(|_| (over + took * COST).max(self.looked + UNTOLD))
     }
 }
 
@@ -74,55 +96,77 @@ impl Doubt {
 mod tests {
     use super::*;
 
-    fn time(microsecond: i64) -> Option<Timestamp> {
-        Some(Timestamp::from_microsecond(microsecond).unwrap())
+    fn at(microsecond: i64) -> Sign {
+        Sign {
+            told: false,
+            asked: false,
+            newest: Some(Timestamp::from_microsecond(microsecond).unwrap()),
+            clock: Timestamp::MAX,
+        }
     }
-
-    const CLOCK: Timestamp = Timestamp::MAX;
 
     #[test]
     fn a_look_is_good_once_nothing_is_written_any_more() {
         let start = Instant::now();
         let mut doubt = Doubt::new(start);
-        assert!(!doubt.look(None, CLOCK, start));
+        let empty = Sign {
+            newest: None,
+            ..at(0)
+        };
+        assert!(!doubt.look(empty, start));
         assert_eq!(doubt.due(), None);
         // An entry has been written, or still is.
-        assert!(doubt.look(time(1), CLOCK, start));
-        assert_eq!(doubt.due(), Some(start + UNTOLD));
-        assert!(doubt.look(time(1), CLOCK, start));
-        assert_eq!(doubt.due(), None);
-        assert!(!doubt.look(time(1), CLOCK, start));
-        for n in 2..5 {
-            assert!(doubt.look(time(n), CLOCK, start));
+        for after in [Duration::ZERO, WRITING / 2, WRITING] {
+            assert!(doubt.look(at(1), start + after));
+            let due = (after < WRITING).then_some(start + after + UNTOLD);
+            assert_eq!(doubt.due(), due);
         }
-        assert!(doubt.look(time(4), CLOCK, start));
-        assert!(!doubt.look(time(4), CLOCK, start));
+        assert!(!doubt.look(at(1), start + WRITING));
+        for n in 2..5 {
+            assert!(doubt.look(at(n), start + 2 * WRITING));
+        }
+        assert!(doubt.look(at(4), start + 4 * WRITING));
+        assert!(!doubt.look(at(4), start + 5 * WRITING));
+        // It took journald longer than that.
+        let told = Sign {
+            told: true,
+            ..at(4)
+        };
+        assert!(doubt.look(told, start + 5 * WRITING));
     }
 
     #[test]
     fn what_takes_long_is_put_off_and_not_forgotten() {
         let start = Instant::now();
         let mut doubt = Doubt::new(start);
-        assert!(doubt.look(time(1), CLOCK, start));
+        assert!(doubt.look(at(1), start));
         doubt.took(UNTOLD, start);
         let rest = start + UNTOLD * COST;
         for _ in 0..3 {
-            assert!(!doubt.look(time(1), CLOCK, start + UNTOLD));
+            assert!(!doubt.look(at(1), start + UNTOLD));
             assert_eq!(doubt.due(), Some(rest));
         }
-        assert!(doubt.look(time(1), CLOCK, rest));
+        let asked = Sign {
+            asked: true,
+            ..at(1)
+        };
+        assert!(!doubt.look(asked, start + UNTOLD / 2));
+        assert!(doubt.look(asked, start + UNTOLD));
         assert_eq!(doubt.due(), None);
     }
 
     #[test]
     fn a_clock_that_was_set_back_leaves_no_look_without_doubt() {
-        let now = Instant::now();
-        let mut doubt = Doubt::new(now);
-        let clock = Timestamp::UNIX_EPOCH;
-        for _ in 0..3 {
-            assert!(doubt.look(time(1), clock, now));
+        let start = Instant::now();
+        let mut doubt = Doubt::new(start);
+        let behind = Sign {
+            clock: Timestamp::UNIX_EPOCH,
+            ..at(1)
+        };
+        for n in 0..3 {
+            assert!(doubt.look(behind, start + n * WRITING));
         }
-        assert!(doubt.look(time(1), CLOCK, now));
-        assert!(!doubt.look(time(1), CLOCK, now));
+        assert!(doubt.look(at(1), start + 3 * WRITING));
+        assert!(!doubt.look(at(1), start + 4 * WRITING));
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::doubt::Doubt;
+use super::doubt::{Doubt, Sign};
 use super::looks::Asked;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use crate::intake::Intake;
@@ -176,7 +176,7 @@ impl Thread {
         reader.tell(&mut self.wait)?;
         // Who asks from now on asks for another look: what is written later may escape this one.
         let mut asked = self.asked.number();
-        let mut told = 0;
+        let mut served = 0;
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
@@ -192,46 +192,60 @@ impl Thread {
                 *failures = 0;
                 self.tell(FromReader::Recovered)?;
             }
-            if at_end {
-                if !self.caught_up {
-                    self.caught_up = true;
-                    self.tell(FromReader::CaughtUp)?;
-                    if much {
-                        // What libsystemd has gone through stays mapped, up to half a gigabyte.
-                        return Err(Stop::Reopen);
-                    }
-                }
-                if asked > told {
-                    told = asked;
-                    self.tell(FromReader::Looked(asked))?;
-                }
-                // Other entries wake us too; the loop need not hear of them.
-                let silent = self.told.get().elapsed();
-                if silent >= self.times.beat {
-                    self.tell(FromReader::Beat)?;
-                }
-                let until_beat = self.times.beat.saturating_sub(silent);
-                let until_due = doubt.due().map_or(Duration::MAX, |due| {
-                    due.saturating_duration_since(Instant::now())
-                });
-                let limit = until_beat.min(until_due).max(SHORTEST_WAIT);
-                let look = self.times.look.filter(|_| self.is_lively());
-                let limit = limit.min(look.unwrap_or(Duration::MAX));
-                reader.wait(&mut self.wait, limit)?;
-                if reader.is_outdated() {
+            if !at_end {
+                continue;
+            }
+            if !self.caught_up {
+                self.caught_up = true;
+                self.tell(FromReader::CaughtUp)?;
+                if much {
+                    // What libsystemd has gone through stays mapped, up to half a gigabyte.
                     return Err(Stop::Reopen);
                 }
-                asked = self.asked.number();
-                let begin = Instant::now();
-                if doubt.look(reader.newest()?, Timestamp::now(), begin) {
-                    // All that is behind the place is read again; where the place is gone, so is
-                    // all that was before it, and nobody needs to hear of it.
-                    self.go_to_place(&mut reader)?;
-                    let now = Instant::now();
-                    doubt.took(now - begin, now);
-                }
+            }
+            if asked > served {
+                served = asked;
+                self.tell(FromReader::Looked(asked))?;
+            }
+            let told = self.wait(&mut reader, doubt.due())?;
+            asked = self.asked.number();
+            let sign = Sign {
+                told,
+                asked: asked > served,
+                newest: reader.newest()?,
+                clock: Timestamp::now(),
+            };
+            let begin = Instant::now();
+            if doubt.look(sign, begin) {
+                // All that is behind the place is read again; where the place is gone, so is all
+                // that was before it, and nobody needs to hear of it.
+                self.go_to_place(&mut reader)?;
+                let now = Instant::now();
+                doubt.took(now - begin, now);
             }
         }
+    }
+
+    /// Waits until the journal is to be looked at, at `due` at the latest. Says whether it has told of
+    /// a change.
+    fn wait(&mut self, reader: &mut Reader, due: Option<Instant>) -> Result<bool, Stop> {
+        // Other entries wake us too; the loop need not hear of them.
+        let silent = self.told.get().elapsed();
+        if silent >= self.times.beat {
+            self.tell(FromReader::Beat)?;
+        }
+        let until_beat = self.times.beat.saturating_sub(silent);
+        let until_due = due.map_or(Duration::MAX, |due| {
+            due.saturating_duration_since(Instant::now())
+        });
+        let limit = until_beat.min(until_due).max(SHORTEST_WAIT);
+        let look = self.times.look.filter(|_| self.is_lively());
+        let limit = limit.min(look.unwrap_or(Duration::MAX));
+        let told = reader.wait(&mut self.wait, limit)?;
+        if reader.is_outdated() {
+            return Err(Stop::Reopen);
+        }
+        Ok(told)
     }
 
     fn is_lively(&self) -> bool {

@@ -77,6 +77,11 @@ impl Wait {
         registry.register(&mut SourceFd(&journal), JOURNAL, Interest::READABLE)
     }
 
+    /// Whether nobody tells of changes, and whatever is waited for may have happened.
+    pub(super) fn is_told_nothing(&self) -> bool {
+        self.longest < Duration::MAX
+    }
+
     /// Waits, for `limit` at most. What has changed is then to be taken from the journal's
     /// descriptor, all of it.
     pub(super) fn wait(&mut self, limit: Duration) -> io::Result<()> {
