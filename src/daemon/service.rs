@@ -105,7 +105,8 @@ impl Service {
             };
             // In no order: a list of a million clients always has another question, and a journal that
             // is caught up with another batch.
-            let next = tokio::select! {
+            let mut heard = false;
+            let mut next = tokio::select! {
                 _ = terminate.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
                 Some(finished) = done.recv() => service.publication_done(finished)?,
@@ -135,10 +136,21 @@ impl Service {
                     }
                     Next::GoOn
                 }
-                message = journal.recv() => service.hear(message)?,
+                message = journal.recv() => {
+                    heard = true;
+                    service.hear(message)?
+                }
                 () = service.keeper.flushed() => Next::GoOn,
                 () = wake_up => Next::GoOn,
             };
+            // Whatever else there is to do again and again, the journal has its turn each time: Postfix
+            // may be waiting for what a look has found.
+            if !heard
+                && matches!(next, Next::GoOn)
+                && let Ok(message) = journal.try_recv()
+            {
+                next = service.hear(Some(message))?;
+            }
             if matches!(next, Next::Leave) {
                 break;
             }
