@@ -19,6 +19,10 @@ use crate::journal::wait::{Bell, Wait};
 use crate::journal::{JournalError, Position, Reader, Resumed, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
+/// What a look from a known place counts as that has not found the place: entries of its time are
+/// then read again, which changes nothing and must not be done often. The place may be gone, or
+/// libsystemd passes it by, where the clock was wrong at a boot (systemd issue 31516).
+const DISPLACED: Duration = Duration::from_secs(1);
 /// How long after an entry another one is expected.
 const LIVELY: Duration = Duration::from_secs(10);
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
@@ -217,11 +221,9 @@ impl Thread {
             };
             let begin = Instant::now();
             if doubt.look(sign, begin) {
-                // All that is behind the place is read again; where the place is gone, so is all
-                // that was before it, and nobody needs to hear of it.
-                self.go_to_place(&mut reader)?;
+                let gone = self.go_to_place(&mut reader)?;
                 let now = Instant::now();
-                doubt.took(now - begin, now);
+                doubt.took(gone.map_or(now - begin, |_| DISPLACED), now);
             }
         }
     }
