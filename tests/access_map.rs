@@ -361,6 +361,20 @@ fn a_postmap_that_fails_in_any_way_leaves_the_old_map_whole() {
     }
 }
 
+/// One that is started before there is an index may not wait for its key to open it.
+#[test]
+fn a_postmap_that_opens_the_index_too_early_is_asked_again() {
+    let script = "[ \"$1$2\" = -q- ] && exec /usr/sbin/postmap -q x \"$3\"
+                  exec /usr/sbin/postmap \"$@\"";
+    let (_programs, early) = postmap(script);
+    for kind in MapType::ALL {
+        let (_directory, mut map) = map(kind);
+        map.programs = early.clone();
+        map.publish(&clients(&["192.0.2.10"])).unwrap();
+        assert_eq!(find(&map, kind, "192.0.2.10").as_deref(), Some("OK"));
+    }
+}
+
 #[test]
 fn leftovers_of_a_killed_publisher_are_no_obstacle() {
     for kind in MapType::ALL {

@@ -20,7 +20,7 @@ use crate::diagnostics::{self, Change};
 use crate::whitelist::Listing;
 
 /// For how long the loop removes before others have a turn.
-const TURN: Duration = Duration::from_micros(500);
+const TURN: Duration = Duration::from_micros(250);
 /// How many deadlines are done between two looks at the clock.
 const STEP: usize = 16;
 

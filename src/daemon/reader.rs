@@ -211,7 +211,7 @@ impl Thread {
                 served = asked;
                 self.tell(FromReader::Looked(asked))?;
             }
-            let told = self.wait(&mut reader, doubt.due())?;
+            let told = self.await_look(&mut reader, doubt.due())?;
             asked = self.asked.number();
             let sign = Sign {
                 told,
@@ -230,7 +230,7 @@ impl Thread {
 
     /// Waits until the journal is to be looked at, at `due` at the latest. Says whether it has told of
     /// a change.
-    fn wait(&mut self, reader: &mut Reader, due: Option<Instant>) -> Result<bool, Stop> {
+    fn await_look(&mut self, reader: &mut Reader, due: Option<Instant>) -> Result<bool, Stop> {
         // Other entries wake us too; the loop need not hear of them.
         let silent = self.told.get().elapsed();
         if silent >= self.times.beat {
