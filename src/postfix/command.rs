@@ -5,23 +5,21 @@
 //! into memory files of a fixed size, the wait is on a pidfd with a time limit, and whatever is
 //! left of the program's process group is killed before the call returns. Never starts a shell.
 
+mod started;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, MemfdFlags, SealFlags, access, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+pub use started::Started;
 
 /// How long a program may take, unless told otherwise. A million clients take about a second.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
@@ -41,14 +39,9 @@ const DIRECTORIES: [&str; 7] = [
 const STDOUT_SIZE: u64 = 16 << 20;
 /// The most that a program may write to standard error; more is lost.
 const STDERR_SIZE: u64 = 1 << 20;
-/// How much of the end of standard error is kept.
-const STDERR_TAIL: u64 = 64 << 10;
 /// A write that does not fit into a memory file fails, but may have filled it up to the last
 /// whole page (of whatever size the kernel uses): this close to the end counts as full.
 const NEARLY_FULL: u64 = 64 << 10;
-/// How long a program that was killed may take to be gone. Only one that hangs in the kernel
-/// (a dead network file system) takes any time at all.
-const DEATH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where Postfix's programs are looked for, which configuration they read, and how long each may
 /// take.
@@ -151,13 +144,8 @@ impl Programs {
         if let Some(configuration) = &self.configuration {
             command.env("MAIL_CONFIG", configuration);
         }
-        Ok(Started {
-            child: Some(command.spawn().map_err(system)?),
-            call,
-            stdout,
-            stderr,
-            limit: self.limit,
-        })
+        let child = command.spawn().map_err(system)?;
+        Ok(Started::new(child, call, [stdout, stderr], self.limit))
     }
 
     /// The first executable file of that name.
@@ -170,70 +158,6 @@ impl Programs {
                 program,
                 directories: self.directories.clone(),
             })
-    }
-}
-
-/// A program that runs. It is killed when this is dropped.
-#[derive(Debug)]
-pub struct Started {
-    /// Until it has ended.
-    child: Option<Child>,
-    call: Call,
-    stdout: File,
-    stderr: File,
-    limit: Duration,
-}
-
-impl Started {
-    /// Gives it `input` to read, which must be less than a pipe takes (4 KiB at the least), and waits
-    /// for its end. The limit begins now.
-    ///
-    /// # Errors
-    /// When the program takes longer than the limit or writes more than 16 MiB.
-    pub fn finish(mut self, input: &[u8]) -> Result<Output, CommandError> {
-        let started = Instant::now();
-        let child = self.child.take();
-        let call = self.call.clone();
-        let system = |source: io::Error| CommandError::System {
-            call: self.call.clone(),
-            source,
-        };
-        let mut status = None;
-        if let Some(mut child) = child {
-            if let Some(mut stdin) = child.stdin.take() {
-                // One that has ended reads nothing, and its status says why.
-                let _ = stdin.write_all(input);
-            }
-            status = wait(child, started, self.limit).map_err(system)?;
-        }
-        let stderr = read_tail(&self.stderr, STDERR_TAIL).map_err(system)?;
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        let Some(status) = status else {
-            return Err(CommandError::TimedOut {
-                call,
-                limit: self.limit,
-                stderr,
-            });
-        };
-        let stdout = read_tail(&self.stdout, STDOUT_SIZE).map_err(system)?;
-        if stdout.len() as u64 + NEARLY_FULL > STDOUT_SIZE {
-            return Err(CommandError::TooMuch { call });
-        }
-        Ok(Output {
-            call,
-            status,
-            stdout,
-            stderr,
-        })
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            // Nobody is left to be told of its end.
-            let _ = wait(child, Instant::now(), Duration::ZERO);
-        }
     }
 }
 
@@ -387,66 +311,6 @@ fn memory_file(name: &str, size: u64) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-/// The last bytes, `most` at most, of what was written to a memory file.
-///
-/// The program shares the file's offset with us, which is how we know how far it has come.
-fn read_tail(file: &File, most: u64) -> io::Result<Vec<u8>> {
-    let written = rustix::fs::tell(file)?;
-    let start = written.saturating_sub(most);
-    let mut bytes = vec![0; usize::try_from(written - start).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, start)?;
-    Ok(bytes)
-}
-
-/// Waits until the program has ended, and kills what is left of its process group; `None` when
-/// the limit came first.
-fn wait(mut child: Child, started: Instant, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or(Errno::SRCH)?;
-    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => pidfd,
-        Err(error) => {
-            // Without it we can't wait for a bounded time, so we don't wait.
-            let _ = kill_process_group(pid, Signal::KILL);
-            child.wait()?;
-            return Err(error.into());
-        }
-    };
-    let ended = ends_before(&pidfd, started.checked_add(limit));
-    // The program is not reaped yet, so its id can't belong to anybody else. ESRCH: all are gone.
-    let _ = kill_process_group(pid, Signal::KILL);
-    if ended? {
-        return child.wait().map(Some);
-    }
-    if ends_before(&pidfd, Instant::now().checked_add(DEATH_LIMIT))? {
-        child.wait()?;
-    } else {
-        // It hangs in the kernel. It is reaped when the kernel lets go of it.
-        thread::Builder::new()
-            .name("reaper".to_owned())
-            .spawn(move || child.wait())?;
-    }
-    Ok(None)
-}
-
-/// Whether the process has ended by then; `None`: however long it takes.
-fn ends_before(pidfd: &OwnedFd, deadline: Option<Instant>) -> io::Result<bool> {
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) | Err(Errno::INTR) => {
-                if left.is_some_and(|left| left.is_zero()) {
-                    return Ok(false);
-                }
-            }
-            Ok(_) => return Ok(true),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 /// The argument `TYPE:PATH`, whatever bytes the path is made of.
 pub(crate) fn table(kind: impl fmt::Display, path: &Path) -> OsString {
     let mut argument = OsString::from(format!("{kind}:"));
@@ -456,8 +320,11 @@ pub(crate) fn table(kind: impl fmt::Display, path: &Path) -> OsString {
 
 #[cfg(test)]
 mod tests {
+    use super::started::STDERR_TAIL;
     use super::*;
     use std::process::Command as Process;
+    use std::thread;
+    use std::time::Instant;
 
     /// Programs in a directory of our own. The scripts are written by another process: a
     /// descriptor open for writing, inherited by a program that another test starts at the same
