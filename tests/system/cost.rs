@@ -64,9 +64,9 @@ fn sleeps_when_idle(host: &Host) {
         window_after(Duration::from_secs(12))
     });
     println!("idle for {window:?}: wakings {woken:?}; {used} µs of processor time");
-    // One beat of the watchdog may fall into the window, and a beat may wake each of three threads.
+    // Two beats of the watchdog may fall into the window, and a beat may wake each of three threads.
     let all: u64 = woken.values().sum();
-    assert!(all <= 4, "{all} wakings in {window:?}: {woken:#?}");
+    assert!(all <= 6, "{all} wakings in {window:?}: {woken:#?}");
     assert!(used < 5_000, "{used} µs of processor time in {window:?}");
 }
 

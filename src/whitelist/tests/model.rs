@@ -105,14 +105,16 @@ impl Model {
         }
     }
 
-    /// Who is listed at `now`. What has passed by then does not come back.
+    /// Who is listed at `now`. Who has gone does not come back; of whoever has not, all logins count
+    /// by the rules as they are now.
     fn listed(&mut self, now: i64) -> Vec<String> {
         for login in &mut self.logins {
             let at_most = login.time + self.max_session;
             login.end = login.end.or((at_most <= now).then_some(at_most));
         }
-        self.logins
-            .retain(|login| login.end.is_none_or(|end| now < end + self.grace));
+        let lasts = |login: &&Interval| login.end.is_none_or(|end| now < end + self.grace);
+        let staying: Vec<u8> = self.logins.iter().filter(lasts).map(|l| l.client).collect();
+        self.logins.retain(|login| staying.contains(&login.client));
         self.grants.retain(|_, (_, until)| now < *until);
         let by_login = self.logins.iter().map(|login| login.client);
         let mut listed: Vec<_> = by_login
