@@ -3,6 +3,7 @@
 //! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
+pub mod chapters;
 mod identifiers;
 pub mod own;
 pub mod reports;

@@ -380,3 +380,139 @@ fn expire_withdraws_and_never_adds() {
     host.once();
     assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
 }
+
+/// A session of each of these clients in turn, every two seconds, all over at the end; each lasts
+/// for a while.
+fn sessions(number: i64) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for n in 0..number {
+        let begin = 2 * (number - n) + 100;
+        let client = format!("192.0.2.{}", n % 20);
+        entries.push((begin, Entry::login(ago(begin), &client, &n.to_string())));
+        entries.push((begin - 31, Entry::logout(ago(begin - 31), &n.to_string())));
+    }
+    entries.sort_by_key(|(ago, _)| -ago);
+    entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Puts entries in so many files, one after the other, as journald calls those that it has archived;
+/// all but the last.
+fn archive(host: &Host, entries: &[Entry], files: usize) {
+    let chunks = entries.chunks(entries.len().div_ceil(files));
+    for (n, chunk) in chunks.enumerate() {
+        let name = match n + 1 == files {
+            true => "system.journal".to_owned(),
+            false => format!("system@{n}.journal"),
+        };
+        host.journal.add(&name, &export(chunk));
+    }
+}
+
+/// What was said of logins and sessions, and of the clients at the end.
+fn told(said: &str) -> Vec<&str> {
+    let lines = said.lines();
+    lines
+        .filter(|line| line.contains("192.0.2.") || line.contains("caught up"))
+        .collect()
+}
+
+#[test]
+fn archived_files_that_are_read_at_once_tell_what_a_single_file_tells() {
+    let entries = sessions(300);
+    let single = Host::new(&entries);
+    let single_said = single.once();
+    assert!(!single_said.contains("archived"), "{single_said}");
+    assert_eq!(single.listed().len(), 20);
+
+    let host = Host::new(&[]);
+    archive(&host, &entries, 7);
+    let said = host.once();
+    let chapters = "reading 6 archived files of the journal, several at once";
+    assert!(said.contains(chapters), "{said}");
+    assert_eq!(host.listed(), single.listed());
+    assert_eq!(told(&said), told(&single_said));
+}
+
+#[test]
+fn reading_goes_on_in_the_midst_of_an_archived_file() {
+    let entries = sessions(300);
+    let (before, after) = entries.split_at(150);
+    let (first, rest) = after.split_at(100);
+    let host = Host::new(&[]);
+    archive(&host, before, 3);
+    host.once();
+    // What was written to goes on, and is archived.
+    host.journal.add("system.journal", &export(first));
+    let path = |name| host.journal.path().join(name);
+    fs::rename(path("system.journal"), path("system@2.journal")).unwrap();
+    for (n, chunk) in rest.chunks(100).enumerate() {
+        let name = format!("system@{}.journal", n + 3);
+        host.journal.add(&name, &export(chunk));
+    }
+    let said = host.once();
+    assert!(said.contains("reading 5 archived files"), "{said}");
+
+    let single = Host::new(before);
+    single.once();
+    single.journal.add("imported.journal", &export(after));
+    let single_said = single.once();
+    assert_eq!(host.listed(), single.listed());
+    assert_eq!(told(&said), told(&single_said));
+}
+
+#[test]
+fn files_of_users_hinder_only_where_they_have_what_is_looked_for() {
+    let entries = sessions(200);
+    let lying_across = |identifier| {
+        let of_a_user = |n: i64| {
+            Entry::login(ago(n), "192.0.2.99", &format!("u{n}"))
+                .but("SYSLOG_IDENTIFIER", Some(identifier))
+        };
+        [of_a_user(450), of_a_user(110)]
+    };
+    for (identifier, hinders) in [("a-program", false), ("dovecot", true)] {
+        let across = lying_across(identifier);
+        let host = Host::new(&across);
+        fs::rename(
+            host.journal.path().join("imported.journal"),
+            host.journal.path().join("user-1000.journal"),
+        )
+        .unwrap();
+        archive(&host, &entries, 5);
+        let said = host.once();
+        assert_eq!(said.contains("archived files"), !hinders, "{said}");
+
+        let single = Host::new(&entries);
+        single.journal.add("user.journal", &export(&across));
+        let single_said = single.once();
+        assert_eq!(host.listed(), single.listed());
+        assert_eq!(told(&said), told(&single_said));
+    }
+}
+
+#[test]
+fn a_damaged_archived_file_costs_no_more_than_where_all_is_read_as_one() {
+    let host = Host::new(&[]);
+    archive(&host, &sessions(300), 7);
+    // In the midst of its entries.
+    let path = host.journal.path().join("system@3.journal");
+    let mut bytes = fs::read(&path).unwrap();
+    let client = b"rip=192.0.2.";
+    let mut clients = bytes.windows(client.len()).enumerate();
+    let mut place_of = || clients.find(|(_, text)| text == client).unwrap().0;
+    let place = (0..20).map(|_| place_of()).last().unwrap();
+    bytes[place..place + 4096].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let said = host.once();
+    assert!(said.contains("reading 6 archived files"), "{said}");
+
+    // libsystemd would read what is in there, too.
+    fs::create_dir(host.journal.path().join("directory")).unwrap();
+    fs::remove_dir_all(host.state()).unwrap();
+    fs::create_dir(host.state()).unwrap();
+    let as_one = host.once();
+    assert!(!as_one.contains("archived files"), "{as_one}");
+    assert_eq!(told(&said), told(&as_one));
+    let lines = told(&said).len();
+    assert!((450..601).contains(&lines), "{lines} lines");
+}

@@ -1,10 +1,12 @@
 //! The service: wires the rooms together, and owns the loop.
 //!
 //! One thread owns whitelist, store, timers, signals and sockets; the reader waits for the
-//! journal, recognition takes in what it reads, and the publisher waits for postmap, each in a
-//! thread of its own. Nothing here recognises, decides on a login or builds a map: it only hands on.
+//! journal, and has others read ahead where there is much; recognition takes in what is read, and the
+//! publisher waits for postmap, each in a thread of its own. Nothing here recognises, decides on a login or builds a map: it only hands on.
 
+mod ahead;
 mod answers;
+mod batch;
 mod by_hand;
 mod chronicle;
 mod deadline;
@@ -13,6 +15,7 @@ mod expiry;
 mod keeper;
 mod looks;
 mod map_keeper;
+mod place;
 mod plan;
 mod policy_server;
 mod publication;

@@ -11,12 +11,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::ahead;
+use super::batch;
 use super::doubt::{Doubt, Sign};
 use super::looks::Asked;
+use super::place::Begin;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
+use crate::diagnostics;
 use crate::intake::Intake;
+use crate::journal::chapters::chapters;
 use crate::journal::wait::{Bell, Wait};
-use crate::journal::{JournalError, Position, Reader, Resumed, Source};
+use crate::journal::{JournalError, Position, Reader, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// What a look from a known place counts as that has not found the place: entries of its time are
@@ -25,8 +30,6 @@ use crate::servers::{CONNECT_LIFETIME, Recogniser};
 const DISPLACED: Duration = Duration::from_secs(1);
 /// How long after an entry another one is expected.
 const LIVELY: Duration = Duration::from_secs(10);
-/// How many entries make a batch, at most: it bounds what is in memory and what is read again.
-const BATCH: usize = 64;
 /// How many batches may wait for the loop.
 const BATCHES: usize = 32;
 /// The pause after the first trouble with the journal; it doubles with each.
@@ -38,15 +41,6 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 const UNREADABLE: u32 = 3;
 /// The longest pause between two tries.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-
-/// Where to begin.
-#[derive(Debug, Clone)]
-pub enum Begin {
-    /// At the first entry that is not older.
-    At(Timestamp),
-    /// Behind this entry; if it is gone, at its time, but not before the other.
-    Behind(Position, Timestamp),
-}
 
 /// What the reader tells the loop.
 #[derive(Debug)]
@@ -162,6 +156,15 @@ impl From<JournalError> for Stop {
     }
 }
 
+impl From<batch::Failure> for Stop {
+    fn from(failure: batch::Failure) -> Self {
+        match failure {
+            batch::Failure::Journal(error) => Stop::Journal(error),
+            batch::Failure::NobodyListens => Stop::NobodyListens,
+        }
+    }
+}
+
 impl From<NobodyListens> for Stop {
     fn from(NobodyListens: NobodyListens) -> Self {
         Stop::NobodyListens
@@ -184,7 +187,10 @@ impl Thread {
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
-        if let Some(from) = self.go_to_place(&mut reader)? {
+        if *failures == 0 {
+            self.read_chapters()?;
+        }
+        if let Some(from) = self.begin.go_to(&mut reader)? {
             self.tell(FromReader::CursorGone(from))?;
         }
         let mut doubt = Doubt::new(Instant::now());
@@ -221,7 +227,7 @@ impl Thread {
             };
             let begin = Instant::now();
             if doubt.look(sign, begin) {
-                let gone = self.go_to_place(&mut reader)?;
+                let gone = self.begin.go_to(&mut reader)?;
                 let now = Instant::now();
                 doubt.took(gone.map_or(now - begin, |_| DISPLACED), now);
             }
@@ -254,22 +260,21 @@ impl Thread {
         self.last_read.is_some_and(|read| read.elapsed() < LIVELY)
     }
 
-    /// Goes to where reading begins, or goes on. If that place is gone, says from when on entries are
-    /// read instead.
-    fn go_to_place(&self, reader: &mut Reader) -> Result<Option<Timestamp>, JournalError> {
-        let (position, oldest) = match &self.begin {
-            Begin::At(time) => {
-                reader.seek_time(*time)?;
-                return Ok(None);
-            }
-            Begin::Behind(position, oldest) => (position, oldest),
-        };
-        if reader.resume(position)? == Resumed::Exactly {
-            return Ok(None);
+    /// Reads the journal's chapters. Should one be unreadable, the rest is read as if it had none.
+    fn read_chapters(&mut self) -> Result<(), Stop> {
+        let identifiers: Vec<&str> = self.recogniser.identifiers().collect();
+        let found = chapters(&self.source, &identifiers, self.begin.time());
+        // Whatever is wrong, whoever reads on will find too.
+        let chapters = found.unwrap_or_default();
+        if !chapters.is_empty() {
+            diagnostics::reading_chapters(chapters.len());
         }
-        let from = position.time.max(*oldest);
-        reader.seek_time(from)?;
-        Ok(Some(from))
+        Ok(ahead::read(
+            chapters,
+            &identifiers,
+            &mut self.begin,
+            &self.recognition,
+        )?)
     }
 
     /// Reads what came shortly before the place where reading begins, for what it tells of the
@@ -294,7 +299,7 @@ impl Thread {
         let mut entries = self.recognition.room();
         while before.next()? && before.time()? < begin {
             // What can't be read tells nothing.
-            if entries.add(&mut before).is_ok() && entries.len() == BATCH {
+            if entries.add(&mut before).is_ok() && entries.len() == batch::SIZE {
                 self.recognition.send(Read::Before(entries))?;
                 entries = self.recognition.room();
             }
@@ -313,36 +318,14 @@ impl Thread {
     }
 
     /// Reads to the end, or for a batch. True at the end.
-    ///
-    /// With `skip`, entries that can't be read are left out.
     fn read_batch(&mut self, reader: &mut Reader, skip: bool) -> Result<bool, Stop> {
-        let mut entries = self.recognition.room();
-        let mut read = 0;
-        let at_end = loop {
-            if !reader.next()? {
-                break true;
-            }
-            match entries.add(reader) {
-                // After an error the whole batch is read again: the last place that is known is
-                // before it, and events that come twice change nothing.
-                Err(error) if !skip => return Err(error.into()),
-                _ => read += 1,
-            }
-            if read == BATCH {
-                break false;
-            }
-        };
-        if read > 0 {
-            let position = reader.position()?;
-            let oldest = match self.begin {
-                Begin::At(time) | Begin::Behind(_, time) => time,
-            };
-            self.begin = Begin::Behind(position.clone(), oldest);
+        let batch = batch::read(reader, &self.recognition, skip)?;
+        if let Some(position) = batch.position {
+            self.begin.move_behind(position);
             let now = Instant::now();
             self.told.set(now);
             self.last_read = Some(now);
-            self.recognition.send(Read::Batch(entries, position))?;
         }
-        Ok(at_end)
+        Ok(batch.at_end)
     }
 }

@@ -58,14 +58,23 @@ pub enum Read {
     Before(Entries),
     /// Entries, up to this place.
     Batch(Entries, Position),
+    /// All that another reader hands over comes here, up to its end.
+    Chapter(Reads),
     /// What the loop is to be told.
     Told(FromReader),
 }
 
-/// The reader's end.
+/// A reader's end.
 pub struct ToRecognition {
     sender: SyncSender<Read>,
     emptied: Receiver<Entries>,
+}
+
+/// What a reader hands over, as it comes.
+#[derive(Debug)]
+pub struct Reads {
+    receiver: Receiver<Read>,
+    back: Sender<Entries>,
 }
 
 /// Nobody receives any more.
@@ -87,6 +96,13 @@ impl ToRecognition {
     }
 }
 
+/// A channel from a reader to recognition, in which so much may wait.
+pub fn channel(most: usize) -> (ToRecognition, Reads) {
+    let (sender, receiver) = mpsc::sync_channel(most);
+    let (back, emptied) = mpsc::channel();
+    (ToRecognition { sender, emptied }, Reads { receiver, back })
+}
+
 /// Starts the thread. It ends when `events` or the returned end is dropped: at its next message.
 ///
 /// # Errors
@@ -95,52 +111,73 @@ pub fn start(
     recogniser: Arc<Recogniser>,
     events: tokio::sync::mpsc::Sender<FromReader>,
 ) -> std::io::Result<ToRecognition> {
-    let (sender, receiver) = mpsc::sync_channel(BATCHES);
-    let (back, emptied) = mpsc::channel();
+    let (reader, reads) = channel(BATCHES);
     thread::Builder::new()
         .name("recognition".to_owned())
-        .spawn(move || recognise(&recogniser, &receiver, &back, &events))?;
-    Ok(ToRecognition { sender, emptied })
+        .spawn(move || {
+            let mut recognition = Recognition {
+                taker: new_taker(&recogniser),
+                recogniser,
+                events,
+            };
+            recognition.take_all(&reads)
+        })?;
+    Ok(reader)
 }
 
-fn recognise(
-    recogniser: &Arc<Recogniser>,
-    receiver: &Receiver<Read>,
-    back: &Sender<Entries>,
-    events: &tokio::sync::mpsc::Sender<FromReader>,
-) {
-    let new_taker = || Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn);
-    let mut taker = new_taker();
-    // A reader that has ended wants no room.
-    let give_back = |mut entries: Entries| {
-        entries.len = 0;
-        let _ = back.send(entries);
-    };
-    while let Ok(read) = receiver.recv() {
-        let message = match read {
-            Read::Beginning => {
-                taker = new_taker();
-                continue;
-            }
-            Read::Before(entries) => {
-                entries.iter().for_each(|entry| drop(taker.take(entry)));
-                give_back(entries);
-                continue;
-            }
-            Read::Batch(entries, position) => {
-                // Most entries are events: a vector that grows is copied again and again.
-                let mut intakes = Vec::with_capacity(entries.len());
-                intakes.extend(
-                    (entries.iter().map(|entry| taker.take(entry)))
-                        .filter(|intake| !matches!(intake, Intake::Nothing | Intake::Noted(_))),
-                );
-                give_back(entries);
-                FromReader::Batch { intakes, position }
-            }
-            Read::Told(message) => message,
+struct Recognition {
+    recogniser: Arc<Recogniser>,
+    taker: Taker,
+    events: tokio::sync::mpsc::Sender<FromReader>,
+}
+
+fn new_taker(recogniser: &Arc<Recogniser>) -> Taker {
+    Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn)
+}
+
+impl Recognition {
+    /// Takes in what a reader hands over, up to its end.
+    fn take_all(&mut self, reads: &Reads) -> Result<(), NobodyListens> {
+        // A reader that has ended wants no room.
+        let give_back = |mut entries: Entries| {
+            entries.len = 0;
+            let _ = reads.back.send(entries);
         };
-        if events.blocking_send(message).is_err() {
-            return;
+        while let Ok(read) = reads.receiver.recv() {
+            let message = match read {
+                Read::Beginning => {
+                    self.taker = new_taker(&self.recogniser);
+                    continue;
+                }
+                Read::Before(entries) => {
+                    drop(self.take(&entries));
+                    give_back(entries);
+                    continue;
+                }
+                Read::Chapter(reads) => {
+                    self.take_all(&reads)?;
+                    continue;
+                }
+                Read::Batch(entries, position) => {
+                    let intakes = self.take(&entries);
+                    give_back(entries);
+                    FromReader::Batch { intakes, position }
+                }
+                Read::Told(message) => message,
+            };
+            if self.events.blocking_send(message).is_err() {
+                return Err(NobodyListens);
+            }
         }
+        Ok(())
+    }
+
+    fn take(&mut self, entries: &Entries) -> Vec<Intake> {
+        // Most entries are events: a vector that grows is copied again and again.
+        let mut intakes = Vec::with_capacity(entries.len());
+        let taken = entries.iter().map(|entry| self.taker.take(entry));
+        intakes
+            .extend(taken.filter(|intake| !matches!(intake, Intake::Nothing | Intake::Noted(_))));
+        intakes
     }
 }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::place::Begin;
 use super::plan::{Plan, PlanError};
-use super::reader::Begin;
 use super::service::Service;
 use super::start::earlier;
 use crate::diagnostics;

@@ -1,0 +1,139 @@
+//! Reads ahead: the chapters of a journal, each in a thread of its own, while the one before is read.
+//!
+//! To read entries takes libsystemd longer than anything else that is done with them, and one
+//! handle of it keeps but one processor busy. What is read is taken in in the journal's order all the
+//! same: a chapter's entries come when those of the one before have come, all of them.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::thread;
+
+use super::batch::{self, Failure};
+use super::place::Begin;
+use super::recognition::{self, NobodyListens, Read, ToRecognition};
+use crate::journal::{Position, Reader, Source};
+
+/// How many chapters are read at once.
+const AT_ONCE: usize = 3;
+/// How many batches of a chapter may wait for those of the one before: it bounds what is in memory.
+const BATCHES: usize = 64;
+
+/// How far a chapter has been read.
+struct Ended {
+    /// Its last entry that was handed over.
+    position: Option<Position>,
+    /// Whether there is no more of it.
+    at_end: bool,
+}
+
+/// Reads these chapters, in order, from `begin` on, and moves it behind the last entry. Stops where
+/// one can't be read, or its place is not in it: whoever reads on from `begin` will see why.
+///
+/// # Errors
+/// When nobody receives any more.
+pub fn read(
+    chapters: Vec<PathBuf>,
+    identifiers: &[&str],
+    begin: &mut Begin,
+    to: &ToRecognition,
+) -> Result<(), NobodyListens> {
+    let mut first = Some(begin.clone());
+    thread::scope(|scope| {
+        let start = |chapter| {
+            let (to, reads) = recognition::channel(BATCHES);
+            let first = first.take();
+            let reader = thread::Builder::new().name("reader".to_owned());
+            let read = move || read_chapter(chapter, identifiers, first.as_ref(), &to);
+            Some((reader.spawn_scoped(scope, read).ok()?, reads))
+        };
+        // Without a thread to be had, that was all: a chapter must never be passed over.
+        let mut readers = chapters.into_iter().map_while(start).fuse();
+        let mut under_way = VecDeque::new();
+        loop {
+            under_way.extend(readers.by_ref().take(AT_ONCE - under_way.len()));
+            let Some((reader, reads)) = under_way.pop_front() else {
+                return Ok(());
+            };
+            to.send(Read::Chapter(reads))?;
+            let Ok(ended) = reader.join() else {
+                return Ok(());
+            };
+            if let Some(position) = ended.position {
+                begin.move_behind(position);
+            }
+            if !ended.at_end {
+                return Ok(());
+            }
+        }
+    })
+}
+
+/// Reads a chapter, the first one from its place on.
+fn read_chapter(
+    chapter: PathBuf,
+    identifiers: &[&str],
+    first: Option<&Begin>,
+    to: &ToRecognition,
+) -> Ended {
+    let mut ended = Ended {
+        position: None,
+        at_end: false,
+    };
+    // What is wrong, whoever reads on will find too.
+    let _ = try_chapter(chapter, identifiers, first, to, &mut ended);
+    ended
+}
+
+fn try_chapter(
+    chapter: PathBuf,
+    identifiers: &[&str],
+    first: Option<&Begin>,
+    to: &ToRecognition,
+    ended: &mut Ended,
+) -> Result<(), Failure> {
+    let mut reader = Reader::open(&Source::Files(vec![chapter]), identifiers.iter().copied())?;
+    reader.hurry()?;
+    match first {
+        Some(begin) => {
+            if begin.go_to(&mut reader)?.is_some() {
+                return Ok(());
+            }
+        }
+        None => reader.seek_head()?,
+    }
+    while !ended.at_end {
+        let batch = batch::read(&mut reader, to, false)?;
+        ended.at_end = batch.at_end;
+        if batch.position.is_some() {
+            ended.position = batch.position;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn read_what_is_gone(to: &ToRecognition) -> (Result<(), NobodyListens>, Begin) {
+        let mut begin = Begin::At(Timestamp::UNIX_EPOCH);
+        let chapters = vec!["/does/not/exist@1.journal".into(); 5];
+        (read(chapters, &["dovecot"], &mut begin, to), begin)
+    }
+
+    #[test]
+    fn a_chapter_that_is_gone_ends_it_where_it_was() {
+        let (to, _reads) = recognition::channel(1);
+        let (read, begin) = read_what_is_gone(&to);
+        assert!(read.is_ok());
+        assert_eq!(begin.time(), Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn it_ends_when_nobody_receives() {
+        let (to, reads) = recognition::channel(1);
+        drop(reads);
+        assert!(read_what_is_gone(&to).0.is_err());
+    }
+}
