@@ -8,10 +8,11 @@ use crate::mail::fetch_mail;
 
 /// Every client logs in once, and something happens to the journal after each.
 fn no_login_is_lost(release: Release) {
-    let host = Host::with_service(release, "");
-    let clients: Vec<String> = (11..=34).map(|n| format!("192.0.2.{n}")).collect();
+    let host = Host::with_service(release, "log-level = \"debug\"");
+    let clients: Vec<String> = (11..=42).map(|n| format!("192.0.2.{n}")).collect();
     let clients: Vec<&str> = clients.iter().map(String::as_str).collect();
-    let (live, later) = clients.split_at(16);
+    let (live, rest) = clients.split_at(16);
+    let (later, archived) = rest.split_at(8);
     let mishaps = [
         "journalctl --quiet --rotate",
         "journalctl --quiet --vacuum-time=1s",
@@ -48,7 +49,23 @@ fn no_login_is_lost(release: Release) {
         fetch_mail(&host, client);
     }
     host.systemctl("start");
+    host.await_clients(&clients[..24]);
+
+    // And where it comes back, there are files that it can read at once.
+    host.systemctl("stop");
+    for pair in archived.chunks(2) {
+        for client in pair {
+            fetch_mail(&host, client);
+        }
+        host.sh("journalctl --quiet --rotate");
+    }
+    host.systemctl("start");
     host.await_clients(&clients);
+    let told = host.journal(&["--identifier=pop-before-smtp"]).join("\n");
+    assert!(
+        told.contains("archived files of the journal, several at once"),
+        "{told}"
+    );
 }
 
 #[test]
