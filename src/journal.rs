@@ -22,6 +22,9 @@ use crate::servers::{LONGEST_MESSAGE, Sender};
 use identifiers::{is_known, known, look_for};
 use wait::Wait;
 
+/// How long a message usually is at most. Room for a longer one is not kept.
+const USUAL: usize = 512;
+
 /// Which journal is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
@@ -96,10 +99,10 @@ pub enum JournalError {
 pub struct Entry {
     /// When the journal received it. Senders can't choose it.
     pub time: Timestamp,
-    /// Its first identifier, any bytes.
+    /// Its first identifier, any bytes; cut off like a message.
     pub identifier: Vec<u8>,
-    /// Its first message, any bytes. One that is longer than [`LONGEST_MESSAGE`] is still longer
-    /// than that here, but may be cut off.
+    /// Its first message, any bytes. Of one that is longer than [`LONGEST_MESSAGE`], the first byte
+    /// too many is here, and no more.
     pub message: Vec<u8>,
     /// Who wrote it, from the fields that journald adds itself.
     pub sender: Sender,
@@ -203,7 +206,7 @@ impl Reader {
             source: error,
         };
         let mut journal = opened.map_err(open_error)?;
-        // Longer messages come cut off at this length, and are seen to be too long.
+        // Of a longer message that is compressed, no more is unpacked.
         journal.set_data_threshold("MESSAGE=".len() + LONGEST_MESSAGE + 1)?;
         // From now on, changes are noticed: what is written while we read is not missed.
         journal.wait(Some(Duration::ZERO))?;
@@ -433,13 +436,16 @@ impl Reader {
     /// When libsystemd fails.
     pub fn read(&mut self, entry: &mut Entry) -> Result<(), JournalError> {
         entry.time = self.time()?;
-        entry.identifier.clear();
-        entry.message.clear();
+        for text in [&mut entry.identifier, &mut entry.message] {
+            text.clear();
+            text.shrink_to(USUAL);
+        }
         (entry.identifiers, entry.messages) = (0, 0);
         let mut unit_before = std::mem::take(&mut entry.sender).unit;
         let first = |count: &mut usize, text: &mut Vec<u8>, value: &[u8]| {
             if *count == 0 {
-                text.extend_from_slice(value);
+                // Anybody can write some megabytes, again and again.
+                text.extend_from_slice(&value[..value.len().min(LONGEST_MESSAGE + 1)]);
             }
             *count += 1;
         };

@@ -9,6 +9,7 @@ use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
 use pop_before_smtp::journal::wait::Wait;
 use pop_before_smtp::journal::{self, Reader, Resumed, Source};
+use pop_before_smtp::servers::LONGEST_MESSAGE;
 
 const WANTED: [&str; 4] = ["dovecot", "imapd", "pop3d", "never"];
 
@@ -208,4 +209,35 @@ fn an_entry_that_was_looked_for_while_it_was_written_is_found_anew() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn of_a_huge_message_no_more_is_taken_than_shows_that_it_is_too_long() {
+    // What can't be compressed, libsystemd hands over whole.
+    let mut state = 1u64;
+    let huge: Vec<u8> = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(1 << 20)
+    .collect();
+    let journal = JournalFiles::import(&export(&[
+        Entry::dovecot(SignedDuration::from_secs(20), &huge).with("SYSLOG_IDENTIFIER", &huge),
+        says(10, "dovecot", "short"),
+    ]));
+    let mut reader = reader(&journal);
+    reader.seek_head().unwrap();
+    let mut entry = journal::Entry::default();
+    assert!(reader.next().unwrap());
+    reader.read(&mut entry).unwrap();
+    assert_eq!(entry.message.len(), LONGEST_MESSAGE + 1);
+    assert!(huge.starts_with(&entry.message));
+    assert!(entry.is_ambiguous() && entry.identifier.len() <= LONGEST_MESSAGE + 1);
+    // Nor is the room kept for the next one.
+    assert!(reader.next().unwrap());
+    reader.read(&mut entry).unwrap();
+    assert_eq!(entry.message, b"short");
+    assert!(entry.message.capacity() < LONGEST_MESSAGE);
 }
