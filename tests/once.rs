@@ -395,14 +395,18 @@ fn sessions(number: i64) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Puts entries in so many files, one after the other, as journald calls those that it has archived;
-/// all but the last.
+/// As journald calls an archived file whose first entry has this number.
+fn archived(number: usize) -> String {
+    format!("system@5ccdc1592f5943dabd4e499c577f32f8-{number:016x}-00066136d0336739.journal")
+}
+
+/// Puts entries in so many files, one after the other, all but the last of them archived.
 fn archive(host: &Host, entries: &[Entry], files: usize) {
     let chunks = entries.chunks(entries.len().div_ceil(files));
     for (n, chunk) in chunks.enumerate() {
         let name = match n + 1 == files {
             true => "system.journal".to_owned(),
-            false => format!("system@{n}.journal"),
+            false => archived(n),
         };
         host.journal.add(&name, &export(chunk));
     }
@@ -443,11 +447,10 @@ fn reading_goes_on_in_the_midst_of_an_archived_file() {
     host.once();
     // What was written to goes on, and is archived.
     host.journal.add("system.journal", &export(first));
-    let path = |name| host.journal.path().join(name);
-    fs::rename(path("system.journal"), path("system@2.journal")).unwrap();
+    let path = |name: &str| host.journal.path().join(name);
+    fs::rename(path("system.journal"), path(&archived(2))).unwrap();
     for (n, chunk) in rest.chunks(100).enumerate() {
-        let name = format!("system@{}.journal", n + 3);
-        host.journal.add(&name, &export(chunk));
+        host.journal.add(&archived(n + 3), &export(chunk));
     }
     let said = host.once();
     assert!(said.contains("reading 5 archived files"), "{said}");
@@ -495,7 +498,7 @@ fn a_damaged_archived_file_costs_no_more_than_where_all_is_read_as_one() {
     let host = Host::new(&[]);
     archive(&host, &sessions(300), 7);
     // In the midst of its entries.
-    let path = host.journal.path().join("system@3.journal");
+    let path = host.journal.path().join(archived(3));
     let mut bytes = fs::read(&path).unwrap();
     let client = b"rip=192.0.2.";
     let mut clients = bytes.windows(client.len()).enumerate();
@@ -515,4 +518,16 @@ fn a_damaged_archived_file_costs_no_more_than_where_all_is_read_as_one() {
     assert_eq!(told(&said), told(&as_one));
     let lines = told(&said).len();
     assert!((450..601).contains(&lines), "{lines} lines");
+}
+
+#[test]
+fn where_the_clock_was_set_back_all_is_read_as_one() {
+    let host = Host::new(&[]);
+    archive(&host, &sessions(300), 7);
+    // So that the numbers of the entries say otherwise than their times.
+    let path = |number| host.journal.path().join(archived(number));
+    fs::rename(path(1), path(9)).unwrap();
+    let said = host.once();
+    assert!(!said.contains("archived files"), "{said}");
+    assert_eq!(host.listed().len(), 20);
 }

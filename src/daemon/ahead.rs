@@ -15,7 +15,8 @@ use crate::journal::{Position, Reader, Source};
 
 /// How many chapters are read at once.
 const AT_ONCE: usize = 3;
-/// How many batches of a chapter may wait for those of the one before: it bounds what is in memory.
+/// How many batches of a chapter may wait for those of the one before. With those that are under way to
+/// recognition, six chapters may wait: 20 MB at the very most, and a tenth of that as a rule.
 const BATCHES: usize = 64;
 
 /// How far a chapter has been read.
@@ -101,14 +102,17 @@ fn try_chapter(
         }
         None => reader.seek_head()?,
     }
-    while !ended.at_end {
+    loop {
         let batch = batch::read(&mut reader, to, false)?;
-        ended.at_end = batch.at_end;
+        // A file that libsystemd can't read on with, it drops, and then there is no more as well.
+        ended.at_end = batch.at_end && reader.newest()?.is_some();
         if batch.position.is_some() {
             ended.position = batch.position;
         }
+        if batch.at_end {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]

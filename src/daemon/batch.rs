@@ -5,6 +5,8 @@ use crate::journal::{JournalError, Position, Reader};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
 pub const SIZE: usize = 64;
+/// And how much text, in bytes: that of many entries which are not what they usually are.
+const TEXT: usize = 1 << 15;
 
 /// What has been read.
 pub struct Batch {
@@ -41,7 +43,7 @@ pub fn read(reader: &mut Reader, to: &ToRecognition, skip: bool) -> Result<Batch
             Err(error) if !skip => return Err(error.into()),
             _ => read += 1,
         }
-        if read == SIZE {
+        if read == SIZE || entries.text() >= TEXT {
             break false;
         }
     };

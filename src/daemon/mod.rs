@@ -1,8 +1,9 @@
 //! The service: wires the rooms together, and owns the loop.
 //!
 //! One thread owns whitelist, store, timers, signals and sockets; the reader waits for the
-//! journal, and has others read ahead where there is much; recognition takes in what is read, and the
-//! publisher waits for postmap, each in a thread of its own. Nothing here recognises, decides on a login or builds a map: it only hands on.
+//! journal, and has others read ahead where there is much; recognition takes in what is read, and
+//! the publisher waits for postmap, each in a thread of its own. Nothing here recognises, decides
+//! on a login or builds a map: it only hands on.
 
 mod ahead;
 mod answers;

@@ -187,7 +187,7 @@ impl Thread {
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
-        if *failures == 0 {
+        if *failures == 0 && !self.caught_up {
             self.read_chapters()?;
         }
         if let Some(from) = self.begin.go_to(&mut reader)? {

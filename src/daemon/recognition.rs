@@ -22,6 +22,7 @@ const BATCHES: usize = 2;
 pub struct Entries {
     room: Vec<Entry>,
     len: usize,
+    text: usize,
 }
 
 impl Entries {
@@ -33,7 +34,9 @@ impl Entries {
         if self.len == self.room.len() {
             self.room.push(Entry::default());
         }
-        reader.read(&mut self.room[self.len])?;
+        let entry = &mut self.room[self.len];
+        reader.read(entry)?;
+        self.text += entry.message.len() + entry.identifier.len();
         self.len += 1;
         Ok(())
     }
@@ -41,6 +44,11 @@ impl Entries {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// How long their texts are, in bytes.
+    pub fn text(&self) -> usize {
+        self.text
     }
 
     fn iter(&self) -> impl Iterator<Item = &Entry> {
@@ -140,7 +148,7 @@ impl Recognition {
     fn take_all(&mut self, reads: &Reads) -> Result<(), NobodyListens> {
         // A reader that has ended wants no room.
         let give_back = |mut entries: Entries| {
-            entries.len = 0;
+            (entries.len, entries.text) = (0, 0);
             let _ = reads.back.send(entries);
         };
         while let Ok(read) = reads.receiver.recv() {
