@@ -15,11 +15,12 @@ use crate::journal::{Position, Reader, Source};
 
 /// How many chapters are read at once.
 const AT_ONCE: usize = 3;
-/// How many batches of a chapter may wait for those of the one before. With those that are under way to
-/// recognition, six chapters may wait: 20 MB at the very most, and a tenth of that as a rule.
+/// How many batches of a chapter may wait for those of the one before: it bounds what is in memory. So
+/// many of six chapters at the very most: three that are read, and three on their way to recognition.
 const BATCHES: usize = 64;
 
 /// How far a chapter has been read.
+#[derive(Default)]
 struct Ended {
     /// Its last entry that was handed over.
     position: Option<Position>,
@@ -76,10 +77,7 @@ fn read_chapter(
     first: Option<&Begin>,
     to: &ToRecognition,
 ) -> Ended {
-    let mut ended = Ended {
-        position: None,
-        at_end: false,
-    };
+    let mut ended = Ended::default();
     // What is wrong, whoever reads on will find too.
     let _ = try_chapter(chapter, identifiers, first, to, &mut ended);
     ended
