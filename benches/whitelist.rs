@@ -15,6 +15,7 @@ use pop_before_smtp::client::Client;
 use pop_before_smtp::config::Limits;
 use pop_before_smtp::event::{Event, EventKind};
 use pop_before_smtp::networks::Networks;
+use pop_before_smtp::origin::Origin;
 use pop_before_smtp::store::Store;
 use pop_before_smtp::whitelist::{Rules, Whitelist};
 
@@ -57,28 +58,30 @@ fn client(n: u32) -> Client {
 }
 
 fn login(n: u32, who: u32, sessions: bool) -> Event {
-    Event {
-        time: now(),
-        server: "dovecot".into(),
-        kind: EventKind::Login {
+    Event::new(
+        now(),
+        Origin::OF_LINES,
+        "dovecot",
+        EventKind::Login {
             client: client(who),
             user: Some(format!("user{who}@example.com")),
             session: sessions.then(|| format!("mpyWQ{n:011x}")),
         },
-    }
+    )
 }
 
 fn logout(n: u32, who: u32) -> Event {
-    Event {
-        time: now(),
-        server: "dovecot".into(),
-        kind: EventKind::Logout {
+    Event::new(
+        now(),
+        Origin::OF_LINES,
+        "dovecot",
+        EventKind::Logout {
             client: None,
             user: Some(format!("user{who}@example.com")),
             session: Some(format!("mpyWQ{n:011x}")),
             login_may_follow: true,
         },
-    }
+    )
 }
 
 /// Anonymous memory of this process, in bytes.

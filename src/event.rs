@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
+use crate::origin::Origin;
 
 /// What stands for the server where a client was listed by hand. No server may have this name.
 pub const MANUAL: &str = "manual";
@@ -16,10 +18,36 @@ pub const MANUAL: &str = "manual";
 pub struct Event {
     /// When the journal received the entry.
     pub time: Timestamp,
+    /// Where the entry comes from.
+    pub origin: Origin,
     /// The name of the server's definition.
     pub server: Arc<str>,
+    /// Which of the server's services it was, where that is known.
+    pub protocol: Option<Protocol>,
+    /// How long a session of this service can last at the most, if its definition says so.
+    pub longest_session: Option<SignedDuration>,
     /// What happened.
     pub kind: EventKind,
+}
+
+/// How a client fetches its mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Protocol {
+    /// IMAP (RFC 9051): a session lasts as long as the client likes.
+    Imap,
+    /// POP3 (RFC 1939): a session locks the mailbox, and is short.
+    Pop3,
+}
+
+impl Protocol {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Imap => "imap",
+            Protocol::Pop3 => "pop3",
+        }
+    }
 }
 
 /// The kinds of events.
@@ -45,6 +73,23 @@ pub enum EventKind {
         /// Whether its login may be written only now, as another process writes it.
         login_may_follow: bool,
     },
+    /// A session has ended, and the server, which says which as a rule, has lost its name.
+    LostLogout,
     /// The server has started: none of its earlier sessions is open any more.
     Start,
+}
+
+impl Event {
+    /// An event of a server that says nothing of its protocol.
+    #[must_use]
+    pub fn new(time: Timestamp, origin: Origin, server: &str, kind: EventKind) -> Self {
+        Event {
+            time,
+            origin,
+            server: server.into(),
+            protocol: None,
+            longest_session: None,
+            kind,
+        }
+    }
 }

@@ -3,14 +3,14 @@
 //! The one way in. The service and `pop-before-smtp test` both read entries through here, so that
 //! what the test shows is what the service does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::client::Client;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::journal::Entry;
-use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown};
+use crate::origin::Origin;
+use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown, Verdict};
 
 /// What an entry was taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,9 +129,15 @@ pub enum Senders {
 #[derive(Debug)]
 pub struct Taker {
     recogniser: Arc<Recogniser>,
-    correlator: Correlator,
+    /// One for each origin: nothing is tied across them.
+    correlators: HashMap<Origin, Correlator>,
+    unknown: Unknown,
     senders: Senders,
 }
+
+/// Of how many origins lines are tied at once. A journal holds those of one host as a rule; with more
+/// than these, all that was tied is forgotten.
+const ORIGINS: usize = 1000;
 
 impl Taker {
     /// A taker that has seen nothing.
@@ -139,7 +145,8 @@ impl Taker {
     pub fn new(recogniser: Arc<Recogniser>, senders: Senders, unknown: Unknown) -> Self {
         Taker {
             recogniser,
-            correlator: Correlator::new(unknown),
+            correlators: HashMap::new(),
+            unknown,
             senders,
         }
     }
@@ -152,29 +159,42 @@ impl Taker {
         let recogniser = self.recogniser.clone();
         match recogniser.recognise(&entry.identifier, &entry.message) {
             Some(verdict) if entry.is_ambiguous() => noted(verdict.server, NoEvent::Ambiguous),
-            Some(verdict) => self.judge(verdict.server, verdict.meaning, &entry.sender, entry.time),
+            Some(verdict) => self.judge(verdict, entry),
             None => {
-                if !entry.is_ambiguous() {
-                    self.correlator.pass_over(&entry.sender);
+                if !entry.is_ambiguous()
+                    && let Some(correlator) = self.correlators.get_mut(&entry.origin)
+                {
+                    correlator.pass_over(&entry.sender);
                 }
                 Intake::Nothing
             }
         }
     }
 
-    fn judge(
-        &mut self,
-        server: &Server,
-        meaning: Meaning,
-        sender: &Sender,
-        time: Timestamp,
-    ) -> Intake {
+    fn judge(&mut self, verdict: Verdict<'_>, entry: &Entry) -> Intake {
+        let Verdict {
+            server,
+            meaning,
+            protocol,
+        } = verdict;
+        let Entry {
+            time,
+            origin,
+            sender,
+            ..
+        } = entry;
+        let correlator = self.correlator(*origin);
+        let serves = correlator.serves(server, sender);
+        let is_rest = correlator.expects_a_rest_of(sender);
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(sender)
-            && !self.ends_its_own_session(server, &meaning, sender, &why)
+            && !ends_its_own_session(&meaning, &why, serves)
         {
             // Other lines list nobody and name nobody: there is nothing to report.
-            let is_event = matches!(meaning, Meaning::Login { .. } | Meaning::Logout { .. });
+            let is_event = matches!(
+                meaning,
+                Meaning::Login { .. } | Meaning::Logout { .. } | Meaning::LostLogout
+            );
             if !is_event {
                 return noted(
                     server,
@@ -193,34 +213,56 @@ impl Taker {
         }
         let otherwise = match &meaning {
             Meaning::CutOff => NoEvent::Half,
-            _ if self.correlator.expects_a_rest_of(sender) => NoEvent::Half,
+            _ if is_rest => NoEvent::Half,
             Meaning::Connect { client } => NoEvent::Connection(*client),
             Meaning::Failure | Meaning::Start => NoEvent::Failure,
             Meaning::Login { .. } => NoEvent::NoConnection,
-            Meaning::Logout { .. } => NoEvent::NoSession,
+            Meaning::Logout { .. } | Meaning::LostLogout => NoEvent::NoSession,
         };
-        match self.correlator.tie(server, meaning, sender, time) {
+        let kind = if origin.is_known() {
+            self.correlator(*origin).tie(server, meaning, sender, *time)
+        } else {
+            untied(server, meaning)
+        };
+        match kind {
             Some(kind) => Intake::Event(Event {
-                time,
+                time: *time,
+                origin: *origin,
                 server: server.name.clone(),
+                protocol,
+                longest_session: server.longest_session.of(protocol),
                 kind,
             }),
             None => noted(server, otherwise),
         }
     }
 
-    /// Whether a process that served a session tells of its end, and was gone before journald looked
-    /// for its unit. Its pid is enough: whoever has it now, that session is over.
-    fn ends_its_own_session(
-        &self,
-        server: &Server,
-        meaning: &Meaning,
-        sender: &Sender,
-        why: &Distrust,
-    ) -> bool {
-        *why == Distrust::NoUnit
-            && matches!(meaning, Meaning::Logout { .. })
-            && self.correlator.serves(server, sender)
+    fn correlator(&mut self, origin: Origin) -> &mut Correlator {
+        if self.correlators.len() >= ORIGINS && !self.correlators.contains_key(&origin) {
+            self.correlators.clear();
+        }
+        let unknown = self.unknown;
+        let correlator = self.correlators.entry(origin);
+        correlator.or_insert_with(|| Correlator::new(unknown))
+    }
+}
+
+/// Whether a process that served a session tells of its end, and was gone before journald looked
+/// for its unit. Its pid is enough: whoever has it now, that session is over.
+fn ends_its_own_session(meaning: &Meaning, why: &Distrust, serves: bool) -> bool {
+    *why == Distrust::NoUnit && matches!(meaning, Meaning::Logout { .. }) && serves
+}
+
+/// The event of a line that doesn't say where it comes from: a login that is all in one line, and
+/// opens no session. The rest could be another host's.
+fn untied(server: &Server, meaning: Meaning) -> Option<EventKind> {
+    match meaning {
+        Meaning::Login { client, user, .. } if !server.ties_lines() => Some(EventKind::Login {
+            client: client?,
+            user,
+            session: None,
+        }),
+        _ => None,
     }
 }
 

@@ -18,6 +18,7 @@ use systemd::journal::{
     Journal, JournalWaitResult, OpenDirectoryOptions, OpenFilesOptions, OpenOptions,
 };
 
+use crate::origin::{Id, Origin};
 use crate::servers::{LONGEST_MESSAGE, Sender};
 use identifiers::{is_known, known, look_for};
 use wait::Wait;
@@ -106,12 +107,14 @@ pub struct Entry {
     pub message: Vec<u8>,
     /// Who wrote it, from the fields that journald adds itself.
     pub sender: Sender,
+    /// Where it comes from, from the fields that journald adds itself.
+    pub origin: Origin,
     identifiers: usize,
     messages: usize,
 }
 
 impl Entry {
-    /// An entry of one identifier and one message.
+    /// An entry of one identifier and one message, from [`Origin::OF_LINES`].
     #[must_use]
     pub fn new(time: Timestamp, identifier: &str, message: &[u8], sender: Sender) -> Self {
         Entry {
@@ -119,6 +122,7 @@ impl Entry {
             identifier: identifier.into(),
             message: message.into(),
             sender,
+            origin: Origin::OF_LINES,
             identifiers: 1,
             messages: 1,
         }
@@ -441,6 +445,7 @@ impl Reader {
             text.shrink_to(USUAL);
         }
         (entry.identifiers, entry.messages) = (0, 0);
+        entry.origin = Origin::UNKNOWN;
         let mut unit_before = std::mem::take(&mut entry.sender).unit;
         let first = |count: &mut usize, text: &mut Vec<u8>, value: &[u8]| {
             if *count == 0 {
@@ -458,6 +463,8 @@ impl Reader {
                 b"SYSLOG_IDENTIFIER" => {
                     first(&mut entry.identifiers, &mut entry.identifier, value);
                 }
+                b"_MACHINE_ID" => entry.origin.machine = Id::parse(value),
+                b"_BOOT_ID" => entry.origin.boot = Id::parse(value),
                 b"_UID" => entry.sender.uid = text().and_then(|uid| uid.parse().ok()),
                 b"_PID" => entry.sender.pid = text().and_then(|pid| pid.parse().ok()),
                 b"_SYSTEMD_UNIT" => {
@@ -535,13 +542,16 @@ pub fn directories_of(source: &Source) -> impl Iterator<Item = PathBuf> {
         Source::Namespace(name) => format!(".{name}"),
         _ => String::new(),
     };
-    let machine = std::fs::read_to_string("/etc/machine-id").ok();
-    let name = machine.map(|machine| format!("{}{suffix}", machine.trim()));
-    let below = |root| name.clone().map(|name| Path::new(root).join(name));
+    let name = format!("{}{suffix}", machine());
     ["/var/log/journal", "/run/log/journal"]
-        .map(below)
+        .map(|root| Path::new(root).join(&name))
         .into_iter()
-        .flatten()
+}
+
+/// This host, by machine-id(5).
+pub fn machine() -> Id {
+    let id = std::fs::read("/etc/machine-id").unwrap_or_default();
+    Id::parse(id.trim_ascii())
 }
 
 /// Finds out what libsystemd does not tell: without permission, it shows an empty journal.

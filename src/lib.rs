@@ -11,7 +11,7 @@
 //!
 //! | room | job |
 //! |---|---|
-//! | [`client`], [`event`] | the words that the other rooms share |
+//! | [`client`], [`origin`], [`event`] | the words that the other rooms share |
 //! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
 //! | [`networks`] | the networks that Postfix lets relay anyway |
 //! | [`postfix`] | postconf, the access map and the policy protocol |
@@ -43,6 +43,7 @@ pub mod event;
 pub mod intake;
 pub mod journal;
 pub mod networks;
+pub mod origin;
 pub mod postfix;
 pub mod servers;
 pub mod store;

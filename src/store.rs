@@ -28,10 +28,12 @@ use unhurried::Unhurried;
 use crate::client::Client;
 use crate::journal::Position;
 use crate::postfix::map_type::MapType;
-use crate::whitelist::{Clients, KeptClients, Listing, Session, SessionKey, Sessions};
+use crate::whitelist::{
+    Clients, Ends, EndsOfServer, KeptClients, Listing, Session, SessionKey, Sessions,
+};
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
-const FORMAT: &[u8] = b"2";
+const FORMAT: &[u8] = b"3";
 /// sled's cache, in bytes. The whitelist is in our own memory already.
 const CACHE: u64 = 2 << 20;
 /// How many blocks a transaction may change: sled keeps the memory of the largest.
@@ -70,6 +72,8 @@ pub struct Kept {
     pub clients: Clients,
     /// The sessions.
     pub sessions: Sessions,
+    /// Which servers tell the ends of their sessions.
+    pub ends: Ends,
     /// How far the journal had been read.
     pub position: Option<Position>,
     /// What was in force.
@@ -282,6 +286,9 @@ impl Store {
             let PositionRecord { cursor, time } = decode(&value)?;
             kept.position = Some(Position { cursor, time });
         }
+        if let Some(value) = self.meta.get("ends")? {
+            kept.ends = Ends::restore(decode(&value)?);
+        }
         if let Some(value) = self.meta.get("in-force")? {
             kept.in_force = Some(decode(&value)?);
         }
@@ -446,6 +453,17 @@ impl Store {
                 reason: "a transaction was aborted".to_owned(),
             },
         })
+    }
+
+    /// Writes which servers tell the ends of their sessions. It lasts once it has been flushed.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn write_ends(&self, ends: &[EndsOfServer]) -> Result<(), StoreError> {
+        let _unhurried = Unhurried::new();
+        let written = self.meta.insert("ends", encode(&ends));
+        written.map_err(|error| classify(&self.path, error))?;
+        Ok(())
     }
 
     /// Remembers what is in force.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pop_before_smtp::client::Client;
 use pop_before_smtp::journal::Position;
+use pop_before_smtp::origin::Origin;
 use pop_before_smtp::postfix::map_type::MapType;
 use pop_before_smtp::store::{InForce, Opened, Store, StoreError};
 use pop_before_smtp::whitelist::{Listing, Session, SessionKey};
@@ -34,6 +35,7 @@ fn commit(store: &mut Store, n: i64) {
         .map(|client| (client.parse().unwrap(), Some(listing(n))));
     let id = format!("s{n}");
     let key = SessionKey {
+        origin: Origin::OF_LINES,
         server: "dovecot",
         id: &id,
     };
@@ -41,6 +43,9 @@ fn commit(store: &mut Store, n: i64) {
         client: None,
         since: at(n),
         ended: Some(at(n)),
+        protocol: None,
+        longest: None,
+        is_doubtful: false,
     };
     store
         .commit(clients, [(key, Some(session))], Some(&position(n)))
@@ -103,6 +108,7 @@ fn what_is_taken_out_and_put_back_in_one_commit_is_there() {
     // In no order: only then does it matter how they are sorted.
     let ids: Vec<String> = (0..1999).map(|n| format!("s{}", n * 7919 % 1999)).collect();
     let key = |id| SessionKey {
+        origin: Origin::OF_LINES,
         server: "dovecot",
         id,
     };
@@ -110,6 +116,9 @@ fn what_is_taken_out_and_put_back_in_one_commit_is_there() {
         client: None,
         since: at(0),
         ended: Some(at(1)),
+        protocol: None,
+        longest: None,
+        is_doubtful: false,
     };
     let put = ids.iter().map(|id| (key(id), Some(session)));
     store.commit([], put.clone(), None).unwrap();

@@ -94,7 +94,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         // open are so again, as the store keeps them.
         let open = whitelist.clients().filter(|(_, listing)| listing.open > 0);
         with_sessions.extend(open.map(|(client, _)| client));
-        whitelist.end_sessions_before(now);
+        whitelist.end_all_sessions(now);
         let clients: Vec<Client> = whitelist.addresses().collect();
         let listed = clients.len();
         let mut next = whitelist.next_deadline();

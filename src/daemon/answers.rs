@@ -120,6 +120,7 @@ mod tests {
     use crate::config::Limits;
     use crate::event::{Event, EventKind};
     use crate::networks::Networks;
+    use crate::origin::Origin;
     use crate::whitelist::Rules;
     use jiff::{SignedDuration, Timestamp};
 
@@ -139,15 +140,16 @@ mod tests {
         let now = Timestamp::now();
         for n in 0..clients {
             let address = std::net::Ipv4Addr::from(0xC612_0000 + n);
-            let event = Event {
-                time: now,
-                server: "dovecot".into(),
-                kind: EventKind::Login {
+            let event = Event::new(
+                now,
+                Origin::OF_LINES,
+                "dovecot",
+                EventKind::Login {
                     client: std::net::IpAddr::from(address).into(),
                     user: Some(format!("user{}", n % 1000)),
                     session: None,
                 },
-            };
+            );
             whitelist.apply(&event, now);
         }
         whitelist

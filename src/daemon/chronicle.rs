@@ -73,7 +73,9 @@ impl Chronicle {
             event::EventKind::Login { client, user, .. } => {
                 self.login(event, *client, user.as_deref(), outcome, whitelist);
             }
-            event::EventKind::Logout { .. } | event::EventKind::Start => {
+            event::EventKind::Logout { .. }
+            | event::EventKind::LostLogout
+            | event::EventKind::Start => {
                 self.logout(event, outcome, whitelist);
             }
         }
@@ -145,6 +147,7 @@ impl Chronicle {
                 *n,
                 Some("the server does not say which session has ended"),
             ),
+            Outcome::Doubtful(_) => (None, 1, Some("the server has lost which session has ended")),
             _ => return,
         };
         self.totals.logouts += u64::try_from(sessions).unwrap_or(u64::MAX);

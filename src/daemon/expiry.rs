@@ -56,6 +56,7 @@ impl Service {
             let removed = self.whitelist_mut().expire(now, STEP);
             self.tell_expired(&removed, now);
             self.note_removal(removed.len());
+            self.tell_untold();
             self.expiring = self.is_due(now);
             if !self.expiring || begun.elapsed() >= TURN {
                 return;
@@ -73,6 +74,13 @@ impl Service {
             }
         }
         self.note_removal(ended.len());
+    }
+
+    fn tell_untold(&self) {
+        let news = self.whitelist_mut().ends_mut().take_news();
+        for untold in &news {
+            diagnostics::ends_untold(untold);
+        }
     }
 
     fn tell_expired(&mut self, removed: &[(Client, Listing<'_>)], now: Timestamp) {

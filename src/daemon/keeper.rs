@@ -127,6 +127,10 @@ impl Keeper {
 
     fn commit_some(&mut self, whitelist: &mut Whitelist, at_most: usize, always: bool) {
         let Some(store) = &mut self.store else { return };
+        let ends = whitelist.ends_mut().take_change();
+        if let Some(Err(error)) = ends.map(|ends| store.write_ends(ends)) {
+            return self.failed(&error);
+        }
         let delta = whitelist.take_delta(at_most);
         let under_way = self.under_way.take();
         let is_last = delta.is_last();
@@ -228,6 +232,7 @@ impl Keeper {
             Ok(store) => {
                 // What has changed is in there: it was written as a whole.
                 while !whitelist.take_delta(usize::MAX).is_last() {}
+                whitelist.ends_mut().keep_change();
                 self.store = Some(store);
                 self.retry = None;
                 self.trouble = None;
@@ -276,6 +281,7 @@ mod tests {
     use crate::config::Limits;
     use crate::event::{Event, EventKind};
     use crate::networks::Networks;
+    use crate::origin::Origin;
     use crate::postfix::map_type::MapType;
     use crate::whitelist::Rules;
 
@@ -317,8 +323,7 @@ mod tests {
             user: Some(format!("user{n}")),
             session: Some(format!("session{n}")),
         };
-        let server = "dovecot".into();
-        let outcome = whitelist.apply(&Event { time, server, kind }, time);
+        let outcome = whitelist.apply(&Event::new(time, Origin::OF_LINES, "dovecot", kind), time);
         assert!(matches!(outcome, crate::whitelist::Outcome::Added(_)));
     }
 

@@ -228,6 +228,7 @@ mod tests {
     use crate::config::Limits;
     use crate::event::{Event, EventKind};
     use crate::networks::Networks;
+    use crate::origin::Origin;
     use crate::postfix::map_type::MapType;
     use crate::whitelist::Rules;
     use jiff::SignedDuration;
@@ -267,15 +268,16 @@ mod tests {
 
     fn log_in(whitelist: &mut Whitelist, address: u32) {
         let now = Timestamp::now();
-        let event = Event {
-            time: now,
-            server: "dovecot".into(),
-            kind: EventKind::Login {
+        let event = Event::new(
+            now,
+            Origin::OF_LINES,
+            "dovecot",
+            EventKind::Login {
                 client: std::net::IpAddr::from(address.to_be_bytes()).into(),
                 user: None,
                 session: None,
             },
-        };
+        );
         whitelist.apply(&event, now);
     }
 

@@ -1,5 +1,6 @@
 //! How the service is, told to those who ask and to systemd. Decides nothing.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use super::answers::log_level;
 use super::service::Service;
 use super::supervisor;
 use crate::control::protocol::{MapStatus, PolicyStatus, Status, Totals};
-use crate::diagnostics::{count, local_time};
+use crate::diagnostics::{self, count, local_time};
 
 /// How often systemd is told how we are, at most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,12 +46,14 @@ impl Service {
                 ..self.chronicle.totals()
             },
             log_level: log_level(),
-            problems: self.problems().cloned().collect(),
+            problems: self.problems().map(Cow::into_owned).collect(),
         }
     }
 
     /// What is wrong now, the worst first.
-    fn problems(&self) -> impl Iterator<Item = &String> {
+    fn problems(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let untold: Vec<_> = self.whitelist().ends().untold().collect();
+        let untold = untold.into_iter();
         self.map
             .troubles()
             .chain(&self.journal_trouble)
@@ -58,6 +61,8 @@ impl Service {
             .chain(self.by_hand.trouble())
             .chain(&self.reload_refused)
             .chain(&self.plan.warnings)
+            .map(|problem| Cow::from(problem.as_str()))
+            .chain(untold.map(|untold| Cow::from(diagnostics::untold(&untold))))
     }
 
     /// One line, for systemctl.

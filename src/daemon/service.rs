@@ -288,6 +288,9 @@ impl Service {
             Outcome::Unfollowed(sessions) => {
                 diagnostics::sessions_unfollowed(&event.server, sessions);
             }
+            Outcome::Doubtful(sessions) => {
+                diagnostics::session_lost(&event.server, sessions);
+            }
             Outcome::Refused(client, why) => {
                 let user = match &event.kind {
                     EventKind::Login { user, .. } => user.as_deref(),

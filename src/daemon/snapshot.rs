@@ -57,6 +57,7 @@ mod tests {
     use crate::config::Limits;
     use crate::event::{Event, EventKind};
     use crate::networks::Networks;
+    use crate::origin::Origin;
     use crate::whitelist::{Grant, Rules, Scope};
 
     const GRACE: i64 = 5;
@@ -111,15 +112,16 @@ mod tests {
         let time = |second| Timestamp::from_second(second).unwrap();
         match what {
             Meanwhile::Login(n) => {
-                let event = Event {
-                    time: time(*now),
-                    server: "dovecot".into(),
-                    kind: EventKind::Login {
+                let event = Event::new(
+                    time(*now),
+                    Origin::OF_LINES,
+                    "dovecot",
+                    EventKind::Login {
                         client: client(*n),
                         user: None,
                         session: None,
                     },
-                };
+                );
                 whitelist.apply(&event, time(*now));
             }
             Meanwhile::Allow(n) => {

@@ -28,7 +28,7 @@ use super::supervisor::{self, Sockets};
 use crate::control::Question;
 use crate::control::server;
 use crate::diagnostics::{self, Floods, Refusals};
-use crate::journal::{Position, Source};
+use crate::journal::{self, Position, Source};
 use crate::whitelist::Whitelist;
 
 /// How often the reader says that it is alive where no watchdog asks.
@@ -62,6 +62,7 @@ impl Service {
         );
         map.withdraw_former(kept.in_force);
         let mut whitelist = Whitelist::restore(plan.rules.clone(), kept.clients, kept.sessions);
+        *whitelist.ends_mut() = kept.ends;
         let by_hand = ByHand::open(&plan.settings.state_directory, &mut whitelist);
         let mut service = Service {
             options,
@@ -174,7 +175,8 @@ impl Service {
         }
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot = earlier(now, SignedDuration::from_secs(up.tv_sec));
-        self.whitelist_mut().end_sessions_before(boot);
+        let machine = journal::machine();
+        self.whitelist_mut().end_sessions_before(boot, machine);
     }
 }
 

@@ -25,7 +25,7 @@ use log::{Level, debug, error, info, log, warn};
 use crate::client::Client;
 use crate::intake::Refused;
 use crate::postfix::policy::Request;
-use crate::whitelist::{Grant, Listed, Listing, MANUAL, Refusal, Scope};
+use crate::whitelist::{Grant, Listed, Listing, MANUAL, Refusal, Scope, Untold};
 use message_id as id;
 
 /// A text of a stranger's, with every control character made visible.
@@ -270,6 +270,38 @@ pub fn sessions_unfollowed(server: &str, sessions: usize) {
         "{server} does not say which session has ended: {} taken to be over; grace counts from now",
         count(sessions, "session")
     );
+}
+
+/// A session has ended, and its server has lost its name.
+pub fn session_lost(server: &str, sessions: usize) {
+    info!(
+        MESSAGE_ID = id::SESSION_LOST, POP_BEFORE_SMTP_SERVER = server;
+        "{server} has told the end of a session and not which: one of {}; grace of a client that \
+         has no other open counts from now",
+        count(sessions, "open session")
+    );
+}
+
+/// A server does not tell the ends of its sessions.
+pub fn ends_untold(untold: &Untold) {
+    let text = self::untold(untold);
+    warn!(MESSAGE_ID = id::ENDS_UNTOLD, POP_BEFORE_SMTP_SERVER = &untold.server; "{text}");
+}
+
+/// The same, for a sentence.
+pub fn untold(untold: &Untold) -> String {
+    let server = match untold.protocol {
+        Some(protocol) => format!("{} ({})", untold.server, protocol.name()),
+        None => untold.server.clone(),
+    };
+    let last = match untold.last {
+        Some(last) => format!("the last one was recognised at {}", local_time(last)),
+        None => "none was ever recognised".to_owned(),
+    };
+    format!(
+        "{server} does not tell the ends of its sessions ({last}, and sessions lasted as long as they \
+         can): grace counts from the login; 'pop-before-smtp doctor' shows which lines come closest"
+    )
 }
 
 /// A login lists nobody.

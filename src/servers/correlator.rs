@@ -9,9 +9,11 @@
 //! like means nothing.
 //!
 //! Some servers tell that a session has ended, and not which. Their sessions can't be followed:
-//! from the first such line on, their logins open none.
+//! from the first such line on, their logins open none. Others lose the name of a session now and
+//! then: that is told as it is, as long as most ends have one.
 //!
-//! Pure: it is told each line that a definition took, and the line's own time.
+//! Pure: it is told each line that a definition took, and the line's own time; all of one origin, as a
+//! pid means nothing elsewhere.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -33,6 +35,9 @@ const SESSIONS: usize = 100_000;
 const CUT_LINES: usize = 10_000;
 /// How long it is remembered that a session has ended: two lines may tell of it.
 const END_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// With as many ends in a row whose session is lost, the server names none.
+const LOST_IN_A_ROW: u32 = 10;
 
 /// A process of a server.
 type Process = (Arc<str>, u32);
@@ -59,6 +64,8 @@ pub struct Correlator {
     /// The servers whose logouts name no session; forgotten with their next start, which may be
     /// of another version. As few as there are definitions.
     unfollowed: HashSet<Arc<str>>,
+    /// How many ends each server has told in a row without knowing whose.
+    lost: HashMap<Arc<str>, u32>,
 }
 
 impl Correlator {
@@ -73,6 +80,7 @@ impl Correlator {
             ended: VecDeque::new(),
             cut: HashSet::new(),
             unfollowed: HashSet::new(),
+            lost: HashMap::new(),
         }
     }
 
@@ -107,13 +115,20 @@ impl Correlator {
         if self.is_half_a_line(&meaning, sender) {
             return None;
         }
+        match &meaning {
+            Meaning::LostLogout => return Some(self.lost_logout(server)),
+            Meaning::Logout {
+                session: Some(_), ..
+            } => drop(self.lost.remove(&server.name)),
+            _ => {}
+        }
         if !server.ties_to_processes() {
             return self.plain(server, meaning);
         }
         self.forget(time);
         let process = (server.name.clone(), sender.pid?);
         match meaning {
-            Meaning::CutOff => None,
+            Meaning::CutOff | Meaning::LostLogout => None,
             Meaning::Connect { client } => {
                 self.connected.push_back((time, process.clone()));
                 let ended = self.serves_another(&process, time);
@@ -278,7 +293,25 @@ impl Correlator {
                 self.unfollowed.remove(&server.name);
                 Some(EventKind::Start)
             }
-            Meaning::Connect { .. } | Meaning::Failure | Meaning::CutOff => None,
+            Meaning::Connect { .. } | Meaning::Failure | Meaning::LostLogout | Meaning::CutOff => {
+                None
+            }
+        }
+    }
+
+    /// An end whose session the server has lost. If that is all that it tells, it names none.
+    fn lost_logout(&mut self, server: &Server) -> EventKind {
+        let in_a_row = self.lost.entry(server.name.clone()).or_default();
+        *in_a_row = in_a_row.saturating_add(1);
+        if *in_a_row < LOST_IN_A_ROW {
+            return EventKind::LostLogout;
+        }
+        self.unfollowed.insert(server.name.clone());
+        EventKind::Logout {
+            client: None,
+            user: None,
+            session: None,
+            login_may_follow: true,
         }
     }
 

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::expansion::Text;
 use super::literal;
 use super::pattern::{Pattern, PatternError};
-use crate::event::MANUAL;
+use crate::event::{MANUAL, Protocol};
 
 /// A definition, read from TOML and checked.
 #[derive(Debug, Clone)]
@@ -39,8 +40,12 @@ pub struct Definition {
     pub failure: Vec<Pattern>,
     /// What the end of a session looks like.
     pub logout: Vec<Pattern>,
+    /// What the end of a session looks like whose name the server has lost.
+    pub lost_logout: Vec<Pattern>,
     /// What the start of the server looks like.
     pub start: Vec<Pattern>,
+    /// How long a session can last at the most.
+    pub longest_session: LongestSession,
     /// Whether lines are tied by the pid of their sender, as they name no session.
     pub sessions_by_pid: bool,
     /// Whether the unit's name tells the client, where no line does.
@@ -70,6 +75,9 @@ pub struct Example {
     /// Whether it ends the hope for a login.
     #[serde(default)]
     pub failure: bool,
+    /// Whether it is the end of a session whose name the server has lost.
+    #[serde(default)]
+    pub lost_logout: bool,
     /// Whether it is the server's start.
     #[serde(default)]
     pub start: bool,
@@ -87,6 +95,37 @@ pub struct ExampleEvent {
     pub user: Option<String>,
     /// The session.
     pub session: Option<String>,
+}
+
+/// How long a session can last at the most, by its protocol: where its end is lost, it is over then.
+/// `max-session` of the configuration is the limit for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LongestSession {
+    /// Of IMAP, whose sessions last as long as the client likes.
+    pub imap: Option<SignedDuration>,
+    /// Of POP3: a session locks the mailbox, and its server ends it when it is idle (RFC 1939).
+    pub pop3: Option<SignedDuration>,
+}
+
+impl Default for LongestSession {
+    fn default() -> Self {
+        LongestSession {
+            imap: None,
+            pop3: Some(SignedDuration::from_hours(1)),
+        }
+    }
+}
+
+impl LongestSession {
+    /// That of a protocol.
+    #[must_use]
+    pub fn of(&self, protocol: Option<Protocol>) -> Option<SignedDuration> {
+        match protocol? {
+            Protocol::Imap => self.imap,
+            Protocol::Pop3 => self.pop3,
+        }
+    }
 }
 
 /// What is wrong with a definition, and where in its text.
@@ -120,7 +159,10 @@ struct DefinitionText {
     #[serde(default)]
     logout: Vec<PatternText>,
     #[serde(default)]
+    lost_logout: Vec<PatternText>,
+    #[serde(default)]
     start: Vec<PatternText>,
+    longest_session: Option<Spanned<LongestSession>>,
     #[serde(default)]
     example: Vec<Spanned<Example>>,
 }
@@ -175,6 +217,7 @@ impl Definition {
         let failure = compiler.compile_all(&read.failure);
         let login = compiler.compile_all(&read.login);
         let logout = compiler.compile_all(&read.logout);
+        let lost_logout = compiler.compile_all(&read.lost_logout);
         let start = compiler.compile_all(&read.start);
 
         let told_elsewhere = !read.connect.is_empty() || read.client_of_unit;
@@ -210,7 +253,11 @@ impl Definition {
             failure: failure.into_iter().flatten().collect(),
             login: login.into_iter().flatten().collect(),
             logout: logout.into_iter().flatten().collect(),
+            lost_logout: lost_logout.into_iter().flatten().collect(),
             start: start.into_iter().flatten().collect(),
+            longest_session: (read.longest_session)
+                .map(Spanned::into_inner)
+                .unwrap_or_default(),
             sessions_by_pid: read.sessions == Some(SessionsText::Pid),
             client_of_unit: read.client_of_unit,
             cut_at: read.cut_at.map(NonZeroUsize::get),
@@ -268,6 +315,19 @@ impl DefinitionText {
                 "senders: users = [\"*\"] needs units, and no unit may be \"*\": somebody must \
                  prove that an entry is the server's",
             ));
+        }
+        if let Some(longest) = &self.longest_session {
+            let LongestSession { imap, pop3 } = longest.get_ref();
+            if imap
+                .iter()
+                .chain(pop3)
+                .any(|longest| !longest.is_positive())
+            {
+                faults.push(Fault::at(
+                    longest.span(),
+                    "a session lasts for some time: write a duration such as \"1h\"",
+                ));
+            }
         }
         if self.login.is_empty() {
             faults.push(Fault {

@@ -15,6 +15,8 @@ const USER: &str = "(?<user>.*)";
 const SESSION: &str = r"(?<session>[^<>\s]{1,128})";
 /// What `{port}` stands for.
 const PORT: &str = "(?<port>[0-9]{1,5})";
+/// What `{protocol}` stands for.
+const PROTOCOL: &str = "(?<protocol>imap|pop3)";
 
 /// How deep parts may be nested.
 const DEEPEST: u8 = 8;
@@ -108,6 +110,7 @@ impl Expanded {
                 ("client", _) => self.placeholder("{client}", CLIENT, spot),
                 ("user", _) => self.placeholder("{user}", USER, spot),
                 ("session", _) => self.placeholder("{session}", SESSION, spot),
+                ("protocol", None) => self.placeholder("{protocol}", PROTOCOL, spot),
                 ("port", _) => self.placeholder("{port}", PORT, spot),
                 (_, Some(_)) if depth > DEEPEST => {
                     return Err(PatternError::Nesting {
@@ -119,7 +122,7 @@ impl Expanded {
                     self.add(part, &Text::Part(name.to_owned()), 0, parts, depth + 1)?;
                 }
                 (_, None) => {
-                    let known = ["client", "user", "session", "port"];
+                    let known = ["client", "user", "session", "port", "protocol"];
                     let known = known.into_iter().chain(parts.keys().map(String::as_str));
                     return Err(PatternError::Placeholder {
                         name: name.to_owned(),

@@ -37,7 +37,8 @@ pub struct Attempt {
     pub origin: String,
     /// Its line there.
     pub line: usize,
-    /// What it would tell of: `login`, `connect`, `logout`, `failure`, `start`.
+    /// What it would tell of: `login`, `connect`, `logout`, `failure`, `lost-logout`,
+    /// `start`.
     pub kind: &'static str,
     /// What came of it.
     pub outcome: Outcome,
@@ -204,6 +205,7 @@ impl Tried {
             ("connect", &server.connect),
             ("logout", &server.logout),
             ("failure", &server.failure),
+            ("lost-logout", &server.lost_logout),
             ("start", &server.start),
         ];
         let of_kind = |(kind, patterns): (&'static str, &Alternatives)| {

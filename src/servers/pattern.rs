@@ -13,6 +13,7 @@ use regex_syntax::hir::translate::TranslatorBuilder;
 use super::anchoring;
 use super::expansion::{Expanded, Spot, Text};
 use crate::client::Client;
+use crate::event::Protocol;
 
 /// How large a compiled expression may become, in bytes; it bounds what a definition can cost.
 pub(super) const SIZE_LIMIT: usize = 1 << 20;
@@ -35,6 +36,7 @@ struct Groups {
     user: Option<usize>,
     session: Option<usize>,
     port: Option<usize>,
+    protocol: Option<usize>,
 }
 
 impl Groups {
@@ -45,6 +47,7 @@ impl Groups {
             user: number("user"),
             session: number("session"),
             port: number("port"),
+            protocol: number("protocol"),
         }
     }
 }
@@ -59,6 +62,8 @@ pub struct Found {
     /// The session's id: what the line calls it; or the client's address and port, which are
     /// nobody else's as long as the session is open.
     pub session: Option<String>,
+    /// The protocol, if the line names it.
+    pub protocol: Option<Protocol>,
 }
 
 /// A pattern can't be used.
@@ -215,12 +220,28 @@ impl Pattern {
             client,
             user: text(&captures, self.groups.user),
             session: text(&captures, self.groups.session).or_else(endpoint),
+            protocol: group(&captures, self.groups.protocol).and_then(protocol),
         })
     }
 }
 
 fn group<'m>(captures: &Captures<'m>, number: Option<usize>) -> Option<&'m [u8]> {
     Some(captures.get(number?)?.as_bytes())
+}
+
+/// A protocol, by what a server calls it: `imap`, `IMAP4S`, `pop3`.
+pub(super) fn protocol(name: &[u8]) -> Option<Protocol> {
+    let begins = |with: &[u8]| {
+        let first = name.get(..with.len());
+        first.is_some_and(|first| first.eq_ignore_ascii_case(with))
+    };
+    if begins(b"imap") {
+        Some(Protocol::Imap)
+    } else if begins(b"pop") {
+        Some(Protocol::Pop3)
+    } else {
+        None
+    }
 }
 
 fn text(captures: &Captures<'_>, number: Option<usize>) -> Option<String> {
@@ -296,7 +317,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "unknown placeholder {clinet}: known are client, user, session, port, word"
+            "unknown placeholder {clinet}: known are client, user, session, port, protocol, word"
         );
         assert!(matches!(
             compile("{a}", &[("a", "{b}"), ("b", "{a}")]),

@@ -8,10 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::alternatives::Alternatives;
-use super::definition::{Definition, Example, ExampleEvent};
-use super::pattern::Found;
+use super::definition::{Definition, Example, ExampleEvent, LongestSession};
+use super::pattern::{Found, protocol};
 use super::sender::{Senders, Trust};
 use crate::client::Client;
+use crate::event::Protocol;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
 /// is longer than this is not what it seems.
@@ -33,7 +34,10 @@ pub struct Server {
     pub(super) login: Alternatives,
     pub(super) failure: Alternatives,
     pub(super) logout: Alternatives,
+    pub(super) lost_logout: Alternatives,
     pub(super) start: Alternatives,
+    /// How long its sessions can last at the most.
+    pub(crate) longest_session: LongestSession,
 }
 
 /// What one message means; several may be needed for an event.
@@ -64,6 +68,8 @@ pub enum Meaning {
         /// Which, if the message names it.
         session: Option<String>,
     },
+    /// A session has ended whose name the server has lost.
+    LostLogout,
     /// The server has started.
     Start,
     /// The server's logger has cut this message: the next of its process may be the rest of it.
@@ -77,13 +83,24 @@ pub struct Verdict<'a> {
     pub server: &'a Server,
     /// What it means.
     pub meaning: Meaning,
+    /// Which of the server's services tells it, as far as the message or the identifier says.
+    pub protocol: Option<Protocol>,
 }
 
 /// Compiled definitions of all servers that are on.
 #[derive(Debug)]
 pub struct Recogniser {
     pub(super) servers: Vec<Server>,
-    by_identifier: HashMap<Vec<u8>, Vec<usize>>,
+    by_identifier: HashMap<Vec<u8>, Identifier>,
+}
+
+/// What an identifier stands for.
+#[derive(Debug, Default)]
+struct Identifier {
+    /// The servers that write under it.
+    servers: Vec<usize>,
+    /// The protocol that it names.
+    protocol: Option<Protocol>,
 }
 
 impl Recogniser {
@@ -96,7 +113,7 @@ impl Recogniser {
     ) -> Self {
         let number = |user: &str| user.parse().ok().or_else(|| uid_of(user));
         let mut servers = Vec::new();
-        let mut by_identifier: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        let mut by_identifier: HashMap<Vec<u8>, Identifier> = HashMap::new();
         for definition in definitions {
             let users: Option<BTreeSet<u32>> = if definition.users.iter().any(|u| u == "*") {
                 None
@@ -112,10 +129,10 @@ impl Recogniser {
                 trust.extend(users, more.units.iter().cloned());
             }
             for identifier in definition.identifiers {
-                by_identifier
-                    .entry(identifier.into_bytes())
-                    .or_default()
-                    .push(servers.len());
+                let protocol = protocol_of(&identifier);
+                let of = by_identifier.entry(identifier.into_bytes()).or_default();
+                of.servers.push(servers.len());
+                of.protocol = protocol;
             }
             servers.push(Server {
                 name: definition.name.into(),
@@ -128,7 +145,9 @@ impl Recogniser {
                 failure: Alternatives::new(definition.failure),
                 login: Alternatives::new(definition.login),
                 logout: Alternatives::new(definition.logout),
+                lost_logout: Alternatives::new(definition.lost_logout),
                 start: Alternatives::new(definition.start),
+                longest_session: definition.longest_session,
             });
         }
         Recogniser {
@@ -166,8 +185,8 @@ impl Recogniser {
 
     /// Which of the servers write under `identifier`.
     pub(super) fn places_of(&self, identifier: &str) -> impl Iterator<Item = usize> {
-        let servers = self.by_identifier.get(identifier.as_bytes());
-        servers.into_iter().flatten().copied()
+        let of = self.by_identifier.get(identifier.as_bytes());
+        of.into_iter().flat_map(|of| &of.servers).copied()
     }
 
     /// What `message` under `identifier` means. Where servers share an identifier, the first whose
@@ -177,43 +196,45 @@ impl Recogniser {
         if message.len() > LONGEST_MESSAGE {
             return None;
         }
-        self.by_identifier
-            .get(identifier.as_ref())?
-            .iter()
-            .map(|at| &self.servers[*at])
-            .find_map(|server| {
-                Some(Verdict {
-                    server,
-                    meaning: server.recognise(message)?,
-                })
+        let of = self.by_identifier.get(identifier.as_ref())?;
+        let servers = of.servers.iter().map(|at| &self.servers[*at]);
+        servers.into_iter().find_map(|server| {
+            let (meaning, protocol) = server.recognise(message)?;
+            Some(Verdict {
+                server,
+                meaning,
+                protocol: protocol.or(of.protocol),
             })
+        })
     }
 }
 
 impl Server {
-    fn recognise(&self, message: &[u8]) -> Option<Meaning> {
+    fn recognise(&self, message: &[u8]) -> Option<(Meaning, Option<Protocol>)> {
         if self.cut_at.is_some_and(|length| message.len() >= length) {
-            return Some(Meaning::CutOff);
+            return Some((Meaning::CutOff, None));
         }
         if is_plain_text(message) {
             if let Some(Found {
                 client,
                 user,
                 session,
+                protocol,
             }) = self.login.find(message)
             {
-                return Some(Meaning::Login {
+                let login = Meaning::Login {
                     client,
                     user,
                     session,
-                });
+                };
+                return Some((login, protocol));
             }
             if let Some(Found {
                 client: Some(client),
                 ..
             }) = self.connect.find(message)
             {
-                return Some(Meaning::Connect { client });
+                return Some((Meaning::Connect { client }, None));
             }
         }
         // A server's own prefix of a session's last line may hold the user's name unfiltered. It
@@ -222,18 +243,23 @@ impl Server {
             client,
             user,
             session,
+            protocol,
         }) = self.logout.find(message)
         {
-            return Some(Meaning::Logout {
+            let logout = Meaning::Logout {
                 client,
                 user,
                 session,
-            });
+            };
+            return Some((logout, protocol));
         }
         if self.failure.find(message).is_some() {
-            return Some(Meaning::Failure);
+            return Some((Meaning::Failure, None));
         }
-        self.start.find(message).map(|_| Meaning::Start)
+        if let Some(found) = self.lost_logout.find(message) {
+            return Some((Meaning::LostLogout, found.protocol));
+        }
+        self.start.find(message).map(|_| (Meaning::Start, None))
     }
 
     /// Whether a line of this server may need another to tell an event.
@@ -252,6 +278,13 @@ impl Server {
     pub fn tells_logouts(&self) -> bool {
         !self.logout.is_empty()
     }
+}
+
+/// The protocol that an identifier names, as `courierpop3d` and `cyrus/imaps` do.
+fn protocol_of(identifier: &str) -> Option<Protocol> {
+    let place = |name| identifier.to_ascii_lowercase().rfind(name);
+    let at = place("imap").max(place("pop"))?;
+    protocol(&identifier.as_bytes()[at..])
 }
 
 /// Whether a message can be a login at all: UTF-8, one line, no control character.
@@ -356,6 +389,7 @@ impl fmt::Display for Meaning {
                 user.as_deref(),
                 session.as_deref(),
             ),
+            Meaning::LostLogout => f.write_str("a logout whose session is lost"),
             Meaning::Start => f.write_str("a start"),
             Meaning::CutOff => f.write_str("half a line"),
         }
@@ -378,6 +412,7 @@ impl fmt::Display for Example {
             (_, Some(logout), _) => of("a logout", logout),
             (.., Some(client)) => write!(f, "a connection of {client}"),
             _ if self.failure => f.write_str("a failure"),
+            _ if self.lost_logout => f.write_str("a logout whose session is lost"),
             _ if self.start => f.write_str("a start"),
             _ => f.write_str("nothing"),
         }
@@ -391,10 +426,11 @@ impl Example {
             self.logout.is_some(),
             self.connect.is_some(),
             self.failure,
+            self.lost_logout,
             self.start,
         ];
         match meaning {
-            None | Some(Meaning::CutOff) => expected == [false; 5],
+            None | Some(Meaning::CutOff) => expected == [false; 6],
             Some(Meaning::Login {
                 client,
                 user,
@@ -413,6 +449,7 @@ impl Example {
                 .is_some_and(|event| event.is(*client, user, session)),
             Some(Meaning::Connect { client }) => self.connect == Some(client.to_string()),
             Some(Meaning::Failure) => self.failure,
+            Some(Meaning::LostLogout) => self.lost_logout,
             Some(Meaning::Start) => self.start,
         }
     }

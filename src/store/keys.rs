@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::client::Client;
+use crate::origin::Origin;
 use crate::whitelist::SessionKey;
 
 /// In the order of clients.
@@ -26,10 +27,13 @@ pub(super) fn client_of(key: &[u8]) -> Option<Client> {
 
 /// A server's name holds no NUL.
 pub(super) fn key_of_session(key: SessionKey<'_>) -> Vec<u8> {
-    [key.server.as_bytes(), b"\0", key.id.as_bytes()].concat()
+    let origin = key.origin.to_bytes();
+    [&origin, key.server.as_bytes(), b"\0", key.id.as_bytes()].concat()
 }
 
 pub(super) fn session_of(key: &[u8]) -> Option<SessionKey<'_>> {
-    let (server, id) = std::str::from_utf8(key).ok()?.split_once('\0')?;
-    Some(SessionKey { server, id })
+    let (origin, rest) = key.split_first_chunk::<{ Origin::BYTES }>()?;
+    let (server, id) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    let origin = Origin::from_bytes(origin);
+    Some(SessionKey { origin, server, id })
 }

@@ -17,6 +17,7 @@ use super::runs::Runs;
 use super::servers::{Server, Servers};
 use super::users::{User, Users};
 use crate::client::Client;
+use crate::origin::Origin;
 
 /// The clients that are listed for their logins.
 #[derive(Debug, Default)]
@@ -40,7 +41,12 @@ struct Record {
     last: Moment,
     user: Option<User>,
     server: Server,
+    /// How many of its sessions are open, as far as is known.
     open: u32,
+    /// How many of those may be over.
+    doubtful: u32,
+    /// And how many of these are: an end was told of each, and not whose it was.
+    lost: u32,
     /// Whether there is a deadline. There need be none while a session is open.
     is_scheduled: bool,
     /// Whether it is among `changed` or `telling`.
@@ -59,6 +65,25 @@ pub(super) struct Login<'a> {
     pub(super) last: Moment,
     /// Whether it opens a session.
     pub(super) opens: bool,
+    /// Whether that session may be over already.
+    pub(super) is_doubtful: bool,
+}
+
+/// A session of a client that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndOfSession {
+    pub(super) client: Client,
+    /// When it was opened.
+    pub(super) since: Moment,
+    /// When it ended.
+    pub(super) time: Moment,
+    /// Whether it may have been over before.
+    pub(super) is_doubtful: bool,
+}
+
+/// Of a listing, it does not matter on which host the server runs.
+fn server_of(servers: &mut Servers, name: &str) -> Server {
+    servers.of(Origin::UNKNOWN, name)
 }
 
 /// Takes the clients that the store kept, one after the other; then they are a table.
@@ -76,8 +101,10 @@ impl KeptClients {
             last_login: listing.last_login.into(),
             last: listing.last.into(),
             user: listing.user.as_ref().map(|u| self.clients.users.add(u)),
-            server: self.clients.servers.of(&listing.server),
+            server: server_of(&mut self.clients.servers, &listing.server),
             open: 0,
+            doubtful: 0,
+            lost: 0,
             is_scheduled: false,
             is_changed: false,
             is_stored: true,
@@ -150,7 +177,7 @@ impl Clients {
             last: record.last.into(),
             user: record.user.map(|user| self.users.name(user).into()),
             server: self.servers.name(record.server).into(),
-            open: record.open,
+            open: record.held(),
         }
     }
 
@@ -176,8 +203,10 @@ impl Clients {
                     last_login: time,
                     last: login.last,
                     user: login.user.map(|user| self.users.add(user)),
-                    server: self.servers.of(login.server),
+                    server: server_of(&mut self.servers, login.server),
                     open: 0,
+                    doubtful: 0,
+                    lost: 0,
                     is_scheduled: false,
                     is_changed: false,
                     is_stored: false,
@@ -187,7 +216,7 @@ impl Clients {
         };
         if !is_new && time >= record.last_login {
             record.last_login = time;
-            record.server = self.servers.of(login.server);
+            record.server = server_of(&mut self.servers, login.server);
             if record.user.map(|user| self.users.name(user)) != login.user {
                 let user = login.user.map(|user| self.users.add(user));
                 if let Some(before) = std::mem::replace(&mut record.user, user) {
@@ -196,29 +225,84 @@ impl Clients {
             }
         }
         record.last = record.last.max(login.last);
-        record.open += u32::from(login.opens);
+        // What is read late tells that it was listed earlier: a session that counts is never older.
+        record.since = record.since.min(time);
+        if login.opens {
+            record.open += 1;
+            if login.is_doubtful {
+                record.doubt(1);
+            }
+        }
         record.changed(client, &mut self.changed);
         record.schedule(client, self.grace, &mut self.deadlines);
         is_new
     }
 
-    /// Grace of a client counts from `time`, and `ended` of its sessions are over. Says whether it
-    /// is listed at all.
-    pub(super) fn touch(&mut self, client: Client, time: Moment, ended: u32) -> bool {
+    /// Grace of a client counts from `time`, at least. Says whether it is listed at all.
+    pub(super) fn touch(&mut self, client: Client, time: Moment) -> bool {
+        self.change(client, |record| record.last = record.last.max(time))
+    }
+
+    /// A session has told its end, and grace counts from there. Says whether its client is listed at all.
+    pub(super) fn session_ended(&mut self, end: EndOfSession) -> bool {
+        self.change(end.client, |record| {
+            record.last = record.last.max(end.time);
+            record.close(end.since, end.is_doubtful);
+        })
+    }
+
+    /// A session is over at the latest. If it may have been over before, and no other has held its
+    /// client until now, nothing counts from here.
+    pub(super) fn session_over(&mut self, end: EndOfSession) {
+        self.change(end.client, |record| {
+            if !end.is_doubtful || record.held() > 0 {
+                record.last = record.last.max(end.time);
+            }
+            record.close(end.since, end.is_doubtful);
+        });
+    }
+
+    /// A session is taken for none: it holds its client no longer, and grace does not count from its
+    /// end, which nobody tells.
+    pub(super) fn session_dropped(&mut self, end: EndOfSession) {
+        self.change(end.client, |record| {
+            record.close(end.since, end.is_doubtful)
+        });
+    }
+
+    /// One of a client's doubtful sessions may have ended at `time`; so many are doubtful only since
+    /// then. If none has held it until now, nothing counts from here.
+    pub(super) fn doubt(&mut self, client: Client, more: u32, time: Moment) {
+        self.change(client, |record| {
+            if record.held() > 0 {
+                record.last = record.last.max(time);
+            }
+            record.doubt(more);
+        });
+    }
+
+    fn change(&mut self, client: Client, change: impl FnOnce(&mut Record)) -> bool {
         let Some(record) = self.records.get_mut(&client) else {
             return false;
         };
-        record.last = record.last.max(time);
-        record.open = record.open.saturating_sub(ended);
+        change(record);
         record.changed(client, &mut self.changed);
         record.schedule(client, self.grace, &mut self.deadlines);
         true
     }
 
-    /// Another session of a client is open, as the store says. Says whether it is listed at all.
-    pub(super) fn restore_session(&mut self, client: Client) -> bool {
-        let record = self.records.get_mut(&client);
-        record.map(|record| record.open += 1).is_some()
+    /// Another session of a client is open, as the store says, or may be. Says whether it is listed at
+    /// all.
+    pub(super) fn restore_session(&mut self, client: Client, is_doubtful: bool) -> bool {
+        let Some(record) = self.records.get_mut(&client) else {
+            return false;
+        };
+        record.open += 1;
+        // How many of the doubtful ones are over was not kept: all of them, then.
+        if is_doubtful {
+            record.doubt(1);
+        }
+        true
     }
 
     /// When the next deadline is to be looked at.
@@ -231,7 +315,7 @@ impl Clients {
         let (_, client) = self.deadlines.pop()?;
         let record = self.records.get_mut(&client)?;
         record.is_scheduled = false;
-        if record.open == 0 && record.last.plus(self.grace) <= now {
+        if record.held() == 0 && record.last.plus(self.grace) <= now {
             let listing = self.get(client).map(Listing::into_owned)?;
             self.remove(client);
             return Some((client, listing));
@@ -278,7 +362,7 @@ impl Clients {
     pub(super) fn schedule_all(&mut self, grace: SignedDuration) {
         self.grace = grace;
         let scheduled = self.records.iter_mut().filter_map(|(client, record)| {
-            record.is_scheduled = record.open == 0;
+            record.is_scheduled = record.held() == 0;
             record
                 .is_scheduled
                 .then(|| (record.last.plus(grace), *client))
@@ -316,6 +400,30 @@ impl Clients {
 }
 
 impl Record {
+    /// How many sessions hold the client: those that are open for certain.
+    fn held(&self) -> u32 {
+        self.open - self.lost
+    }
+
+    /// One end has been told, and not whose: so many sessions more are doubtful, and one of those
+    /// that are may be over.
+    fn doubt(&mut self, more: u32) {
+        self.doubtful = (self.doubtful + more).min(self.open);
+        self.lost = (self.lost + 1).min(self.doubtful);
+    }
+
+    /// A session is over that was opened at `since`.
+    fn close(&mut self, since: Moment, is_doubtful: bool) {
+        // One that was doubtful when its client went was not counted when it came back.
+        if since < self.since {
+            return;
+        }
+        self.open = self.open.saturating_sub(1);
+        self.doubtful = self.doubtful.saturating_sub(u32::from(is_doubtful));
+        self.doubtful = self.doubtful.min(self.open);
+        self.lost = self.lost.min(self.doubtful);
+    }
+
     fn changed(&mut self, client: Client, changed: &mut Runs<Client>) {
         if !std::mem::replace(&mut self.is_changed, true) {
             changed.push(client);
@@ -328,7 +436,7 @@ impl Record {
         grace: SignedDuration,
         deadlines: &mut Deadlines<Client>,
     ) {
-        if self.open == 0 && !std::mem::replace(&mut self.is_scheduled, true) {
+        if self.held() == 0 && !std::mem::replace(&mut self.is_scheduled, true) {
             deadlines.add(self.last.plus(grace), client);
         }
     }
@@ -341,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_client_takes_little_room() {
-        assert_eq!(size_of::<Record>(), 40);
+        assert_eq!(size_of::<Record>(), 48);
     }
 
     /// However often it logs in.
@@ -357,11 +465,18 @@ mod tests {
             time: time(second),
             last: time(second),
             opens,
+            is_doubtful: false,
+        };
+        let end = |second| EndOfSession {
+            client,
+            since: time(second),
+            time: time(second),
+            is_doubtful: false,
         };
         for second in 0..10 {
             clients.login(client, &login(second, false));
             clients.login(client, &login(second, true));
-            clients.touch(client, time(second), 1);
+            clients.session_ended(end(second));
         }
         assert_eq!(clients.deadlines.len(), 1);
         // It comes early, and is put off.
@@ -372,7 +487,7 @@ mod tests {
         clients.login(client, &login(1000, true));
         assert_eq!(clients.expire_next(time(5000)), None);
         assert_eq!(clients.next_deadline(), None);
-        clients.touch(client, time(6000), 1);
+        clients.session_ended(end(6000));
         assert_eq!(clients.next_deadline(), Some(time(7800)));
         assert!(clients.expire_next(time(7800)).is_some());
         assert_eq!(clients.deadlines.len(), 0);
@@ -414,13 +529,14 @@ mod tests {
                     time,
                     last: time,
                     opens: false,
+                    is_doubtful: false,
                 };
                 match what {
                     0..4 => {
                         clients.login(client, &login);
                     }
                     4 => {
-                        clients.touch(client, time, 0);
+                        clients.touch(client, time);
                     }
                     5 => {
                         clients.remove_all(&[client].into());

@@ -7,6 +7,7 @@ mod by_hand;
 mod clients;
 mod deadlines;
 mod delta;
+mod ends;
 mod manual;
 mod moment;
 mod outcome;
@@ -20,6 +21,7 @@ mod users;
 pub use by_hand::{Listed, NotAllowed};
 pub use clients::{Clients, KeptClients};
 pub use delta::Delta;
+pub use ends::{Ends, EndsOfServer, Untold};
 pub use manual::{
     Grant, LONGEST_GRANT, LONGEST_NOTE, MANUAL, Manual, NotANetwork, Revocation, Scope,
     TooManyRevocations,
@@ -29,15 +31,17 @@ pub use record::{Listing, Session, SessionKey};
 pub use rules::{Refusal, Rules};
 pub use sessions::Sessions;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::event::{Event, EventKind};
-use clients::Login;
+use crate::origin::{Id, Origin};
+use clients::{EndOfSession, Login};
 use moment::Moment;
-use sessions::Known;
+use record::longest_in_seconds;
+use sessions::{Begin, Ended, Known, Which};
 
 /// How far ahead of the clock an entry may be: less than this is a clock being corrected.
 const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -46,12 +50,19 @@ const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 /// at once.
 const FORGOTTEN: usize = 4;
 
+/// For how long a login may be written after the end of its session, where that is lost: it is the
+/// time that lines of one session take to overtake each other.
+const LOST_BEFORE_LOGIN: SignedDuration = SignedDuration::from_secs(5);
+
 /// The clients that may relay now, their sessions, and when each comes to an end.
 #[derive(Debug)]
 pub struct Whitelist {
     rules: Rules,
     clients: Clients,
     sessions: Sessions,
+    ends: Ends,
+    /// The last boot of each machine that was heard of.
+    boots: HashMap<Id, Origin>,
     generation: u64,
     manual: Manual,
     manual_changed: bool,
@@ -68,11 +79,13 @@ impl Whitelist {
     /// [`Whitelist::set_rules`] and [`Whitelist::expire`] before anything is published.
     #[must_use]
     pub fn restore(rules: Rules, mut clients: Clients, mut sessions: Sessions) -> Self {
-        sessions.restore(|client| clients.restore_session(client));
+        sessions.restore(|client, is_doubtful| clients.restore_session(client, is_doubtful));
         let mut whitelist = Whitelist {
             rules,
             clients,
             sessions,
+            ends: Ends::default(),
+            boots: HashMap::new(),
             generation: 0,
             manual: Manual::default(),
             manual_changed: false,
@@ -105,6 +118,7 @@ impl Whitelist {
         let (event_time, now) = (Moment::from(event.time), Moment::from(now));
         self.sessions.forget_ends(now, FORGOTTEN);
         let time = event_time.min(now);
+        self.hear_of_boot(event.origin, time);
         match &event.kind {
             EventKind::Login {
                 client,
@@ -114,8 +128,14 @@ impl Whitelist {
                 if event_time > now.plus(FUTURE_TOLERANCE) {
                     return Outcome::Refused(*client, Refusal::Future);
                 }
-                let key = key_of(event, session.as_deref());
-                match self.login(*client, user.as_deref(), &event.server, key, time, now) {
+                match self.login(
+                    event,
+                    *client,
+                    user.as_deref(),
+                    session.as_deref(),
+                    time,
+                    now,
+                ) {
                     Ok(outcome) => outcome,
                     Err(refusal) => Outcome::Refused(*client, refusal),
                 }
@@ -125,26 +145,43 @@ impl Whitelist {
                 session,
                 login_may_follow,
                 ..
-            } => match key_of(event, session.as_deref()) {
-                Some(key) => self.logout(key, time, now, *login_may_follow),
-                None => self.unnamed_logout(*client, &event.server, time),
-            },
-            EventKind::Start => match self.end_opened_by(time, Some(&event.server)) {
+            } => {
+                self.ends.told(event, time);
+                match key_of(event, session.as_deref()) {
+                    Some(key) => self.logout(key, time, now, *login_may_follow),
+                    None => self.unnamed_logout(event, *client, time),
+                }
+            }
+            EventKind::LostLogout => {
+                self.ends.lost(event, time);
+                self.lost_logout(event, time)
+            }
+            EventKind::Start => match self.end_opened_by(time, of_server(event)) {
                 0 => Outcome::Nothing,
                 ended => Outcome::Restarted(ended),
             },
         }
     }
 
+    /// A machine that speaks from another boot has started anew: no session is older than that.
+    fn hear_of_boot(&mut self, origin: Origin, time: Moment) {
+        if origin.is_known() && self.boots.insert(origin.machine, origin) != Some(origin) {
+            self.end_opened_by(time, Which::OfFormerBoots(origin));
+        }
+    }
+
     fn login(
         &mut self,
+        event: &Event,
         client: Client,
         user: Option<&str>,
-        server: &str,
-        key: Option<SessionKey<'_>>,
+        session: Option<&str>,
         time: Moment,
         now: Moment,
     ) -> Result<Outcome, Refusal> {
+        let (server, protocol) = (&*event.server, event.protocol);
+        // One whose end nobody will tell would stay open.
+        let key = key_of(event, session).filter(|_| !self.ends.are_untold(event));
         self.rules.admit(client)?;
         let revoked = self.manual.revoked(client, user, server, time.into());
         if revoked.is_some() {
@@ -166,7 +203,8 @@ impl Whitelist {
             _ => {
                 // One that would be over by now, read late: its logout comes later still, and can
                 // have been at any time.
-                let is_over = time.plus(self.rules.max_session) <= now;
+                let longest = event.longest_session.unwrap_or(self.rules.max_session);
+                let is_over = time.plus(longest.min(self.rules.max_session)) <= now;
                 let has_room = self.sessions.open() < self.rules.limits.sessions;
                 (time, key.is_some() && has_room && !is_over)
             }
@@ -189,16 +227,26 @@ impl Whitelist {
         if let Some(known) = known.filter(|_| opens) {
             self.end(known.place, time);
         }
+        let is_doubtful = opens && self.ends.was_lost_before(event, time);
         let login = Login {
             user,
             server,
             time,
             last,
             opens,
+            is_doubtful,
         };
         let is_new = self.clients.login(client, &login);
         if let Some(key) = key.filter(|_| opens) {
-            self.sessions.begin(key, client, time);
+            let begin = Begin {
+                client,
+                since: time,
+                protocol,
+                longest: longest_in_seconds(event.longest_session),
+                is_doubtful,
+            };
+            self.sessions.begin(key, begin);
+            self.ends.opened(event);
         }
         if is_new {
             self.generation += 1;
@@ -210,12 +258,32 @@ impl Whitelist {
 
     /// A session has ended, and its server does not say which. All that it has open end: what is
     /// left of them can't be told from what has ended, and grace counts from now.
-    fn unnamed_logout(&mut self, client: Option<Client>, server: &str, time: Moment) -> Outcome {
-        let ended = self.end_opened_by(time, Some(server));
-        match client.filter(|client| self.clients.touch(*client, time, 0)) {
+    fn unnamed_logout(&mut self, event: &Event, client: Option<Client>, time: Moment) -> Outcome {
+        let ended = self.end_opened_by(time, of_server(event));
+        match client.filter(|client| self.clients.touch(*client, time)) {
             Some(client) => Outcome::Ended(client),
             None if ended > 0 => Outcome::Unfollowed(ended),
             None => Outcome::Nothing,
+        }
+    }
+
+    /// A session has ended, and its server has lost its name. Each that is open under its protocol may
+    /// be the one, and only one of them is: a client stays held by all of its sessions but one, and
+    /// grace of whoever is held by none counts from now. When one of them tells that it has ended only
+    /// later, grace counts from then.
+    fn lost_logout(&mut self, event: &Event, time: Moment) -> Outcome {
+        let which = Which::OfProtocol(event.origin, &event.server, event.protocol);
+        let doubtful = self.sessions.doubt(which, time);
+        let mut of_clients: HashMap<Client, u32> = HashMap::new();
+        for (client, is_new) in &doubtful {
+            *of_clients.entry(*client).or_default() += u32::from(*is_new);
+        }
+        for (client, more) in of_clients {
+            self.clients.doubt(client, more, time);
+        }
+        match doubtful.len() {
+            0 => Outcome::Nothing,
+            sessions => Outcome::Doubtful(sessions),
         }
     }
 
@@ -241,23 +309,30 @@ impl Whitelist {
 
     /// Ends a session at `time`, if it is open. Says whose it was.
     fn end(&mut self, session: sessions::Place, time: Moment) -> Option<Client> {
-        let client = self.sessions.end(session, time)?;
-        self.clients.touch(client, time, 1);
-        Some(client)
+        let ended = self.sessions.end(session, time)?;
+        self.clients.session_ended(end_of(ended, time));
+        Some(ended.client)
     }
 
-    /// Ends the open sessions of a server, or of all, that were opened by `time`.
-    fn end_opened_by(&mut self, time: Moment, server: Option<&str>) -> usize {
-        let open = self.sessions.opened_by(time, server);
+    /// Ends the open sessions among these that were opened by `time`.
+    fn end_opened_by(&mut self, time: Moment, which: Which<'_>) -> usize {
+        let open = self.sessions.opened_by(time, which);
         for session in &open {
-            self.end(*session, time);
+            if let Some(ended) = self.sessions.end(*session, time) {
+                self.clients.session_over(end_of(ended, time));
+            }
         }
         open.len()
     }
 
-    /// The host has started at `boot`: no session is older than that. Returns how many ended.
-    pub fn end_sessions_before(&mut self, boot: Timestamp) -> usize {
-        self.end_opened_by(boot.into(), None)
+    /// A machine has started at `boot`: none of its sessions is older than that. Returns how many ended.
+    pub fn end_sessions_before(&mut self, boot: Timestamp, machine: Id) -> usize {
+        self.end_opened_by(boot.into(), Which::OfMachine(machine))
+    }
+
+    /// Nobody hears of logouts any more: all sessions end.
+    pub fn end_all_sessions(&mut self, now: Timestamp) {
+        self.end_opened_by(now.into(), Which::All);
     }
 
     /// Does what is due at `now`, and returns the clients that are no longer listed. It is done
@@ -275,8 +350,8 @@ impl Whitelist {
                 (None, None) => break,
                 // Sessions before clients: the end of one may be what a client's grace counts from.
                 (Some(session), client) if client.is_none_or(|client| session <= client) => {
-                    if let Some((time, client)) = self.sessions.expire_next() {
-                        self.clients.touch(client, time, 1);
+                    if let Some((time, ended)) = self.sessions.expire_next() {
+                        self.session_ran_out(ended, time);
                     }
                 }
                 _ => removed.extend(self.clients.expire_next(now)),
@@ -286,9 +361,40 @@ impl Whitelist {
         removed
     }
 
+    /// A session has lasted for as long as it can. A server that has told no end meanwhile, of this
+    /// session or another, again and again, tells none: what seems to be open there is nothing.
+    fn session_ran_out(&mut self, ended: Ended, time: Moment) {
+        self.clients.session_over(end_of(ended, time));
+        let (machine, server) = self.sessions.server(ended.server);
+        let is_untold = !ended.is_doubtful
+            && (self.ends).ran_out(machine, server, ended.protocol, ended.since, time);
+        if !is_untold {
+            return;
+        }
+        let server = server.to_owned();
+        let which = Which::OfServer(machine, &server);
+        for place in self.sessions.opened_by(time, which) {
+            if let Some(other) = self.sessions.end_if_of(place, ended.protocol, time) {
+                self.clients.session_dropped(end_of(other, time));
+            }
+        }
+    }
+
+    /// What is known of the servers that don't tell the ends of their sessions.
+    #[must_use]
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// The same, to be told of it, or to take it to the store.
+    pub fn ends_mut(&mut self) -> &mut Ends {
+        &mut self.ends
+    }
+
     /// The clock was set: nothing may have happened later than `now`, or it would count for longer
     /// than grace.
     pub fn clock_set(&mut self, now: Timestamp) {
+        self.ends.clock_set(now.into());
         self.clients.clock_set(now.into());
         self.sessions.clock_set(now.into());
         self.manual_changed |= self.manual.clock_set(now);
@@ -379,8 +485,22 @@ impl Whitelist {
 }
 
 fn key_of<'a>(event: &'a Event, session: Option<&'a str>) -> Option<SessionKey<'a>> {
-    let server = &*event.server;
-    session.map(|id| SessionKey { server, id })
+    let (origin, server) = (event.origin, &*event.server);
+    session.map(|id| SessionKey { origin, server, id })
+}
+
+/// The sessions of an event's server, in whichever boot of its machine they were opened.
+fn of_server(event: &Event) -> Which<'_> {
+    Which::OfServer(event.origin.machine, &event.server)
+}
+
+fn end_of(ended: Ended, time: Moment) -> EndOfSession {
+    EndOfSession {
+        client: ended.client,
+        since: ended.since,
+        time,
+        is_doubtful: ended.is_doubtful,
+    }
 }
 
 /// `time` plus `duration`, or the end of time.

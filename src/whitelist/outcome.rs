@@ -18,6 +18,8 @@ pub enum Outcome {
     Restarted(usize),
     /// Sessions of the server are taken to have ended, as it does not say which of them has.
     Unfollowed(usize),
+    /// One of so many sessions of the server has ended, and it does not say which.
+    Doubtful(usize),
     /// Nothing.
     Nothing,
 }

@@ -4,12 +4,15 @@
 //! change of any kind is another format: see the store's.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
-use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::microsecond::{optional, required};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
+use crate::event::Protocol;
+use crate::origin::Origin;
 
 /// A client that may relay now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +31,8 @@ pub struct Listing<'a> {
     /// The server that this was on.
     #[serde(borrow)]
     pub server: Cow<'a, str>,
-    /// How many of its sessions are open; counted anew when the whitelist is restored.
+    /// How many of its sessions are open, as far as they are not doubtful; counted anew when the
+    /// whitelist is restored.
     #[serde(skip)]
     pub open: u32,
 }
@@ -45,9 +49,11 @@ impl Listing<'_> {
     }
 }
 
-/// A session of one server: the server's name and the id that it gave the session.
+/// A session: where it is, its server's name, and the id that this gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey<'a> {
+    /// Where the server runs.
+    pub origin: Origin,
     /// The name of the server's definition.
     pub server: &'a str,
     /// What the server calls the session.
@@ -65,4 +71,16 @@ pub struct Session {
     /// When it ended.
     #[serde(with = "optional")]
     pub ended: Option<Timestamp>,
+    /// Its protocol, where that is known.
+    pub protocol: Option<Protocol>,
+    /// How long it can last at the most, in seconds, if its server's definition says so.
+    pub longest: Option<NonZeroU32>,
+    /// Whether it may be over: an end was told of one of several sessions, and not of which.
+    pub is_doubtful: bool,
+}
+
+/// How long a session can last at the most, in whole seconds.
+pub(super) fn longest_in_seconds(longest: Option<SignedDuration>) -> Option<NonZeroU32> {
+    let seconds = longest?.as_secs().max(1);
+    NonZeroU32::new(u32::try_from(seconds).unwrap_or(u32::MAX))
 }

@@ -4,8 +4,11 @@
 //! its deadline or its end apart. Must never take one session for another whose number it has
 //! taken over.
 
+mod which;
+
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 
 use hashbrown::HashTable;
 use jiff::SignedDuration;
@@ -17,6 +20,9 @@ use super::runs::Runs;
 use super::servers::{Server, Servers};
 use super::{Session, SessionKey};
 use crate::client::Client;
+use crate::event::Protocol;
+use crate::origin::Id;
+pub(super) use which::Which;
 
 /// How long the end of a session is remembered. A short session's end can be written before its
 /// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
@@ -71,6 +77,11 @@ struct Record {
     ended: Option<Moment>,
     client: Option<Client>,
     server: Server,
+    protocol: Option<Protocol>,
+    /// How long it can last at the most, in seconds.
+    longest: Option<NonZeroU32>,
+    /// Whether it may be over.
+    is_doubtful: bool,
     /// Whether it is among `changed` or `telling`.
     is_changed: bool,
     /// Whether the store has been told of it.
@@ -84,6 +95,28 @@ pub(super) struct Known {
     pub(super) client: Option<Client>,
     pub(super) since: Moment,
     pub(super) ended: Option<Moment>,
+}
+
+/// A session that begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begin {
+    pub(super) client: Client,
+    pub(super) since: Moment,
+    pub(super) protocol: Option<Protocol>,
+    /// How long it can last at the most, in seconds.
+    pub(super) longest: Option<NonZeroU32>,
+    /// Whether it may be over already.
+    pub(super) is_doubtful: bool,
+}
+
+/// A session that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) client: Client,
+    pub(super) since: Moment,
+    pub(super) is_doubtful: bool,
+    pub(super) server: Server,
+    pub(super) protocol: Option<Protocol>,
 }
 
 /// What has changed of the sessions.
@@ -115,7 +148,11 @@ impl Sessions {
     pub fn add(&mut self, key: SessionKey<'_>, session: &Session) {
         let ended = session.ended.map(Moment::from);
         let place = self.put(key, session.client, session.since.into(), ended);
-        self.records[place.get()].is_stored = true;
+        let record = &mut self.records[place.get()];
+        record.protocol = session.protocol;
+        record.longest = session.longest;
+        record.is_doubtful = session.is_doubtful;
+        record.is_stored = true;
         match ended {
             Some(ended) => self.ended.push_back((ended, place)),
             None => self.opened(place),
@@ -147,6 +184,7 @@ impl Sessions {
 
     fn key<'a>(&'a self, record: &'a Record) -> SessionKey<'a> {
         SessionKey {
+            origin: self.servers.origin(record.server),
             server: self.servers.name(record.server),
             id: &record.id,
         }
@@ -158,11 +196,14 @@ impl Sessions {
             client: record.client,
             since: record.since.into(),
             ended: record.ended.map(Into::into),
+            protocol: record.protocol,
+            longest: record.longest,
+            is_doubtful: record.is_doubtful,
         }
     }
 
     fn place_of(&self, key: SessionKey<'_>) -> Option<Place> {
-        let server = self.servers.find(key.server)?;
+        let server = self.servers.find(key.origin, key.server)?;
         let hash = self.hasher.hash_one((server, key.id));
         let is_it = |place: &Place| {
             let record = &self.records[place.get()];
@@ -186,11 +227,16 @@ impl Sessions {
     }
 
     /// A session is open since `since`. One of this key that was open before must have been ended.
-    pub(super) fn begin(&mut self, key: SessionKey<'_>, client: Client, since: Moment) {
-        let place = self.put(key, Some(client), since, None);
+    pub(super) fn begin(&mut self, key: SessionKey<'_>, begin: Begin) {
+        let place = self.put(key, Some(begin.client), begin.since, None);
+        let record = &mut self.records[place.get()];
+        record.protocol = begin.protocol;
+        record.longest = begin.longest;
+        record.is_doubtful = begin.is_doubtful;
+        let deadline = record.deadline(self.max_session);
         self.changed(place);
         self.opened(place);
-        self.deadlines.add(since.plus(self.max_session), place);
+        self.deadlines.add(deadline, place);
         if self.deadlines.len() > self.tidy_at {
             let (records, max_session) = (&self.records, self.max_session);
             self.deadlines.retain(|time, place| {
@@ -208,32 +254,87 @@ impl Sessions {
         self.ended.push_back((time, place));
     }
 
-    /// Ends a session that is open. Says whose it was.
-    pub(super) fn end(&mut self, place: Place, time: Moment) -> Option<Client> {
+    /// Ends a session that is open. Says what it was.
+    pub(super) fn end(&mut self, place: Place, time: Moment) -> Option<Ended> {
         let record = self.records.get_mut(place.get())?;
         if record.ended.is_some() {
             return None;
         }
         record.ended = Some(time);
-        let client = record.client;
+        let ended = record.client.map(|client| Ended {
+            client,
+            since: record.since,
+            is_doubtful: record.is_doubtful,
+            server: record.server,
+            protocol: record.protocol,
+        });
         self.closed(place);
         self.ended.push_back((time, place));
         self.changed(place);
-        client
+        ended
     }
 
-    /// Those that are open, of one server or all, and were opened by `time`.
-    pub(super) fn opened_by(&self, time: Moment, server: Option<&str>) -> Vec<Place> {
+    /// Ends a session that is open, if it is one of this protocol.
+    pub(super) fn end_if_of(
+        &mut self,
+        place: Place,
+        protocol: Option<Protocol>,
+        time: Moment,
+    ) -> Option<Ended> {
+        let record = self.records.get(place.get())?;
+        (record.protocol == protocol)
+            .then(|| self.end(place, time))
+            .flatten()
+    }
+
+    /// The machine that a server runs on, and its name.
+    pub(super) fn server(&self, server: Server) -> (Id, &str) {
+        (
+            self.servers.origin(server).machine,
+            self.servers.name(server),
+        )
+    }
+
+    /// An end was told of one of these, and not of which: they are doubtful from now on. Says of each
+    /// whose it is, and whether it had not been doubtful before.
+    pub(super) fn doubt(&mut self, which: Which<'_>, time: Moment) -> Vec<(Client, bool)> {
+        let mut doubtful = Vec::new();
+        for place in self.opened_by(time, which) {
+            let record = &mut self.records[place.get()];
+            let Some(client) = record.client else {
+                continue;
+            };
+            doubtful.push((client, !record.is_doubtful));
+            if !std::mem::replace(&mut record.is_doubtful, true) {
+                self.changed(place);
+            }
+        }
+        doubtful
+    }
+
+    /// Those that are open, and were opened by `time`.
+    pub(super) fn opened_by(&self, time: Moment, which: Which<'_>) -> Vec<Place> {
         // A server that does not name its sessions tells of many ends, and has none here.
-        let has_any = |of: &Server| self.open_of.get(of.number()).is_some_and(|open| *open > 0);
-        let server = match server.map(|name| self.servers.find(name).filter(has_any)) {
-            Some(None) => return Vec::new(),
-            server => server.flatten(),
+        let taken_in: Vec<bool> = (self.open_of.iter().enumerate())
+            .map(|(number, open)| {
+                let server = Server::of_number(number);
+                let (origin, name) = (self.servers.origin(server), self.servers.name(server));
+                *open > 0 && which.takes_in(origin, name)
+            })
+            .collect();
+        if !taken_in.contains(&true) {
+            return Vec::new();
+        }
+        let is_of_protocol = |record: &Record| match which {
+            Which::OfProtocol(.., Some(protocol)) => {
+                record.protocol.is_none_or(|of| of == protocol)
+            }
+            _ => true,
         };
         self.records
             .iter()
             .filter(|(_, s)| s.ended.is_none() && s.since <= time)
-            .filter(|(_, s)| server.is_none_or(|server| server == s.server))
+            .filter(|(_, s)| taken_in.get(s.server.number()) == Some(&true) && is_of_protocol(s))
             .map(|(place, _)| Place::new(place))
             .collect()
     }
@@ -244,14 +345,14 @@ impl Sessions {
     }
 
     /// Looks at the session whose deadline is next: it has ended then, unless it had before. Says
-    /// when, and whose it was.
-    pub(super) fn expire_next(&mut self) -> Option<(Moment, Client)> {
+    /// when, and what it was.
+    pub(super) fn expire_next(&mut self) -> Option<(Moment, Ended)> {
         let (time, place) = self.deadlines.pop()?;
         let record = self.records.get(place.get())?;
         if !record.ends_at(time, self.max_session) {
             return None;
         }
-        self.end(place, time).map(|client| (time, client))
+        self.end(place, time).map(|ended| (time, ended))
     }
 
     /// Forgets sessions that ended a while ago; so many are looked at.
@@ -275,13 +376,20 @@ impl Sessions {
 
     /// Forgets the open sessions of clients.
     pub(super) fn remove_of(&mut self, clients: &HashSet<Client>) {
-        self.remove_open(|client| client.is_some_and(|client| clients.contains(&client)));
+        self.remove_open(|record| {
+            record
+                .client
+                .is_some_and(|client| clients.contains(&client))
+        });
     }
 
-    /// Says of each open session whose it is, and forgets it if they are not listed: it would be
-    /// nobody's. For what was taken from the store, which is in no order of time.
-    pub(super) fn restore(&mut self, mut is_listed: impl FnMut(Client) -> bool) {
-        self.remove_open(|client| client.is_none_or(|client| !is_listed(client)));
+    /// Says of each open session whose it is, and whether it is doubtful; and forgets it if its client
+    /// is not listed. For what was taken from the store, which is in no order of time.
+    pub(super) fn restore(&mut self, mut is_listed: impl FnMut(Client, bool) -> bool) {
+        self.remove_open(|record| {
+            let client = record.client;
+            client.is_none_or(|client| !is_listed(client, record.is_doubtful))
+        });
         self.ended.make_contiguous().sort_unstable();
     }
 
@@ -302,9 +410,9 @@ impl Sessions {
         }
     }
 
-    fn remove_open(&mut self, mut which: impl FnMut(Option<Client>) -> bool) {
+    fn remove_open(&mut self, mut which: impl FnMut(&Record) -> bool) {
         let open = self.records.iter().filter(|(_, s)| s.ended.is_none());
-        let removed = open.filter(|(_, s)| which(s.client));
+        let removed = open.filter(|(_, s)| which(s));
         let removed: Vec<Place> = removed.map(|(place, _)| Place::new(place)).collect();
         for place in removed {
             self.closed(place);
@@ -330,7 +438,7 @@ impl Sessions {
     pub(super) fn schedule_all(&mut self, max_session: SignedDuration) {
         self.max_session = max_session;
         let open = self.records.iter().filter(|(_, s)| s.ended.is_none());
-        let scheduled = open.map(|(place, s)| (s.since.plus(max_session), Place::new(place)));
+        let scheduled = open.map(|(place, s)| (s.deadline(max_session), Place::new(place)));
         self.deadlines = scheduled.collect();
         self.tidy_at = 2 * self.deadlines.len() + STALE;
     }
@@ -389,6 +497,7 @@ impl Sessions {
 
     fn key_of_gone<'a>(&'a self, (server, id): &'a Gone) -> SessionKey<'a> {
         SessionKey {
+            origin: self.servers.origin(*server),
             server: self.servers.name(*server),
             id,
         }
@@ -407,13 +516,16 @@ impl Sessions {
             (record.client, record.since, record.ended) = (client, since, ended);
             return place;
         }
-        let server = self.servers.of(key.server);
+        let server = self.servers.of(key.origin, key.server);
         let place = Place::new(self.records.insert(Record {
             id: key.id.into(),
             since,
             ended,
             client,
             server,
+            protocol: None,
+            longest: None,
+            is_doubtful: false,
             is_changed: false,
             is_stored: false,
         }));
@@ -471,7 +583,16 @@ impl Record {
 
     /// Whether it is open, and this is its deadline.
     fn ends_at(&self, time: Moment, max_session: SignedDuration) -> bool {
-        self.ended.is_none() && self.since.plus(max_session) == time
+        self.ended.is_none() && self.deadline(max_session) == time
+    }
+
+    /// When it is over at the latest.
+    fn deadline(&self, max_session: SignedDuration) -> Moment {
+        let longest = self
+            .longest
+            .map(|longest| SignedDuration::from_secs(longest.get().into()));
+        self.since
+            .plus(longest.unwrap_or(max_session).min(max_session))
     }
 }
 

@@ -2,7 +2,9 @@
 //! deadlines.
 
 mod by_hand;
+mod ends;
 mod model;
+mod origins;
 
 use super::*;
 use crate::config::Limits;
@@ -10,6 +12,8 @@ use crate::networks::Networks;
 
 const GRACE: i64 = 1800;
 const MAX_SESSION: i64 = 86_400;
+/// Where the tests' events come from, unless they say otherwise.
+const HERE: Origin = Origin::OF_LINES;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -34,11 +38,7 @@ fn rules() -> Rules {
 }
 
 fn event(second: i64, kind: EventKind) -> Event {
-    Event {
-        time: at(second),
-        server: "dovecot".into(),
-        kind,
-    }
+    Event::new(at(second), HERE, "dovecot", kind)
 }
 
 fn login(second: i64, n: u8, session: Option<&str>) -> Event {
@@ -275,7 +275,7 @@ fn a_start_ends_the_sessions_of_its_server_only() {
     assert_eq!(next_end(&whitelist), Some(at(50 + GRACE)));
     expire(&mut whitelist, at(50 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11"]);
-    assert_eq!(whitelist.end_sessions_before(at(3000)), 1);
+    assert_eq!(whitelist.end_sessions_before(at(3000), HERE.machine), 1);
     expire(&mut whitelist, at(3000 + GRACE));
     assert!(whitelist.is_empty());
 }
@@ -371,6 +371,7 @@ fn other_rules_remove_whom_they_do_not_admit() {
     let delta = whitelist.take_delta(usize::MAX);
     assert!(delta.clients().eq([(client(10), None)]));
     let key = SessionKey {
+        origin: HERE,
         server: "dovecot",
         id: "a",
     };

@@ -2,6 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// The boot that entries are of, unless they say otherwise.
+const BOOT: &str = "15f594f33c494af59fa3cdf33c2aa578";
+
 /// An entry to be imported.
 #[derive(Clone)]
 pub struct Entry {
@@ -19,6 +22,8 @@ impl Entry {
         entry
             .with("MESSAGE", message)
             .with("SYSLOG_IDENTIFIER", "dovecot")
+            .with("_MACHINE_ID", "54dbce5889844eebaf4e0d3de63073fd")
+            .with("_BOOT_ID", BOOT)
             .with("_UID", "0")
             .with("_SYSTEMD_UNIT", "dovecot.service")
     }
@@ -62,9 +67,8 @@ pub fn export(entries: &[Entry]) -> Vec<u8> {
     for entry in entries {
         let microseconds = entry.time.as_microsecond();
         text.extend(format!("__REALTIME_TIMESTAMP={microseconds}\n").bytes());
-        // One boot that began with the epoch: entries of several files are in the order of their time.
+        // A boot that began with the epoch: entries of several files are in the order of their time.
         text.extend(format!("__MONOTONIC_TIMESTAMP={microseconds}\n").bytes());
-        text.extend(b"_BOOT_ID=15f594f33c494af59fa3cdf33c2aa578\n");
         for (name, value) in &entry.fields {
             text.extend(name.bytes());
             if value

@@ -133,7 +133,7 @@ impl Summary {
                     self.logins += 1;
                     ("login", None, Show::Events)
                 }
-                EventKind::Logout { .. } => {
+                EventKind::Logout { .. } | EventKind::LostLogout => {
                     self.logouts += 1;
                     ("logout", None, Show::Events)
                 }

@@ -70,6 +70,7 @@ impl Story {
                     session,
                     ..
                 } => self.close(server, line.of(server, *client, user, session)),
+                EventKind::LostLogout => line.of(server, None, &None, &None),
                 EventKind::Start => line,
             },
         };

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::origin::Origin;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
 const MAX: i64 = 86_400;
+const HERE: Origin = Origin::OF_LINES;
 
 fn at(second: i64) -> Moment {
     Timestamp::from_second(second).unwrap().into()
@@ -14,6 +16,7 @@ fn at(second: i64) -> Moment {
 
 fn key(id: &str) -> SessionKey<'_> {
     SessionKey {
+        origin: HERE,
         server: "dovecot",
         id,
     }
@@ -21,6 +24,24 @@ fn key(id: &str) -> SessionKey<'_> {
 
 fn client() -> Client {
     "192.0.2.10".parse().unwrap()
+}
+
+fn begin(sessions: &mut Sessions, key: SessionKey<'_>, since: Moment) {
+    let begin = Begin {
+        client: client(),
+        since,
+        protocol: None,
+        longest: None,
+        is_doubtful: false,
+    };
+    sessions.begin(key, begin);
+}
+
+/// When the next session ran out, and when it had begun.
+fn expire(sessions: &mut Sessions) -> Option<(Moment, Moment)> {
+    sessions
+        .expire_next()
+        .map(|(time, ended)| (time, ended.since))
 }
 
 fn empty() -> Sessions {
@@ -31,29 +52,29 @@ fn empty() -> Sessions {
 
 fn end(sessions: &mut Sessions, id: &str, time: Moment) {
     let known = sessions.get(key(id), time).unwrap();
-    assert_eq!(sessions.end(known.place, time), Some(client()));
+    assert_eq!(sessions.end(known.place, time).unwrap().client, client());
 }
 
 #[test]
 fn a_session_takes_little_room() {
-    assert_eq!(size_of::<(usize, Record)>(), 72);
+    assert_eq!(size_of::<(usize, Record)>(), 80);
 }
 
 #[test]
 fn one_that_takes_over_a_place_does_not_end_with_the_one_before() {
     let mut sessions = empty();
-    sessions.begin(key("kept open"), client(), at(1));
-    sessions.begin(key("a"), client(), at(0));
+    begin(&mut sessions, key("kept open"), at(1));
+    begin(&mut sessions, key("a"), at(0));
     let place = sessions.get(key("a"), at(0)).unwrap().place;
     end(&mut sessions, "a", at(10));
     sessions.forget_ends(at(70), 1);
-    sessions.begin(key("b"), client(), at(100));
+    begin(&mut sessions, key("b"), at(100));
     assert_eq!(sessions.get(key("b"), at(100)).unwrap().place, place);
     // The deadline of the one before comes, and is nobody's.
     assert_eq!(sessions.next_deadline(), Some(at(MAX)));
-    assert_eq!(sessions.expire_next(), None);
-    assert_eq!(sessions.expire_next(), Some((at(MAX + 1), client())));
-    assert_eq!(sessions.expire_next(), Some((at(MAX + 100), client())));
+    assert_eq!(expire(&mut sessions), None);
+    assert_eq!(expire(&mut sessions), Some((at(MAX + 1), at(1))));
+    assert_eq!(expire(&mut sessions), Some((at(MAX + 100), at(100))));
     assert_eq!(sessions.open(), 0);
     assert_eq!(sessions.next_deadline(), None);
 }
@@ -68,7 +89,7 @@ fn an_end_is_forgotten_in_time_even_if_it_still_lies_there() {
     assert!(sessions.get(key("b"), at(59)).is_some());
     assert!(sessions.get(key("b"), at(60)).is_none());
     // It begins anew, and what is left of its end does not take it away.
-    sessions.begin(key("b"), client(), at(60));
+    begin(&mut sessions, key("b"), at(60));
     sessions.forget_ends(at(1000), 9);
     assert!(sessions.get(key("b"), at(1000)).is_some());
 }
@@ -76,28 +97,46 @@ fn an_end_is_forgotten_in_time_even_if_it_still_lies_there() {
 #[test]
 fn those_of_one_server_are_told_from_the_others() {
     let mut sessions = empty();
-    let of = |server| SessionKey { server, id: "a" };
-    sessions.begin(of("dovecot"), client(), at(0));
-    sessions.begin(of("courier"), client(), at(5));
-    let number = |sessions: &Sessions, server| sessions.opened_by(at(4), server).len();
-    assert_eq!(number(&sessions, Some("dovecot")), 1);
-    assert_eq!(number(&sessions, Some("courier")), 0);
-    assert_eq!(number(&sessions, Some("cyrus")), 0);
-    assert_eq!(number(&sessions, None), 1);
-    assert_eq!(sessions.opened_by(at(5), None).len(), 2);
-    let place = sessions.opened_by(at(4), Some("dovecot"))[0];
+    let elsewhere = Origin {
+        machine: HERE.machine,
+        boot: Id::parse(b"15f594f33c494af59fa3cdf33c2aa578"),
+    };
+    let of = |origin, server| SessionKey {
+        origin,
+        server,
+        id: "a",
+    };
+    begin(&mut sessions, of(HERE, "dovecot"), at(0));
+    begin(&mut sessions, of(HERE, "courier"), at(5));
+    begin(&mut sessions, of(elsewhere, "courier"), at(3));
+    begin(&mut sessions, of(Origin::UNKNOWN, "dovecot"), at(0));
+    let number = |sessions: &Sessions, which| sessions.opened_by(at(4), which).len();
+    let of_server = |server| Which::OfServer(HERE.machine, server);
+    assert_eq!(number(&sessions, of_server("dovecot")), 1);
+    assert_eq!(number(&sessions, of_server("courier")), 1);
+    assert_eq!(number(&sessions, of_server("cyrus")), 0);
+    assert_eq!(number(&sessions, Which::OfMachine(HERE.machine)), 2);
+    assert_eq!(number(&sessions, Which::OfFormerBoots(HERE)), 1);
+    assert_eq!(number(&sessions, Which::OfFormerBoots(elsewhere)), 1);
+    assert_eq!(
+        number(&sessions, Which::OfProtocol(HERE, "dovecot", None)),
+        1
+    );
+    assert_eq!(number(&sessions, Which::All), 3);
+    assert_eq!(sessions.opened_by(at(5), Which::All).len(), 4);
+    let place = sessions.opened_by(at(4), of_server("dovecot"))[0];
     sessions.end(place, at(9));
-    assert_eq!(sessions.open_of, [0, 1]);
-    assert_eq!(sessions.opened_by(at(9), Some("dovecot")), []);
+    assert_eq!(sessions.open_of, [0, 1, 1, 1]);
+    assert_eq!(sessions.opened_by(at(9), of_server("dovecot")), []);
 }
 
 #[test]
 fn deadlines_of_sessions_that_are_over_do_not_pile_up() {
     let mut sessions = empty();
-    sessions.begin(key("kept open"), client(), at(0));
+    begin(&mut sessions, key("kept open"), at(0));
     for n in 0..5000 {
         let id = n.to_string();
-        sessions.begin(key(&id), client(), at(n));
+        begin(&mut sessions, key(&id), at(n));
         end(&mut sessions, &id, at(n + 1));
         sessions.forget_ends(at(n + 61), 9);
     }
@@ -118,19 +157,19 @@ fn the_store_hears_of_the_end_of_what_it_knows_only() {
             .collect()
     };
     let known = |id: &str, is_there| (id.to_owned(), is_there);
-    sessions.begin(key("a"), client(), at(0));
-    sessions.begin(key("b"), client(), at(0));
+    begin(&mut sessions, key("a"), at(0));
+    begin(&mut sessions, key("b"), at(0));
     assert_eq!(told(&mut sessions), [known("a", true), known("b", true)]);
     for id in ["c", "b", "a"] {
         if id == "c" {
-            sessions.begin(key("c"), client(), at(1));
+            begin(&mut sessions, key("c"), at(1));
         }
         end(&mut sessions, id, at(2));
     }
     sessions.forget_ends(at(100), 9);
     // It takes a place that was changed before, and is gone there.
-    sessions.begin(key("d"), client(), at(100));
-    sessions.begin(key("b"), client(), at(100));
+    begin(&mut sessions, key("d"), at(100));
+    begin(&mut sessions, key("b"), at(100));
     assert_eq!(
         told(&mut sessions),
         [known("a", false), known("b", true), known("d", true)]
@@ -141,14 +180,14 @@ fn the_store_hears_of_the_end_of_what_it_knows_only() {
 #[test]
 fn one_that_begins_anew_and_is_taken_away_before_that_is_told_does_not_stay_in_the_store() {
     let mut sessions = empty();
-    sessions.begin(key("a"), client(), at(0));
-    sessions.begin(key("b"), client(), at(0));
+    begin(&mut sessions, key("a"), at(0));
+    begin(&mut sessions, key("b"), at(0));
     sessions.begin_telling();
     assert_eq!(sessions.tell(2).present.len(), 2);
     end(&mut sessions, "a", at(1));
     end(&mut sessions, "b", at(1));
     sessions.forget_ends(at(61), 9);
-    sessions.begin(key("a"), client(), at(61));
+    begin(&mut sessions, key("a"), at(61));
     sessions.begin_telling();
     // It is here again, and its turn has not come yet.
     let changed = sessions.tell(1);
@@ -233,7 +272,7 @@ proptest! {
                     if let Some(known) = sessions.get(key(IDS[n]), at(now)) {
                         sessions.end(known.place, at(now));
                     }
-                    sessions.begin(key(IDS[n]), client(), at(now));
+                    begin(&mut sessions, key(IDS[n]), at(now));
                     model.insert(n, (now, None));
                 }
                 Step::End(n) => match (sessions.get(key(IDS[n]), at(now)), model.get_mut(&n)) {
@@ -282,7 +321,7 @@ proptest! {
             }
             let open = model.values().filter(|(_, ended)| ended.is_none());
             prop_assert_eq!(sessions.open(), open.clone().count());
-            prop_assert_eq!(sessions.opened_by(at(now), Some("dovecot")).len(), sessions.open());
+            prop_assert_eq!(sessions.opened_by(at(now), Which::All).len(), sessions.open());
             let next = open.map(|(since, _)| at(since + MAX)).min();
             let told = sessions.next_deadline();
             prop_assert!(told <= next && told.is_some() == next.is_some());
