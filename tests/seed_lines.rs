@@ -402,6 +402,33 @@ fn dbmail_ties_pop3_logins_only_where_a_process_serves_one_client() {
     }
 }
 
+#[test]
+fn every_end_of_uw_imap_ends_the_session_of_its_process() {
+    let login = "Login user=joe host=pc.example.org [192.0.2.10]";
+    for end in [
+        "Logout",
+        "Autologout",
+        "Hangup",
+        "Killed",
+        "Killed (lost mailbox lock)",
+        "Mailbox closed (a=b)",
+        "Connection timed out, while reading line",
+        "Connection timed out while reading line",
+        "No route to host, while reading literal",
+        "Network is unreachable, while flushing line",
+    ] {
+        let end = format!("{end} user=joe host=pc.example.org [192.0.2.10]");
+        let told = events("uw-imap", "imapd", &[login, &end]);
+        assert!(
+            matches!(
+                &told[..],
+                [EventKind::Login { .. }, EventKind::Logout { .. }]
+            ),
+            "{end}: {told:?}"
+        );
+    }
+}
+
 fn manual() -> String {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man/pop-before-smtp-servers.5");
