@@ -403,6 +403,66 @@ fn dbmail_ties_pop3_logins_only_where_a_process_serves_one_client() {
 }
 
 #[test]
+fn who_has_shown_no_password_is_not_let_in() {
+    for (server, identifier, lines) in [
+        (
+            "uw-imap",
+            "imapd",
+            &["Preauthenticated user=joe host=pc.example.org [192.0.2.10]"][..],
+        ),
+        (
+            "uw-imap",
+            "imapd",
+            &["Login anonymous=joe host=pc.example.org [192.0.2.10]"],
+        ),
+        (
+            "uw-imap",
+            "imapd",
+            &["Authenticated user=ANONYMOUS host=[192.0.2.10] mech=PLAIN"],
+        ),
+        (
+            "uw-imap",
+            "imapd",
+            &["Authenticated user=joe host=[192.0.2.10] mech=ANONYMOUS"],
+        ),
+        (
+            "cyrus",
+            "imap",
+            &["login: [192.0.2.10] guest ANONYMOUS User logged in"],
+        ),
+        (
+            "mailutils",
+            "imap4d",
+            &[
+                "connect from 192.0.2.10 (192.0.2.10)",
+                "anonymous user joe@example.org logged in",
+                "user `guest' logged in (source: system)",
+            ],
+        ),
+        (
+            "perdition",
+            "perdition",
+            &[r#"Auth: 192.0.2.10->192.0.2.1 user="anonymous" server="a" port="143" status="ok""#],
+        ),
+        (
+            "nginx",
+            "nginx",
+            &[
+                r#"2026/11/24 10:51:21 [info] 7#7: *1 client logged in, client: 192.0.2.10, server: 0.0.0.0:143, login: "Anonymous", upstream: 127.0.0.1:2143"#,
+            ],
+        ),
+    ] {
+        let told = events(server, identifier, lines);
+        assert!(
+            !told
+                .iter()
+                .any(|event| matches!(event, EventKind::Login { .. })),
+            "{server}: {lines:?}: {told:?}"
+        );
+    }
+}
+
+#[test]
 fn every_end_of_uw_imap_ends_the_session_of_its_process() {
     let login = "Login user=joe host=pc.example.org [192.0.2.10]";
     for end in [

@@ -173,7 +173,7 @@ proptest! {
 
     #[test]
     fn uw_imap(user in user(), host in host(),
-               verb in "Login|Authenticated|Auth|APOP|Admin Login|Preauthenticated",
+               verb in "Login|Authenticated|Auth|APOP|Admin Login",
                end in prop::sample::select(vec!["", " nmsgs=1/12", " no mailbox", " mech=PLAIN"])) {
         let user: String = user.chars().take(80).collect();
         let line = format!("{verb} user={user} host=[{TRUE}]{end}");
@@ -182,7 +182,8 @@ proptest! {
         let long: String = format!("{host} [{TRUE}]").chars().take(80).collect();
         let line = format!("{verb} user={user} host={long}{end}");
         prop_assert!(is_nobody_elses("uw-imap", "ipop3d", &line), "{line}");
-        for verb in ["Login failed", "Logout", "Update", "AUTHENTICATE LOGIN failure"] {
+        for verb in ["Login failed", "Logout", "Update", "AUTHENTICATE LOGIN failure", "Hangup",
+                     "Preauthenticated", "Connection timed out, while reading line"] {
             let line = format!("{verb} user={user} auth={user} host={host} [{TRUE}]{end}");
             prop_assert_eq!(login("uw-imap", "imapd", &line), None);
         }
@@ -202,6 +203,9 @@ proptest! {
                        format!("session ended for user {user} - {TRUE}")] {
             prop_assert_eq!(login("solid-pop3d", "spop3d", &failed), None);
         }
+        // A password that anybody may choose
+        let line = format!("Login anonymous={user} host={host} [{TRUE}]");
+        prop_assert_eq!(login("uw-imap", "imapd", &line), None);
     }
 
     #[test]
