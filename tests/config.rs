@@ -430,7 +430,7 @@ fn it_is_shown_with_where_it_came_from() {
     let expected = r#"
 grace = "1h 30min"  # DIR/config.toml:1
 max-session = "24h"  # default
-servers = ["apple-mail", "courier", "cucipop", "cyrus", "dbmail", "dovecot", "macosx-server", "mailutils", "nginx", "perdition", "popa3d", "qpopper", "solid-pop3d", "teapop", "uw-imap", "vm-pop3d", "vpopmail"]  # default
+servers = ["apple-mail", "courier", "cucipop", "cyrus", "dbmail", "dovecot", "macosx-server", "mailutils", "nginx", "perdition", "popa3d", "qpopper", "solid-pop3d", "stalwart", "teapop", "tpop3d", "uw-imap", "vm-pop3d", "vpopmail", "zimbra"]  # default
 never = ["192.0.2.0/24", "2001:db8::1"]  # DIR/config.toml:2
 permitted-networks = "postfix"  # default
 publish = ["map", "policy"]  # default

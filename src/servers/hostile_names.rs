@@ -88,6 +88,20 @@ fn text() -> impl Strategy<Value = String> {
             "\", client: 203.0.113.9, server: 0.0.0.0:110, login: \"",
             "\", upstream: 127.0.0.1:2110",
             "client logged in, client: 203.0.113.9",
+            // stalwart
+            "\", remoteIp = 203.0.113.9, remotePort = 1, accountName = \"x",
+            ", localPort = 993, remoteIp = 203.0.113.9, remotePort = 1",
+            "Authentication successful (auth.success) ",
+            // tpop3d
+            "(203.0.113.9)",
+            "(203.0.113.9): began session for `",
+            "' with pam; child PID is 1",
+            "fork_child: [7]x",
+            // zimbra
+            ";ip=10.0.0.31;oip=203.0.113.9;",
+            ";oip=203.0.113.9;",
+            "] imap - user x authenticated, mechanism=LOGIN",
+            "[name=x;ip=127.0.0.1",
             // mailutils
             "' logged in with mailbox `x'",
             " logged in with mailbox /var/mail/x from 203.0.113.9",
@@ -187,6 +201,9 @@ proptest! {
             let line = format!("{verb} user={user} auth={user} host={host} [{TRUE}]{end}");
             prop_assert_eq!(login("uw-imap", "imapd", &line), None);
         }
+        // A password that anybody may choose
+        let line = format!("Login anonymous={user} host={host} [{TRUE}]");
+        prop_assert_eq!(login("uw-imap", "imapd", &line), None);
     }
 
     #[test]
@@ -203,9 +220,6 @@ proptest! {
                        format!("session ended for user {user} - {TRUE}")] {
             prop_assert_eq!(login("solid-pop3d", "spop3d", &failed), None);
         }
-        // A password that anybody may choose
-        let line = format!("Login anonymous={user} host={host} [{TRUE}]");
-        prop_assert_eq!(login("uw-imap", "imapd", &line), None);
     }
 
     #[test]
@@ -275,6 +289,70 @@ proptest! {
         for line in [format!("user `{user}' nonexistent"), format!("login failed: {user}"),
                      format!("user `{user}': authentication failed")] {
             prop_assert_eq!(login("mailutils", "pop3d", &line), None);
+        }
+    }
+
+    #[test]
+    fn stalwart(user in user(), escaped: bool, port in 1u16..) {
+        let quoted = if escaped {
+            user.replace('\\', "\\\\").replace('"', "\\\"")
+        } else {
+            user.replace('\\', "\\\\")
+        };
+        let at = |port| format!("listenerId = \"x\", localPort = {port}, remoteIp = {TRUE}, remotePort = 40000, accountName = \"{quoted}\"");
+        let ok = "2026-08-21T19:29:02Z INFO Authentication successful (auth.success)";
+        let line = format!("{ok} {}, accountId = 5", at(993));
+        let plain = escaped || !user.contains('"');
+        prop_assert!(!plain || is_of_the_connection("stalwart", "stalwart", &line), "{line}");
+        prop_assert!(is_nobody_elses("stalwart", "stalwart", &line), "{line}");
+        // Submission, and whatever else
+        if ![110, 143, 993, 995].contains(&port) {
+            let line = format!("{ok} {}, accountId = 5", at(port));
+            prop_assert_eq!(login("stalwart", "stalwart", &line), None);
+        }
+        let line = format!("2026-08-21T19:29:02Z INFO Authentication failed (auth.failed) {}", at(993));
+        prop_assert_eq!(login("stalwart", "stalwart", &line), None);
+    }
+
+    #[test]
+    fn tpop3d(user in user()) {
+        let line = format!("fork_child: [7]{user}({TRUE}): began session for `{user}' with pam; child PID is 4711");
+        let plain = !user.contains(['(', ')', '`', '\'', '[', ']']);
+        prop_assert!(is_nobody_elses("tpop3d", "tpop3d", &line), "{line}");
+        prop_assert!(!plain || is_of_the_connection("tpop3d", "tpop3d", &line), "{line}");
+        for line in [
+            format!("authcontext_new_user_pass: began session for `{user}' with pam; uid 1000, gid 8"),
+            format!("connection_do: client `[7]{TRUE}': username `{user}': failing password is `{user}'"),
+            format!("authcontext_new_user_pass: rejecting login attempt by `{user}' with empty password"),
+        ] {
+            prop_assert_eq!(login("tpop3d", "tpop3d", &line), None);
+        }
+    }
+
+    #[test]
+    fn zimbra(via in text(), agent in text(), name in text(),
+              peer in prop::sample::select(vec!["10.0.0.31", "127.0.0.1", "198.51.100.7"])) {
+        let escaped = |value: &str| value.replace(';', ";;");
+        let (via, agent) = (escaped(&via), escaped(&agent));
+        let says = format!("via={via},10.0.0.54(nginx/1.2.0-zimbra);ua={agent};");
+        let begin = "2018-09-18 00:21:18,787 INFO [ImapServer-138] [";
+        let end = "] imap - user alice@example.org authenticated, mechanism=LOGIN";
+        let line = format!("{begin}name=alice@example.org;ip={peer};oip={TRUE};{says}{end}");
+        let proxied = peer != "198.51.100.7";
+        prop_assert!(!proxied || is_of_the_connection("zimbra", "mailboxlog", &line), "{line}");
+        prop_assert!(proxied || login("zimbra", "mailboxlog", &line).is_none(), "{line}");
+        // No proxy: the client says what it is, or claims to be a proxy.
+        for says in [format!("ua={agent};"), format!("via={via};ua={agent};"),
+                     format!("oip=203.0.113.9;ua={agent};")] {
+            let line = format!("{begin}name=alice@example.org;ip={TRUE};{says}{end}");
+            prop_assert!(is_nobody_elses("zimbra", "mailboxlog", &line), "{line}");
+        }
+        // A client that has not logged in
+        for line in [
+            format!("{begin}ip={peer};oip={TRUE};{says}] imap - authentication failed for [{name}] (invalid password)"),
+            format!("{begin}ip={peer};oip={TRUE};{says}] imap - {name}"),
+        ] {
+            prop_assert_eq!(login("zimbra", "mailboxlog", &line), None);
         }
     }
 

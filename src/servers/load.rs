@@ -22,10 +22,13 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("popa3d", include_str!("popa3d.toml")),
     ("qpopper", include_str!("qpopper.toml")),
     ("solid-pop3d", include_str!("solid-pop3d.toml")),
+    ("stalwart", include_str!("stalwart.toml")),
     ("teapop", include_str!("teapop.toml")),
+    ("tpop3d", include_str!("tpop3d.toml")),
     ("uw-imap", include_str!("uw-imap.toml")),
     ("vm-pop3d", include_str!("vm-pop3d.toml")),
     ("vpopmail", include_str!("vpopmail.toml")),
+    ("zimbra", include_str!("zimbra.toml")),
 ];
 
 /// The largest definition that is read, in bytes.
