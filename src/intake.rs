@@ -3,6 +3,10 @@
 //! The one way in. The service and `pop-before-smtp test` both read entries through here, so that
 //! what the test shows is what the service does.
 
+mod remedy;
+
+pub use remedy::{NO_REMEDY, Remedy};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -98,21 +102,6 @@ impl Refused {
             (Meaning::Login { .. }, None) => "a login".to_owned(),
             _ => "a logout".to_owned(),
         }
-    }
-
-    /// The lines of configuration that would trust the sender, if it was legitimate.
-    #[must_use]
-    pub fn remedy(&self) -> String {
-        let mut lines = format!("[senders.{}]", self.server);
-        let unit = self.why != Distrust::User;
-        let user = self.why != Distrust::Unit && self.why != Distrust::NoUnit;
-        if let Some(uid) = self.sender.uid.filter(|_| user) {
-            lines.push_str(&format!(" users = [\"{uid}\"]"));
-        }
-        if let Some(name) = self.sender.unit.as_ref().filter(|_| unit) {
-            lines.push_str(&format!(" units = [{name:?}]"));
-        }
-        lines
     }
 }
 

@@ -371,9 +371,8 @@ pub fn entry_refused(refused: &Refused) {
         MESSAGE_ID = id::ENTRY_REFUSED,
         POP_BEFORE_SMTP_CLIENT = client.as_str(),
         POP_BEFORE_SMTP_SERVER = server;
-        "refused {what} that looks like {server}'s, written by {}: {}. If it is really {server}, \
-         put into /etc/pop-before-smtp/config.toml: {}",
-        refused.sender, refused.why, refused.remedy()
+        "refused {what} that looks like {server}'s, written by {}: {}. {}",
+        refused.sender, refused.why, refused.advice()
     );
 }
 

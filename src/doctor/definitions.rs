@@ -10,6 +10,7 @@ use super::{Host, LATELY};
 use crate::config::Settings;
 use crate::daemon;
 use crate::diagnostics::{count, local_time, message_id, printable};
+use crate::intake::NO_REMEDY;
 use crate::journal::reports::{Report, reports};
 use crate::journal::{self, Source};
 use crate::servers::{BUILT_IN, Catalogue};
@@ -164,7 +165,10 @@ fn refused(reports: &[Report]) -> Vec<Point> {
     let mut of_senders: BTreeMap<&str, (usize, Timestamp, &str)> = BTreeMap::new();
     for report in reports {
         let message = report.get("MESSAGE");
-        let Some(at) = message.find("[senders.") else {
+        let found = message
+            .find(NO_REMEDY)
+            .or_else(|| message.find("[senders."));
+        let Some(at) = found else {
             continue;
         };
         let (_, remedy) = message.split_at(at);
@@ -185,6 +189,9 @@ fn refused(reports: &[Report]) -> Vec<Point> {
         );
         // A line of it that were no comment would be a command for whoever pastes it.
         let remedy = printable(remedy);
+        if remedy.starts_with(NO_REMEDY) {
+            return Point::notice(POINT, finding).mend(format!("# {remedy}."));
+        }
         let remedy = remedy
             .replace("] users", "]\n#   users")
             .replace("] units", "]\n#   units");
@@ -261,6 +268,15 @@ mod tests {
         let hostile = refused(&[report("x: [senders.a] units = [\"\nrm -rf /\"]")]);
         let mend = hostile[0].mend.as_ref().unwrap();
         assert!(mend.lines().all(|line| line.starts_with('#')), "{mend}");
+        let docker =
+            format!("refused a login: {NO_REMEDY}docker.service writes for every container");
+        let points = refused(&[report(&docker), report(one)]);
+        assert_eq!(points.len(), 2);
+        let mend = points[0].mend.as_ref().unwrap();
+        assert!(
+            mend.starts_with("# No line") && !mend.contains("reload"),
+            "{mend}"
+        );
         assert_eq!(refused(&[])[0].verdict, Verdict::Ok);
     }
 }

@@ -30,4 +30,4 @@ pub use pattern::{Pattern, PatternError};
 pub use recogniser::{
     BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
 };
-pub use sender::{Distrust, Sender, Senders, Trust};
+pub use sender::{Distrust, Sender, Senders, Trust, matches_glob};

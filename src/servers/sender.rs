@@ -142,7 +142,8 @@ impl Trust {
 }
 
 /// Whether `text` is `glob`, whose `*` stand for any text.
-fn matches_glob(glob: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches_glob(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {

@@ -144,8 +144,8 @@ impl Summary {
             },
             Intake::Refused(refused) => {
                 self.refused += 1;
-                let (why, sender, remedy) = (&refused.why, &refused.sender, refused.remedy());
-                let reason = format!("{why} ({sender}); to trust it: {remedy}");
+                let (why, sender) = (&refused.why, &refused.sender);
+                let reason = format!("{why} ({sender}). {}", refused.advice());
                 ("refused", Some(reason), Show::Events)
             }
             Intake::Noted(noted) => {

@@ -1,0 +1,284 @@
+//! What an administrator can do about entries that were refused, if they were a server's after all.
+//!
+//! Must never propose to trust a unit that writes for anybody: all containers of the host, all users
+//! who log in, all who have jobs. Whoever pastes what is proposed would open the relay to them.
+
+use super::Refused;
+use crate::servers::{Distrust, matches_glob};
+
+/// What is said where nothing is proposed begins so.
+pub const NO_REMEDY: &str = "No line of configuration would be safe: ";
+
+/// Where the manual tells what to do about containers.
+const MANUAL: &str = "see MAIL SERVERS IN CONTAINERS in pop-before-smtp.toml(5)";
+
+/// A way to trust what was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// By these lines of configuration.
+    Lines(String),
+    /// There is none that would not trust others, too. This says why, after [`NO_REMEDY`].
+    None(String),
+}
+
+/// For whom else a unit writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// For all containers.
+    Containers,
+    /// For one container, until it is started anew.
+    OneContainer,
+    /// For these.
+    Others(&'static str),
+}
+
+const USERS: Whose = Whose::Others("the programs of whoever logs in");
+const JOBS: Whose = Whose::Others("the jobs of all users");
+const FORWARDS: Whose = Whose::Others("the commands that users have their mail piped to");
+const LOGS: Whose = Whose::Others("what other programs and hosts have sent to it");
+const WEB: Whose = Whose::Others("web applications");
+
+/// Units that write for others. A `*` stands for any text.
+const WRITE_FOR_OTHERS: &[(&[&str], Whose)] = &[
+    (
+        &[
+            "docker.service",
+            "snap.docker.dockerd.service",
+            "podman.service",
+            "containerd.service",
+            "crio.service",
+            "cri-o.service",
+            "kubelet.service",
+            "k3s*.service",
+        ],
+        Whose::Containers,
+    ),
+    (
+        &[
+            "docker-*.scope",
+            "libpod-*.scope",
+            "podman-*.scope",
+            "cri-containerd-*.scope",
+            "crio-*.scope",
+        ],
+        Whose::OneContainer,
+    ),
+    (
+        &[
+            "user@*.service",
+            "session-*.scope",
+            "ssh.service",
+            "sshd.service",
+            "ssh@*.service",
+            "sshd@*.service",
+            "dropbear.service",
+            "dropbear@*.service",
+            "*getty@*.service",
+            "console-getty.service",
+        ],
+        USERS,
+    ),
+    (
+        &["init.scope"],
+        Whose::Others("whatever has no unit of its own"),
+    ),
+    (
+        &[
+            "cron.service",
+            "crond.service",
+            "cronie.service",
+            "anacron.service",
+            "fcron.service",
+            "atd.service",
+        ],
+        JOBS,
+    ),
+    (
+        &[
+            "postfix.service",
+            "postfix@*.service",
+            "exim*.service",
+            "sendmail.service",
+        ],
+        FORWARDS,
+    ),
+    (
+        &[
+            "rsyslog.service",
+            "syslog-ng*.service",
+            "systemd-journal-remote.service",
+        ],
+        LOGS,
+    ),
+    (
+        &[
+            "apache2*.service",
+            "httpd*.service",
+            "lighttpd.service",
+            "php*fpm.service",
+            "php*fpm@*.service",
+        ],
+        WEB,
+    ),
+];
+
+fn writes_for(unit: &str) -> Option<Whose> {
+    let is_one = |globs: &[&str]| globs.iter().any(|glob| matches_glob(glob, unit));
+    let found = WRITE_FOR_OTHERS.iter().find(|(globs, _)| is_one(globs));
+    found.map(|(_, whose)| *whose)
+}
+
+impl Refused {
+    /// How the sender can be trusted, if it was legitimate.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        let server = &self.server;
+        let mut lines = format!("[senders.{server}]");
+        if self.why == Distrust::User || self.why == Distrust::UserAndUnit {
+            let Some(uid) = self.sender.uid else {
+                return Remedy::None("journald does not say which user wrote it".to_owned());
+            };
+            lines.push_str(&format!(" users = [\"{uid}\"]"));
+        }
+        if self.why != Distrust::User {
+            let Some(unit) = &self.sender.unit else {
+                return Remedy::None(
+                    "its process had ended before journald looked for its unit, and other programs \
+                     of that user can write the same"
+                        .to_owned(),
+                );
+            };
+            if let Some(whose) = writes_for(unit) {
+                return Remedy::None(instead(server, unit, whose));
+            }
+            lines.push_str(&format!(" units = [{unit:?}]"));
+        }
+        Remedy::Lines(lines)
+    }
+
+    /// The remedy in a sentence.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self.remedy() {
+            Remedy::Lines(lines) => format!(
+                "If it is really {}, put into /etc/pop-before-smtp/config.toml: {lines}",
+                self.server
+            ),
+            Remedy::None(why) => format!("{NO_REMEDY}{why}"),
+        }
+    }
+}
+
+fn instead(server: &str, unit: &str, whose: Whose) -> String {
+    match whose {
+        Whose::Containers => {
+            format!(
+                "{unit} writes for every container of this host; if {server} is in one, {MANUAL}"
+            )
+        }
+        Whose::OneContainer => format!(
+            "{unit} is a container's, and another with each start; if {server} is in it, {MANUAL}"
+        ),
+        Whose::Others(whose) => format!(
+            "{unit} writes for {whose}; if {server} is among them, start it from a unit of its own"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::{Meaning, Sender};
+
+    fn refused(why: Distrust, uid: Option<u32>, unit: Option<&str>) -> Refused {
+        Refused {
+            server: "dovecot".into(),
+            meaning: Meaning::Login {
+                client: None,
+                user: None,
+                session: None,
+            },
+            sender: Sender {
+                uid,
+                unit: unit.map(str::to_owned),
+                pid: None,
+            },
+            why,
+        }
+    }
+
+    #[test]
+    fn no_unit_that_writes_for_others_is_proposed() {
+        for unit in [
+            "docker.service",
+            "containerd.service",
+            "podman.service",
+            "libpod-conmon-0f3d.scope",
+            "libpod-0f3d.scope",
+            "docker-0f3d.scope",
+            "user@1000.service",
+            "session-4.scope",
+            "session-c2.scope",
+            "init.scope",
+            "cron.service",
+            "crond.service",
+            "atd.service",
+            "ssh.service",
+            "sshd.service",
+            "sshd@0-192.0.2.1:22-192.0.2.10:5.service",
+            "serial-getty@ttyS0.service",
+            "postfix@-.service",
+            "rsyslog.service",
+            "php8.4-fpm.service",
+            "apache2.service",
+        ] {
+            for why in [Distrust::Unit, Distrust::UserAndUnit] {
+                let refused = refused(why, Some(0), Some(unit));
+                assert!(matches!(refused.remedy(), Remedy::None(_)), "{unit}");
+                let advice = refused.advice();
+                assert!(advice.starts_with(NO_REMEDY), "{advice}");
+                assert!(advice.contains(unit), "{advice}");
+                assert!(!advice.contains("[senders"), "{advice}");
+            }
+        }
+        let docker = refused(Distrust::Unit, Some(0), Some("docker.service")).advice();
+        assert!(docker.contains("every container"), "{docker}");
+    }
+
+    #[test]
+    fn a_unit_of_its_own_is_proposed() {
+        for (why, uid, unit, lines) in [
+            (
+                Distrust::Unit,
+                0,
+                "dovecot-proxy.service",
+                "[senders.dovecot] units = [\"dovecot-proxy.service\"]",
+            ),
+            (
+                Distrust::UserAndUnit,
+                5000,
+                "mail.service",
+                "[senders.dovecot] users = [\"5000\"] units = [\"mail.service\"]",
+            ),
+            // The unit is trusted already.
+            (
+                Distrust::User,
+                5000,
+                "docker.service",
+                "[senders.dovecot] users = [\"5000\"]",
+            ),
+        ] {
+            let refused = refused(why, Some(uid), Some(unit));
+            assert_eq!(refused.remedy(), Remedy::Lines(lines.to_owned()));
+            assert!(refused.advice().ends_with(lines));
+        }
+    }
+
+    #[test]
+    fn without_a_user_or_a_unit_there_is_nothing_to_trust() {
+        for (why, uid) in [(Distrust::NoUnit, Some(1000)), (Distrust::User, None)] {
+            let advice = refused(why, uid, None).advice();
+            assert!(advice.starts_with(NO_REMEDY), "{advice}");
+        }
+    }
+}
