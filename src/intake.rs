@@ -3,8 +3,10 @@
 //! The one way in. The service and `pop-before-smtp test` both read entries through here, so that
 //! what the test shows is what the service does.
 
+mod misnamed;
 mod remedy;
 
+pub use misnamed::{Misnamed, MisnamedLogins, misnamed};
 pub use remedy::{NO_REMEDY, Remedy};
 
 use std::collections::HashMap;

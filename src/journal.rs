@@ -7,6 +7,7 @@ pub mod chapters;
 mod identifiers;
 pub mod own;
 pub mod reports;
+mod units;
 pub mod wait;
 
 use std::collections::BTreeSet;

@@ -127,6 +127,7 @@ fn every_key_is_taken() {
         [senders.dovecot]
         users = ["vmail", 5000, "5001"]
         units = ["dovecot@*.service"]
+        identifiers = ["dovecot-proxy", "mail1/imap"]
         "#,
     )
     .unwrap();
@@ -157,6 +158,7 @@ fn every_key_is_taken() {
     assert_eq!(settings.limits.clients_per_user, 16);
     assert_eq!(settings.limits.sessions, 7);
     let senders = Senders {
+        identifiers: vec!["dovecot-proxy".to_owned(), "mail1/imap".to_owned()],
         users: ["vmail", "5000", "5001"].map(str::to_owned).to_vec(),
         units: vec!["dovecot@*.service".to_owned()],
     };
@@ -178,7 +180,7 @@ fn later_files_go_before_earlier_ones_key_by_key() {
     let directory = directory(&[
         (
             "config.toml",
-            "grace = '1h'\nnever = ['192.0.2.1']\n[map]\nvalue = 'RELAY'\ntype = 'hash'\n[senders.dovecot]\nusers = ['a']\n",
+            "grace = '1h'\nnever = ['192.0.2.1']\n[map]\nvalue = 'RELAY'\ntype = 'hash'\n[senders.dovecot]\nusers = ['a']\nidentifiers = ['a']\n",
         ),
         ("config.d/20-b.toml", "grace = '3h'\n\n[map]\ntype = 'lmdb'"),
         (
@@ -187,7 +189,7 @@ fn later_files_go_before_earlier_ones_key_by_key() {
         ),
         (
             "config.d/30-c.toml",
-            "[senders.dovecot]\nunits = ['x.service']",
+            "[senders.dovecot]\nunits = ['x.service']\nidentifiers = ['b']",
         ),
         ("config.d/.hidden.toml", "grace = 'nonsense'"),
         ("config.d/40-d.toml.bak", "grace = 'nonsense'"),
@@ -208,6 +210,7 @@ fn later_files_go_before_earlier_ones_key_by_key() {
     assert_eq!(loaded.settings.map.kind, Some(MapType::Lmdb));
     assert_eq!(loaded.settings.limits.clients, 5);
     let senders = Senders {
+        identifiers: vec!["b".to_owned()],
         users: vec!["a".to_owned()],
         units: vec!["x.service".to_owned()],
     };
@@ -230,6 +233,7 @@ fn later_files_go_before_earlier_ones_key_by_key() {
         ("limits.clients", "config.d/70-link.toml:2"),
         ("senders.dovecot.users", "config.toml:7"),
         ("senders.dovecot.units", "config.d/30-c.toml:2"),
+        ("senders.dovecot.identifiers", "config.d/30-c.toml:3"),
     ];
     for key in &loaded.effective {
         let origin = origins.iter().find(|(name, _)| *name == key.key());
@@ -343,7 +347,7 @@ fn what_is_odd_is_taken_with_a_warning() {
 
 #[test]
 fn empty_lists_of_senders_say_nothing() {
-    let loaded = load_text("[senders.dovecot]\nusers = []\nunits = []").unwrap();
+    let loaded = load_text("[senders.dovecot]\nusers = []\nunits = []\nidentifiers = []").unwrap();
     assert_eq!(loaded.settings.senders.len(), 0);
 }
 
@@ -457,6 +461,7 @@ clients-per-user = 10000  # default
 sessions = 1000  # DIR/config.d/a\nb.toml:1
 
 [senders.dovecot]
+identifiers = []  # default
 users = ["5000"]  # DIR/config.d/a\nb.toml:3
 units = []  # default
 "#;

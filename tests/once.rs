@@ -531,3 +531,61 @@ fn where_the_clock_was_set_back_all_is_read_as_one() {
     assert!(!said.contains("archived files"), "{said}");
     assert_eq!(host.listed().len(), 20);
 }
+
+#[test]
+fn identifiers_of_the_configuration_are_read_and_prove_nothing() {
+    let proxy = |n: u8, unit: &str| {
+        Entry::login(ago(10), &format!("203.0.113.{n}"), &n.to_string())
+            .but("SYSLOG_IDENTIFIER", Some("dovecot-proxy"))
+            .but("_SYSTEMD_UNIT", Some(unit))
+    };
+    let entries = [
+        proxy(1, "dovecot.service"),
+        proxy(2, "dovecot-proxy.service"),
+        proxy(3, "docker.service"),
+        Entry::login(ago(10), "203.0.113.4", "4"),
+    ];
+    let host = Host::new(&entries);
+    host.once();
+    assert_eq!(host.listed(), ["203.0.113.4"]);
+
+    // What would have them read is told.
+    let missed = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+            .arg("--config")
+            .arg(host.config())
+            .args(["test", "--missed"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = missed();
+    for text in [
+        "missed  203.0.113.1 ",
+        "    dovecot-proxy: imap-login: Login: ",
+        "1 login of dovecot under an identifier that is not known as its own",
+        "[senders.dovecot] identifiers = [\"dovecot-proxy\"]",
+        "0 refused, 1 nearly matched",
+    ] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    assert!(
+        !said.contains("203.0.113.2") && !said.contains("203.0.113.3"),
+        "{said}"
+    );
+
+    let host = Host::configured(
+        &entries,
+        "senders.dovecot = { identifiers = [\"dovecot-proxy\"], units = [\"dovecot-proxy.service\"] }",
+    );
+    let said = host.once();
+    assert_eq!(host.listed(), ["203.0.113.1", "203.0.113.2", "203.0.113.4"]);
+    assert!(
+        said.contains(
+            "No line of configuration would be safe: docker.service writes for every container"
+        ),
+        "{said}"
+    );
+    assert!(!said.contains("units = [\"docker.service\"]"), "{said}");
+}

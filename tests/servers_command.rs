@@ -87,7 +87,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
         Entry::dovecot(ago(1), "new"),
     ]));
     let config = format!(
-        "servers = [\"dovecot\"]\njournal.directory = {:?}\n[senders.mine]\nusers = [\"mail\"]\nunits = [\"m.service\"]\n",
+        "servers = [\"dovecot\"]\njournal.directory = {:?}\n[senders.mine]\nidentifiers = [\"mine3\"]\nusers = [\"mail\"]\nunits = [\"m.service\"]\n",
         journal.path()
     );
     let host = Host::new(&config, &[("mine.toml", MINE)]);
@@ -97,7 +97,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
         json!({
             "name": "mine",
             "description": "My own server",
-            "identifiers": ["mine", "mine2"],
+            "identifiers": ["mine", "mine2", "mine3"],
             "users": ["root", "mail"],
             "units": ["mine.service", "m.service"],
             "on": false,
@@ -127,7 +127,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
     let mine = text.split("\nmine ").nth(1).unwrap();
     for line in [
         " off  My own server\n",
-        " identifiers: mine, mine2\n",
+        " identifiers: mine, mine2, mine3\n",
         " written by: users root, mail, in mine.service, m.service\n",
         "servers.d/mine.toml\n",
         " seen: no\n",

@@ -16,7 +16,7 @@ use crate::config::{self, Settings};
 use crate::daemon;
 use crate::diagnostics::{local_time, printable};
 use crate::journal;
-use crate::servers::{Catalogue, DefinitionError, Loaded};
+use crate::servers::{Catalogue, DefinitionError, Loaded, identifiers};
 
 /// How far back it is looked by default.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
@@ -29,7 +29,7 @@ To change a built-in definition, copy it to servers.d and edit the copy, which t
   pop-before-smtp check-config
 
 The objects of --json have the keys: name, description, identifiers, users and units (who may write
-its entries, those of the configuration included), on, built-in (false for one of servers.d),
+its entries; those of the configuration are among all three), on, built-in (false for one of servers.d),
 defined-in (the file, or null), seen-identifiers (those seen since --since), and seen (true, false).
 The last two are null if the journal can't be read.")]
 pub struct ServersArgs {
@@ -57,7 +57,7 @@ pub struct ServersArgs {
 struct Row<'a> {
     name: &'a str,
     description: &'a str,
-    identifiers: &'a [String],
+    identifiers: Vec<&'a str>,
     users: Vec<&'a str>,
     units: Vec<&'a str>,
     on: bool,
@@ -81,7 +81,7 @@ pub fn run(
     let lately = Timestamp::now().checked_sub(LATELY);
     let since = args.since.unwrap_or(lately.unwrap_or(Timestamp::MIN));
     let identifiers = (catalogue.definitions.iter())
-        .flat_map(|loaded| loaded.definition.identifiers.iter().map(String::as_str))
+        .flat_map(|loaded| identifiers(&loaded.definition, &settings.senders))
         .collect::<BTreeSet<_>>();
     let source = daemon::source(&settings);
     let (seen, unknown) = match journal::seen(&source, identifiers, since) {
@@ -145,15 +145,19 @@ impl<'a> Row<'a> {
         let configured = settings.senders.get(&definition.name);
         let with = |own: &'a [String], more: Option<&'a Vec<String>>| {
             let mut all: Vec<&str> = own.iter().map(String::as_str).collect();
-            for sender in more.into_iter().flatten() {
-                if !all.contains(&sender.as_str()) {
-                    all.push(sender);
+            for name in more.into_iter().flatten() {
+                if !all.contains(&name.as_str()) {
+                    all.push(name);
                 }
             }
             all
         };
+        let identifiers = with(
+            &definition.identifiers,
+            configured.map(|senders| &senders.identifiers),
+        );
         let seen = seen.map(|seen| {
-            let identifiers = definition.identifiers.iter().map(String::as_str);
+            let identifiers = identifiers.iter().copied();
             identifiers
                 .filter(|i| seen.contains(*i))
                 .collect::<Vec<_>>()
@@ -161,7 +165,7 @@ impl<'a> Row<'a> {
         Row {
             name: &definition.name,
             description: &definition.description,
-            identifiers: &definition.identifiers,
+            identifiers,
             users: with(&definition.users, configured.map(|senders| &senders.users)),
             units: with(&definition.units, configured.map(|senders| &senders.units)),
             on: settings.servers.contains(&definition.name),

@@ -150,6 +150,11 @@ fn senders(
     let mut senders = BTreeMap::new();
     for (server, fragment) in fragments {
         let taken = Senders {
+            identifiers: origins.take(
+                &format!("senders.{server}.identifiers"),
+                fragment.identifiers,
+                Vec::new(),
+            ),
             users: origins.take(
                 &format!("senders.{server}.users"),
                 fragment.users,
@@ -246,15 +251,15 @@ fn warnings(fragment: &Fragment) -> Vec<Problem> {
         let key = |name: &str| format!("senders.{server}.{name}");
         if !servers.contains(server) {
             let message = format!("has no effect: `servers` does not name \"{server}\"");
-            let users = senders
-                .users
-                .as_ref()
-                .map(|users| users.problem(&key("users"), message.clone(), None));
-            let units = senders
-                .units
-                .as_ref()
-                .map(|units| units.problem(&key("units"), message, None));
-            warnings.extend(users.or(units));
+            let lists = [
+                ("identifiers", &senders.identifiers),
+                ("users", &senders.users),
+                ("units", &senders.units),
+            ];
+            let first = lists
+                .iter()
+                .find_map(|(name, list)| Some((name, list.as_ref()?)));
+            warnings.extend(first.map(|(name, list)| list.problem(&key(name), message, None)));
         }
         if let Some(units) = &senders.units {
             for unit in units.value.iter().filter(|unit| matches_user_units(unit)) {

@@ -63,6 +63,7 @@ pub(super) struct Fragment {
 /// What one file says in one `[senders.SERVER]`.
 #[derive(Debug, Default)]
 pub(super) struct SendersFragment {
+    pub(super) identifiers: Option<Located<Vec<String>>>,
     pub(super) users: Option<Located<Vec<String>>>,
     pub(super) units: Option<Located<Vec<String>>>,
 }
@@ -134,6 +135,7 @@ impl Fragment {
         for (server, later) in later.senders {
             let earlier = senders.remove(&server).unwrap_or_default();
             let merged = SendersFragment {
+                identifiers: later.identifiers.or(earlier.identifiers),
                 users: later.users.or(earlier.users),
                 units: later.units.or(earlier.units),
             };
@@ -182,6 +184,7 @@ fn take_senders(reader: &mut Reader, mut senders: Table<'_>) -> BTreeMap<String,
             );
         }
         let fragment = SendersFragment {
+            identifiers: reader.take(&mut table, "identifiers", sender::identifiers),
             users: reader.take(&mut table, "users", sender::users),
             units: reader.take(&mut table, "units", sender::units),
         };

@@ -64,7 +64,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// `[limits]`.
     pub limits: Limits,
-    /// `[senders.SERVER]`: who else may write a server's entries, by the server's name.
+    /// `[senders.SERVER]`: under which identifiers else a server writes, and who else may write its
+    /// entries, by the server's name.
     pub senders: BTreeMap<String, Senders>,
     /// Where own definitions are: `servers.d` beside the configuration file.
     pub servers_directory: PathBuf,

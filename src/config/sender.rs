@@ -1,10 +1,34 @@
-//! Who may write a server's entries: users and units.
+//! What is added to a server's definition: identifiers, and the users and units that may write its
+//! entries.
 //!
 //! Must never take a pattern that lets everybody in.
 
 use toml::de::DeValue;
 
 use super::value::{Checked, Value, integer, list, quoted, text, wrong_type};
+use crate::servers::is_identifier;
+
+/// `senders.SERVER.identifiers`: values of `SYSLOG_IDENTIFIER`.
+pub(super) fn identifiers(value: &Value<'_>) -> Checked<Vec<String>> {
+    const EXPECTED: &str =
+        "an identifier as `journalctl -o verbose` shows it, such as \"dovecot-proxy\"";
+    list(
+        value,
+        "a list of identifiers, such as [\"dovecot-proxy\"]",
+        |element| {
+            let name = text(element, EXPECTED)?;
+            if is_identifier(name) {
+                return Ok(name.to_owned());
+            }
+            let wrong = wrong_type(element, EXPECTED);
+            Err(if name.contains('*') {
+                wrong.hint("a * stands for nothing here: name each identifier")
+            } else {
+                wrong
+            })
+        },
+    )
+}
 
 /// `senders.SERVER.users`: names or numbers.
 pub(super) fn users(value: &Value<'_>) -> Checked<Vec<String>> {

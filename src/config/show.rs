@@ -207,6 +207,11 @@ pub(super) fn effective(settings: &Settings, origins: &BTreeMap<String, Origin>)
     put("limits", "sessions", Value::Number(limits.sessions));
     for (server, senders) in &settings.senders {
         let table = format!("senders.{server}");
+        put(
+            &table,
+            "identifiers",
+            Value::List(senders.identifiers.clone()),
+        );
         put(&table, "users", Value::List(senders.users.clone()));
         put(&table, "units", Value::List(senders.units.clone()));
     }

@@ -13,7 +13,7 @@ use crate::diagnostics::{count, local_time, message_id, printable};
 use crate::intake::NO_REMEDY;
 use crate::journal::reports::{Report, reports};
 use crate::journal::{self, Source};
-use crate::servers::{BUILT_IN, Catalogue};
+use crate::servers::{BUILT_IN, Catalogue, identifiers};
 
 /// More reports of refused entries than the service writes in a day.
 const REPORTS: usize = 10_000;
@@ -36,16 +36,18 @@ pub fn points(host: &Host) -> Vec<Point> {
     let servers: Vec<Server> = (catalogue.definitions.iter())
         .map(|loaded| Server {
             name: loaded.definition.name.clone(),
-            identifiers: loaded.definition.identifiers.clone(),
+            identifiers: (identifiers(&loaded.definition, &settings.senders).into_iter())
+                .map(str::to_owned)
+                .collect(),
             on: settings.servers.contains(&loaded.definition.name),
         })
         .collect();
     let since = host.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     let source = daemon::source(settings);
-    let identifiers = servers.iter().flat_map(|server| &server.identifiers);
+    let names = servers.iter().flat_map(|server| &server.identifiers);
     let mut points = Vec::new();
     // Where the journal can't be read, another point says so.
-    if let Ok(Some(seen)) = journal::seen(&source, identifiers.map(String::as_str), since) {
+    if let Ok(Some(seen)) = journal::seen(&source, names.map(String::as_str), since) {
         points.extend(writing(&servers, &seen, is_chosen(settings)));
     }
     points.extend(trusted(host, settings));

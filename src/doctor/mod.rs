@@ -9,6 +9,7 @@
 mod access;
 mod clock;
 mod definitions;
+mod identifiers;
 mod in_force;
 mod journal;
 mod leftovers;
@@ -72,6 +73,7 @@ pub fn examine(config: Option<&Path>, socket: &Path) -> Vec<Point> {
     points.extend(the_service(&host));
     points.extend(journal::points(&host));
     points.extend(definitions::points(&host));
+    points.extend(identifiers::points(&host));
     points.extend(logins::points(&host));
     points.extend(postfix(&host));
     points.extend(clock::points(&host));

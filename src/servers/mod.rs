@@ -18,6 +18,7 @@ mod hostile_names;
 mod hostile_seed_names;
 mod literal;
 mod load;
+mod misnamed;
 mod pattern;
 mod recogniser;
 mod sender;
@@ -30,4 +31,4 @@ pub use pattern::{Pattern, PatternError};
 pub use recogniser::{
     BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
 };
-pub use sender::{Distrust, Sender, Senders, Trust, matches_glob};
+pub use sender::{Distrust, Sender, Senders, Trust, identifiers, is_identifier, matches_glob};

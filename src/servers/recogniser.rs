@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::alternatives::Alternatives;
 use super::definition::{Definition, Example, ExampleEvent, LongestSession};
 use super::pattern::{Found, protocol};
-use super::sender::{Senders, Trust};
+use super::sender::{Senders, Trust, identifiers};
 use crate::client::Client;
 use crate::event::Protocol;
 
@@ -91,21 +91,21 @@ pub struct Verdict<'a> {
 #[derive(Debug)]
 pub struct Recogniser {
     pub(super) servers: Vec<Server>,
-    by_identifier: HashMap<Vec<u8>, Identifier>,
+    pub(super) by_identifier: HashMap<Vec<u8>, Identifier>,
 }
 
 /// What an identifier stands for.
 #[derive(Debug, Default)]
-struct Identifier {
+pub(super) struct Identifier {
     /// The servers that write under it.
-    servers: Vec<usize>,
+    pub(super) servers: Vec<usize>,
     /// The protocol that it names.
     protocol: Option<Protocol>,
 }
 
 impl Recogniser {
-    /// Compiles. `senders` adds to who may write, by the server's name; `uid_of` looks up a user's
-    /// name, and a name that it does not know is nobody.
+    /// Compiles. `senders` adds to who may write and under which identifiers, by the server's name;
+    /// `uid_of` looks up a user's name, and a name that it does not know is nobody.
     pub fn new(
         definitions: Vec<Definition>,
         senders: &BTreeMap<String, Senders>,
@@ -115,6 +115,11 @@ impl Recogniser {
         let mut servers = Vec::new();
         let mut by_identifier: HashMap<Vec<u8>, Identifier> = HashMap::new();
         for definition in definitions {
+            for identifier in identifiers(&definition, senders) {
+                let of: &mut Identifier = by_identifier.entry(identifier.into()).or_default();
+                of.servers.push(servers.len());
+                of.protocol = protocol_of(identifier);
+            }
             let users: Option<BTreeSet<u32>> = if definition.users.iter().any(|u| u == "*") {
                 None
             } else {
@@ -127,12 +132,6 @@ impl Recogniser {
             if let Some(more) = senders.get(&definition.name) {
                 let users = more.users.iter().filter_map(|u| number(u));
                 trust.extend(users, more.units.iter().cloned());
-            }
-            for identifier in definition.identifiers {
-                let protocol = protocol_of(&identifier);
-                let of = by_identifier.entry(identifier.into_bytes()).or_default();
-                of.servers.push(servers.len());
-                of.protocol = protocol;
             }
             servers.push(Server {
                 name: definition.name.into(),
@@ -548,6 +547,7 @@ mod tests {
     fn configured_senders_are_trusted_beside_the_definitions() {
         let definition = Definition::parse(text_of("dovecot")).unwrap();
         let more = Senders {
+            identifiers: vec!["dovecot-proxy".into(), "dovecot".into()],
             users: vec!["vmail".into(), "7".into()],
             units: vec!["m.service".into()],
         };
@@ -557,6 +557,11 @@ mod tests {
             "vmail" => Some(5000),
             _ => None,
         });
+        let places = |identifier| recogniser.places_of(identifier).collect::<Vec<_>>();
+        for identifier in ["dovecot", "pop3-login", "dovecot-proxy"] {
+            assert_eq!(places(identifier), [0], "{identifier}");
+        }
+        assert!(places("dovecot-2").is_empty());
         let trust = &recogniser.servers[0].trust;
         for (uid, unit, expected) in [
             (0, "m.service", true),

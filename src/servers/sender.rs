@@ -4,9 +4,10 @@
 //! adds itself, those with a leading underscore (systemd.journal-fields(7)), say who it was. Of
 //! these `_COMM` and `_EXE` prove nothing: they can be stale, absent, or chosen by the writer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::definition::Definition;
 use crate::client::Client;
 
 /// The sender of an entry, from journald's trusted fields.
@@ -50,13 +51,40 @@ impl fmt::Display for Sender {
     }
 }
 
-/// Who may write a server's entries, beside those that its definition names.
+/// What the configuration adds to a definition: under which identifiers else its server writes, and
+/// who else may write its entries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Senders {
+    /// Identifiers. They only select what is looked at; users and units decide.
+    pub identifiers: Vec<String>,
     /// Names or numbers of users.
     pub users: Vec<String>,
     /// Units; `*` stands for any text.
     pub units: Vec<String>,
+}
+
+/// The identifiers that a server writes under, each once: those of its definition, and those that
+/// `senders` adds.
+pub fn identifiers<'a>(
+    definition: &'a Definition,
+    senders: &'a BTreeMap<String, Senders>,
+) -> BTreeSet<&'a str> {
+    let more = senders.get(&definition.name);
+    let more = more.into_iter().flat_map(|senders| &senders.identifiers);
+    let all = definition.identifiers.iter().chain(more);
+    all.map(String::as_str).collect()
+}
+
+/// The longest identifier, in bytes.
+const LONGEST_IDENTIFIER: usize = 255;
+
+/// Whether a server can be said to write under this identifier. A `*` would stand for nothing.
+#[must_use]
+pub fn is_identifier(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= LONGEST_IDENTIFIER
+        && text.trim() == text
+        && !text.chars().any(|c| c.is_control() || c == '*')
 }
 
 /// Who may write a server's entries.
@@ -118,15 +146,18 @@ impl Trust {
         self.units.extend(units);
     }
 
+    /// Whether entries of this unit can be trusted.
+    #[must_use]
+    pub fn knows_unit(&self, unit: &str) -> bool {
+        self.units.iter().any(|glob| matches_glob(glob, unit))
+    }
+
     /// Decides on a sender.
     ///
     /// # Errors
     /// Says which part of the sender is not trusted.
     pub fn check(&self, sender: &Sender) -> Result<(), Distrust> {
-        let unit = sender
-            .unit
-            .as_ref()
-            .map(|unit| self.units.iter().any(|glob| matches_glob(glob, unit)));
+        let unit = sender.unit.as_ref().map(|unit| self.knows_unit(unit));
         let user = match &self.users {
             Some(users) => sender.uid.is_some_and(|uid| users.contains(&uid)),
             None => sender.uid.is_some(),

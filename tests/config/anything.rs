@@ -118,6 +118,10 @@ fn right() -> impl Strategy<Value = String> {
             "senders.dovecot.units",
             "\\['[a-z]{1,9}@[*][.]service', '[a-z\\\\]{1,9}a[.]scope'\\]".boxed(),
         ),
+        (
+            "senders.dovecot.identifiers",
+            "\\['[a-z][ -&(-)+-~ü]{0,20}/imap'\\]".boxed(),
+        ),
         ("senders.a-1.units", "\\[\\]|\\['a[.]service'\\]".boxed()),
     ];
     keys.into_iter()
@@ -205,6 +209,7 @@ const KEYS: &[&str] = &[
     "limits.sessions",
     "senders.dovecot.users",
     "senders.dovecot.units",
+    "senders.dovecot.identifiers",
     "senders",
     "map",
     "journal.x",

@@ -361,6 +361,31 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
             "1:19 senders.x.units",
             &["[\"x.service\"]"],
         ),
+        (
+            "senders.x.identifiers = ['']",
+            "1:26 senders.x.identifiers",
+            &["\"\""],
+        ),
+        (
+            "senders.x.identifiers = ['dovecot-*']",
+            "1:26 senders.x.identifiers",
+            &["name each identifier"],
+        ),
+        (
+            "senders.x.identifiers = [\"a\\nb\"]",
+            "1:26 senders.x.identifiers",
+            &["journalctl"],
+        ),
+        (
+            "senders.x.identifiers = [' a']",
+            "1:26 senders.x.identifiers",
+            &["journalctl"],
+        ),
+        (
+            "senders.x.identifiers = 'a'",
+            "1:25 senders.x.identifiers",
+            &["[\"a\"]"],
+        ),
         // Syntax.
         (
             "grace = '1h'\ngrace = '2h'",

@@ -6,7 +6,7 @@ use super::text::{escape, paragraphs};
 const SHIPPED: &str = include_str!("../../../packaging/config.toml");
 
 /// Each key with its type and range, and an example that says something else than the default.
-const KEYS: [(&str, &str, &str); 21] = [
+const KEYS: [(&str, &str, &str); 22] = [
     ("grace", "duration, from 1s to 30d", "\"10min\""),
     ("max-session", "duration, from 1s to 30d", "\"2h 30min\""),
     (
@@ -77,6 +77,11 @@ const KEYS: [(&str, &str, &str); 21] = [
         "limits.sessions",
         "number of sessions, from 1 to 10000000",
         "5000",
+    ),
+    (
+        "senders.dovecot.identifiers",
+        "list of identifiers",
+        "[\"dovecot-proxy\"]",
     ),
     (
         "senders.dovecot.users",

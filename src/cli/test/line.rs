@@ -184,6 +184,11 @@ impl Summary {
         (show >= least).then_some(line)
     }
 
+    /// Counts logins that are not read.
+    pub(in crate::cli) fn count_missed(&mut self, logins: usize) {
+        self.missed += logins;
+    }
+
     /// Prints the counts of what was read from `source`.
     pub(in crate::cli) fn write(
         &self,

@@ -2,6 +2,7 @@
 
 mod explained;
 pub(super) mod line;
+mod misnamed;
 pub(super) mod story;
 mod syslog;
 
@@ -49,7 +50,9 @@ pub struct TestArgs {
     /// Print an object a line, for programs
     #[arg(long)]
     json: bool,
-    /// Show the entries that hold an address and were taken for nothing
+    /// Show the entries that hold an address and were taken for nothing; and the logins that servers
+    /// have written under identifiers that are not known as theirs, with the configuration that has
+    /// them read
     #[arg(long)]
     missed: bool,
     /// Show every entry, and say which pattern took it (file and line), or how far each pattern
@@ -104,6 +107,9 @@ pub fn run(
         source.to_string()
     };
     teller.tell_until(Timestamp::MAX)?;
+    if args.missed && !args.stdin {
+        misnamed::tell(args, &self::source(args, &settings), &settings, &mut teller)?;
+    }
     if !args.json {
         teller.summary.write(&source, teller.show, teller.out)?;
     }

@@ -1,0 +1,79 @@
+//! Logins that a server has written under an identifier that is not known as its own: they are in no
+//! entry that the service reads.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::line::Line;
+use super::{CommandError, Settings, Source, Teller, TestArgs};
+use crate::diagnostics::count;
+use crate::intake::{MisnamedLogins, Senders, misnamed};
+use crate::journal::{Entry, Reader};
+
+/// Looks through all entries of the units that servers write in, or through all where any sender is
+/// believed, and shows the first login under each identifier.
+pub(super) fn tell<W: Write>(
+    args: &TestArgs,
+    source: &Source,
+    settings: &Settings,
+    teller: &mut Teller<'_, W>,
+) -> Result<(), CommandError> {
+    let recogniser = teller.recogniser.clone();
+    let (senders, opened) = if args.any_sender {
+        (Senders::Any, Some(Reader::open(source, [])?))
+    } else {
+        let is_one = |unit: &str| recogniser.knows_unit(unit);
+        (Senders::Trusted, Reader::open_for_units(source, is_one)?)
+    };
+    let Some(mut reader) = opened else {
+        return Ok(());
+    };
+    match args.since {
+        Some(since) => reader.seek_time(since)?,
+        None => reader.seek_head()?,
+    }
+    let mut logins = MisnamedLogins::default();
+    let mut first = BTreeMap::new();
+    let mut entry = Entry::default();
+    while reader.next()? {
+        reader.read(&mut entry)?;
+        if args.until.is_some_and(|until| entry.time > until) {
+            break;
+        }
+        let Some(login) = misnamed(&recogniser, &entry, senders) else {
+            continue;
+        };
+        if logins.count(&login) == 1 {
+            let line = Line {
+                event: "missed",
+                identifier: login.identifier.clone(),
+                message: String::from_utf8_lossy(&entry.message).into_owned(),
+                ..Line::at(entry.time)
+            };
+            let line = line.of(&login.server, login.client, &login.user, &login.session);
+            first.insert((login.server, login.identifier), line);
+        }
+    }
+    for (server, identifiers) in logins.servers() {
+        let configured = settings.senders.get(&**server);
+        let known = configured.map_or(&[][..], |senders| &senders.identifiers);
+        let remedy = logins.remedy(server, known);
+        for (identifier, number) in identifiers {
+            teller.summary.count_missed(*number);
+            let Some(line) = first.remove(&(server.clone(), identifier.clone())) else {
+                continue;
+            };
+            let reason = format!(
+                "{} of {server} under an identifier that is not known as its own; to have them read, \
+                 put into /etc/pop-before-smtp/config.toml: {remedy}",
+                count(*number, "login")
+            );
+            let line = Line {
+                reason: Some(reason),
+                ..line
+            };
+            line.write(teller.json, teller.out)?;
+        }
+    }
+    Ok(())
+}
