@@ -47,6 +47,32 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Whether the address is nobody's on the Internet: of a network of a site's own, of a provider's
+    /// behind its gateway (100.64.0.0/10), or of a link.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [first, second, ..] = address.octets();
+                let is_shared = first == 100 && second & 0xc0 == 64;
+                address.is_private() || address.is_link_local() || is_shared
+            }
+            IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+        }
+    }
+
+    /// Whether the address is one that bridges and routers are usually given: the first of its network,
+    /// or the last.
+    #[must_use]
+    pub fn looks_like_a_gateway(self) -> bool {
+        match self.0 {
+            IpAddr::V4(address) => matches!(address.octets()[3], 1 | 254),
+            IpAddr::V6(address) => address.segments()[4..] == [0, 0, 0, 1],
+        }
+    }
+}
+
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
         Client(address.to_canonical())

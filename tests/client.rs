@@ -33,3 +33,28 @@ fn addresses_are_printed_as_the_c_library_prints_them() {
         assert_eq!(expected, Some(client.to_string().as_str()));
     }
 }
+
+#[test]
+fn private_addresses_and_those_of_gateways_are_known() {
+    for (text, private, gateway) in [
+        ("10.0.0.1", true, true),
+        ("172.16.0.9", true, false),
+        ("172.32.0.9", false, false),
+        ("192.168.178.254", true, true),
+        ("169.254.1.2", true, false),
+        ("100.64.0.2", true, false),
+        ("100.127.255.2", true, false),
+        ("100.128.0.2", false, false),
+        ("192.0.2.1", false, true),
+        ("fd00::1", true, true),
+        ("fd00::1:0:0:0:1", true, true),
+        ("fc00::1:1", true, false),
+        ("fe80::2", true, false),
+        ("2001:db8::1", false, true),
+        ("::ffff:10.0.0.2", true, false),
+    ] {
+        let client: Client = text.parse().unwrap();
+        assert_eq!(client.is_private(), private, "{text}");
+        assert_eq!(client.looks_like_a_gateway(), gateway, "{text}");
+    }
+}

@@ -589,3 +589,26 @@ fn identifiers_of_the_configuration_are_read_and_prove_nothing() {
     );
     assert!(!said.contains("units = [\"docker.service\"]"), "{said}");
 }
+
+#[test]
+fn a_crowd_from_one_private_address_is_told_of_once() {
+    let login = |n: i64, client: &str, user: &str| {
+        let text = format!("imap-login: Login: user=<{user}>, rip={client}, session=<{n}>");
+        Entry::dovecot(ago(100 - n), &text)
+    };
+    let bridge = ["a", "b", "c", "d", "e", "f"];
+    let bridge = (0..)
+        .zip(bridge)
+        .map(|(n, user)| login(n, "172.17.0.1", user));
+    let mut entries: Vec<Entry> = bridge.collect();
+    let said = Host::new(&entries).once();
+    let told = "all logins come from 172.17.0.1, a private address, by now of 3 users";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
+    assert!(said.contains("add \"172.17.0.1\" to never"), "{said}");
+    let never = Host::configured(&entries, "never = [\"172.17.0.0/16\"]").once();
+    assert!(!never.contains("all logins come from"), "{never}");
+    // One who comes from elsewhere, before them.
+    entries.insert(0, login(-10, "192.0.2.10", "x"));
+    let said = Host::new(&entries).once();
+    assert!(!said.contains("all logins come from"), "{said}");
+}

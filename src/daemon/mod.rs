@@ -16,6 +16,7 @@ mod expiry;
 mod keeper;
 mod looks;
 mod map_keeper;
+mod one_address;
 mod place;
 mod plan;
 mod policy_server;
@@ -33,5 +34,6 @@ mod supervisor;
 mod verdict;
 
 pub use deadline::DeadlineTimer;
+pub use one_address::crowd;
 pub use plan::{Plan, PlanError, check_all_examples, recogniser, source};
 pub use run::{Options, RunError, run, store_path};

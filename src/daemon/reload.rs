@@ -53,6 +53,11 @@ impl Service {
         // They have been asked about everybody who is listed.
         if !same_rules {
             self.refuse_by_rules();
+            let rules = &self.plan.rules;
+            self.one_address.keep_if(|client| {
+                let address = client.address();
+                !rules.never.contains(address) && !rules.permitted.contains(address)
+            });
         }
         self.commit();
         self.chronicle.reloaded();

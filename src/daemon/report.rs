@@ -60,6 +60,7 @@ impl Service {
             .chain(self.keeper.trouble())
             .chain(self.by_hand.trouble())
             .chain(&self.reload_refused)
+            .chain(self.one_address.trouble())
             .chain(&self.plan.warnings)
             .map(|problem| Cow::from(problem.as_str()))
             .chain(untold.map(|untold| Cow::from(diagnostics::untold(&untold))))

@@ -13,6 +13,7 @@ use super::chronicle::Chronicle;
 use super::deadline::{DeadlineTimer, Woken};
 use super::keeper::Keeper;
 use super::map_keeper::MapKeeper;
+use super::one_address::OneAddress;
 use super::plan::Plan;
 use super::policy_server::Policy;
 use super::publisher::{Done, Publisher};
@@ -40,6 +41,8 @@ pub(super) struct Service {
     pub(super) refusals: Refusals,
     pub(super) floods: Floods,
     pub(super) chronicle: Chronicle,
+    /// Whether all logins come through one address that hides the clients.
+    pub(super) one_address: OneAddress,
     pub(super) caught_up: bool,
     /// Whether there are deadlines that have passed and are still to be done.
     pub(super) expiring: bool,
@@ -270,6 +273,7 @@ impl Service {
         let whitelist = self.policy.whitelist.borrow();
         self.chronicle.applied(event, &outcome, &whitelist);
         drop(whitelist);
+        self.look_for_one_address(event, &outcome);
         match outcome {
             Outcome::Added(client) => {
                 let level = self.floods.level(Change::Added, now);
@@ -303,6 +307,17 @@ impl Service {
                 }
             }
             Outcome::Nothing => {}
+        }
+    }
+
+    fn look_for_one_address(&mut self, event: &Event, outcome: &Outcome) {
+        if let EventKind::Login { client, user, .. } = &event.kind
+            && let Outcome::Added(_) | Outcome::Prolonged(_) = outcome
+            && let user = user.as_deref()
+            && let Some(users) = self.one_address.login(*client, user, event.time)
+        {
+            let said = diagnostics::one_address(*client, users);
+            self.one_address.say(said);
         }
     }
 

@@ -14,6 +14,7 @@ use super::chronicle::Chronicle;
 use super::keeper::{Found, Keeper};
 use super::looks::Looks;
 use super::map_keeper::MapKeeper;
+use super::one_address::OneAddress;
 use super::place::Begin;
 use super::plan::Plan;
 use super::policy_server::{self, Policy};
@@ -64,10 +65,15 @@ impl Service {
         let mut whitelist = Whitelist::restore(plan.rules.clone(), kept.clients, kept.sessions);
         *whitelist.ends_mut() = kept.ends;
         let by_hand = ByHand::open(&plan.settings.state_directory, &mut whitelist);
+        let mut one_address = OneAddress::default();
+        if whitelist.clients().nth(1).is_some() {
+            one_address = one_address.with_others(now);
+        }
         let mut service = Service {
             options,
             since: now,
             chronicle: Chronicle::new(&whitelist),
+            one_address,
             policy: Rc::new(Policy {
                 whitelist: Rc::new(RefCell::new(whitelist)),
                 ipv6_prefix: Cell::new(plan.settings.policy.ipv6_prefix),

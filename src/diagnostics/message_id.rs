@@ -67,5 +67,7 @@ pub const SESSION_LOST: &str = "04f9b5ac8db048aba8bcdb59a77eeaec";
 pub const ENDS_UNTOLD: &str = "3cd70d9b4a5546bfbc41de551e65e7f3";
 /// Somebody wants more or less to be written.
 pub const LOG_LEVEL_SET: &str = "1721f8ae1848461985c42ecc2dd4b3c6";
+/// All logins come from one private address.
+pub const ONE_ADDRESS: &str = "c6bd896ba4b44e2d84e4c9b85ca767e9";
 /// More clients have come or gone than are told of one by one.
 pub const MANY_CLIENTS: &str = "089913c46d31488ca8ebb8d9197d1914";

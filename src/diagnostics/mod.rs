@@ -328,6 +328,24 @@ pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refu
     }
 }
 
+/// All logins come from one private address. Returns what is wrong, for those who ask later.
+pub fn one_address(client: Client, users: usize) -> String {
+    let finding = format!(
+        "all logins come from {client}, a private address, by now of {}: if it is a bridge's, a \
+         gateway's or a front end's, one login lets everybody behind it relay",
+        count(users, "user")
+    );
+    let remedy = format!(
+        "add \"{client}\" to never, and have the clients' addresses passed on (PROXY protocol; in \
+         Dovecot: haproxy = yes)"
+    );
+    warn!(
+        MESSAGE_ID = id::ONE_ADDRESS, POP_BEFORE_SMTP_CLIENT:% = client;
+        "{finding}; {remedy}"
+    );
+    format!("{finding}\n{remedy}")
+}
+
 /// Postfix has asked, and the client may relay.
 pub fn relay_granted(client: Client, listed: &Listed<'_>, request: &Request<'_>) {
     if !log::log_enabled!(log::Level::Debug) {

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Host;
+use super::gateways::Gateways;
 use super::point::Point;
 use super::systemd::SERVICE;
 use crate::client::Client;
-use crate::daemon::{self, Plan};
+use crate::daemon::{self, Plan, crowd};
 use crate::diagnostics::count;
 use crate::event::EventKind;
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{Entry, JournalError, Reader};
+use crate::journal::{Entry, JournalError, Reader, Source};
 use crate::servers::Unknown;
 
 const POINT: &str = "logins";
@@ -20,24 +21,33 @@ const POINT: &str = "logins";
 const BACK: SignedDuration = SignedDuration::from_hours(1);
 /// How many entries are read at most: two seconds' worth.
 const ENTRIES: usize = 500_000;
-/// So many people do not share one address without something between them and the server.
-const CROWD: usize = 5;
+/// How many addresses are told of.
+const TOLD: usize = 5;
 
 /// The users that logged in, by client.
 type Logins = BTreeMap<Client, BTreeSet<String>>;
 
 /// Looks and judges. Where the journal can't be read, another point says so.
-pub fn points(host: &Host) -> Option<Point> {
-    let plan = host.plan.as_ref().ok()?;
+pub fn points(host: &Host) -> Vec<Point> {
+    let Ok(plan) = &host.plan else {
+        return Vec::new();
+    };
     let since = host.now.checked_sub(BACK).unwrap_or(Timestamp::MIN);
-    let mut logins = read(plan, since).ok()?;
+    let Ok(mut logins) = read(plan, since) else {
+        return Vec::new();
+    };
     // Nobody is let in from there, whoever logs in.
     let never = crate::networks::Networks::from(plan.settings.never.clone());
     logins.retain(|client, _| {
         let address = client.address();
         !never.contains(address) && !plan.rules.permitted.contains(address)
     });
-    judge(&logins)
+    // What other hosts have for addresses can't be seen here.
+    let gateways = match plan.source {
+        Source::Directory(_) => Gateways::default(),
+        _ => Gateways::look(),
+    };
+    judge(&logins, &gateways)
 }
 
 fn read(plan: &Plan, since: Timestamp) -> Result<Logins, JournalError> {
@@ -61,29 +71,35 @@ fn read(plan: &Plan, since: Timestamp) -> Result<Logins, JournalError> {
     Ok(logins)
 }
 
-fn judge(logins: &Logins) -> Option<Point> {
+fn judge(logins: &Logins, gateways: &Gateways) -> Vec<Point> {
     if logins.is_empty() {
-        return None;
+        return Vec::new();
     }
-    let clients = count(logins.len(), "client");
-    match logins.first_key_value() {
-        Some((client, users)) if logins.len() == 1 && users.len() >= CROWD => Some(
-            Point::notice(
-                POINT,
-                format!(
-                    "{} have logged in within an hour, all from {client}: if that is a proxy or a \
-                     web mail server, a login lets in everybody behind it",
-                    count(users.len(), "user")
-                ),
-            )
-            .mend(format!(
-                "# If {client} is not one person's: have the proxy pass the clients' addresses on \
-                 (PROXY protocol),\n# and in any case add \"{client}\" to never in \
-                 /etc/pop-before-smtp/config.toml; then:\n# systemctl reload {SERVICE}"
-            )),
-        ),
-        _ => Some(Point::ok(POINT, format!("from {clients} within an hour"))),
+    let suspicious = |(client, users): (&Client, &BTreeSet<String>)| {
+        let users_of = count(users.len(), "user");
+        let finding = if let Some(what) = gateways.what(*client) {
+            format!("{users_of} logged in within an hour from {client}, which is {what}")
+        } else if logins.len() == 1 && users.len() >= crowd(*client) {
+            format!("{users_of} logged in within an hour, all from {client}")
+        } else {
+            return None;
+        };
+        let finding = format!(
+            "{finding}: if that is a bridge, a proxy or a web mail server, a login lets in everybody \
+             behind it"
+        );
+        Some(Point::notice(POINT, finding).mend(format!(
+            "# If {client} is not one person's: have the clients' addresses passed on (PROXY protocol;\n\
+             # in Dovecot: haproxy = yes), and in any case add \"{client}\" to never in\n\
+             # /etc/pop-before-smtp/config.toml; then:\n# systemctl reload {SERVICE}"
+        )))
+    };
+    let points: Vec<Point> = logins.iter().filter_map(suspicious).take(TOLD).collect();
+    if points.is_empty() {
+        let clients = count(logins.len(), "client");
+        return vec![Point::ok(POINT, format!("from {clients} within an hour"))];
     }
+    points
 }
 
 #[cfg(test)]
@@ -101,11 +117,27 @@ mod tests {
     #[test]
     fn a_crowd_behind_one_address_is_told_of() {
         let crowd: &[&str] = &["a", "b", "c", "d", "e"];
-        let verdict = |all: &[(&str, &[&str])]| judge(&logins(all)).map(|point| point.verdict);
-        assert_eq!(verdict(&[]), None);
-        assert_eq!(verdict(&[("192.0.2.1", crowd)]), Some(Verdict::Notice));
-        assert_eq!(verdict(&[("192.0.2.1", &crowd[1..])]), Some(Verdict::Ok));
+        let judged = |all: &[(&str, &[&str])]| judge(&logins(all), &Gateways::default());
+        let verdict = |all: &[(&str, &[&str])]| judged(all)[0].verdict;
+        assert!(judged(&[]).is_empty());
+        assert_eq!(verdict(&[("192.0.2.1", crowd)]), Verdict::Notice);
+        assert_eq!(verdict(&[("192.0.2.1", &crowd[1..])]), Verdict::Ok);
+        assert_eq!(verdict(&[("10.0.0.5", &crowd[1..])]), Verdict::Ok);
+        // Bridges have such addresses.
+        assert_eq!(verdict(&[("172.17.0.1", &crowd[2..])]), Verdict::Notice);
         let two = [("192.0.2.1", crowd), ("::1", &crowd[..1])];
-        assert_eq!(verdict(&two), Some(Verdict::Ok));
+        assert_eq!(verdict(&two), Verdict::Ok);
+    }
+
+    #[test]
+    fn whoever_comes_through_the_host_itself_is_told_of() {
+        let gateways = Gateways::with_own("10.88.0.3");
+        let all = logins(&[("192.0.2.7", &["a"]), ("10.88.0.3", &["b"])]);
+        let points = judge(&all, &gateways);
+        assert_eq!(points.len(), 1);
+        assert_eq!(points[0].verdict, Verdict::Notice);
+        assert!(points[0].finding.contains("this host itself"), "{points:?}");
+        let mend = points[0].mend.as_ref().unwrap();
+        assert!(mend.contains("add \"10.88.0.3\" to never"), "{mend}");
     }
 }

@@ -9,6 +9,7 @@
 mod access;
 mod clock;
 mod definitions;
+mod gateways;
 mod identifiers;
 mod in_force;
 mod journal;
