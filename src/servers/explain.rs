@@ -53,6 +53,8 @@ pub enum Outcome {
     Excluded,
     /// It matched, but what stands where the client should is no address.
     NoAddress(String),
+    /// It matched, but no name stands where the user's should; so the message is no login.
+    NoName,
     /// A message with control characters, or of bytes that are not UTF-8, is none of its kind.
     NotPlain,
     /// A beginning of it matched.
@@ -79,6 +81,7 @@ impl fmt::Display for Outcome {
                     "matches, but '{text}', where the client should be, is no address"
                 )
             }
+            Outcome::NoName => f.write_str("matches, but there is no user's name"),
             Outcome::NotPlain => {
                 f.write_str("not tried: the message has control characters, or is not UTF-8")
             }
@@ -165,14 +168,17 @@ impl Explainer {
         for at in self.recogniser.places_of(identifier) {
             let server = &self.recogniser.servers[at];
             let mut attempts = Vec::new();
+            let mut nameless = false;
             if server.cut_at.is_some_and(|length| message.len() >= length) {
                 break;
             }
             for tried in &self.patterns[at] {
                 let outcome = match tried.kind {
+                    "login" if nameless => continue,
                     "login" | "connect" if !plain => Outcome::NotPlain,
                     _ => tried.outcome(message),
                 };
+                nameless |= outcome == Outcome::NoName;
                 let taken = outcome == Outcome::Took;
                 attempts.push(Attempt {
                     origin: server.origin.clone(),
@@ -220,8 +226,10 @@ impl Tried {
     }
 
     fn outcome(&self, message: &[u8]) -> Outcome {
-        if self.pattern.find(message).is_some() {
-            return Outcome::Took;
+        match self.pattern.find(message) {
+            Some(found) if self.kind == "login" && found.is_nameless() => return Outcome::NoName,
+            Some(_) => return Outcome::Took,
+            None => {}
         }
         if self.pattern.is_match(message) {
             return match self.pattern.client_text(message) {
@@ -403,6 +411,10 @@ pattern = 'Logout session=<{session}>$'
             (
                 "Login user=ATTACK host=[192.0.2.10]",
                 "mine.toml:10 login: matches, but so does its 'unless'",
+            ),
+            (
+                "Login user= host=[192.0.2.10]",
+                "mine.toml:10 login: matches, but there is no user's name",
             ),
             (
                 "Login user=al host=[192.0.2]",

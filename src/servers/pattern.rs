@@ -57,13 +57,23 @@ impl Groups {
 pub struct Found {
     /// The client's address.
     pub client: Option<Client>,
-    /// The user's name, as printed; invalid UTF-8 replaced.
+    /// The user's name, as printed; invalid UTF-8 replaced. Empty if the message has none where
+    /// it should be.
     pub user: Option<String>,
     /// The session's id: what the line calls it; or the client's address and port, which are
     /// nobody else's as long as the session is open.
     pub session: Option<String>,
     /// The protocol, if the line names it.
     pub protocol: Option<Protocol>,
+}
+
+impl Found {
+    /// Whether the message has no name where it should have one.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        let user = self.user.as_deref();
+        user.is_some_and(str::is_empty)
+    }
 }
 
 /// A pattern can't be used.
@@ -218,7 +228,7 @@ impl Pattern {
         let endpoint = || port().map(|(client, port)| client.with_port(&port));
         Some(Found {
             client,
-            user: text(&captures, self.groups.user),
+            user: group(&captures, self.groups.user).map(lossy),
             session: text(&captures, self.groups.session).or_else(endpoint),
             protocol: group(&captures, self.groups.protocol).and_then(protocol),
         })
@@ -246,7 +256,11 @@ pub(super) fn protocol(name: &[u8]) -> Option<Protocol> {
 
 fn text(captures: &Captures<'_>, number: Option<usize>) -> Option<String> {
     let found = group(captures, number)?;
-    (!found.is_empty()).then(|| String::from_utf8_lossy(found).into_owned())
+    (!found.is_empty()).then(|| lossy(found))
+}
+
+fn lossy(found: &[u8]) -> String {
+    String::from_utf8_lossy(found).into_owned()
 }
 
 /// Parses an expression as [`regex`] will.

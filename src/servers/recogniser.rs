@@ -214,12 +214,14 @@ impl Server {
             return Some((Meaning::CutOff, None));
         }
         if is_plain_text(message) {
+            // Who has no name has not proved that it is his.
+            let login = self.login.find(message);
             if let Some(Found {
                 client,
                 user,
                 session,
                 protocol,
-            }) = self.login.find(message)
+            }) = login.filter(|found| !found.is_nameless())
             {
                 let login = Meaning::Login {
                     client,
@@ -247,7 +249,7 @@ impl Server {
         {
             let logout = Meaning::Logout {
                 client,
-                user,
+                user: user.filter(|name| !name.is_empty()),
                 session,
             };
             return Some((logout, protocol));
@@ -509,6 +511,29 @@ mod tests {
             "a login of 192.0.2.11, user alice, session mpyWQQNhtdPAAAIK, \
              but yields a login of 192.0.2.10, user alice, session mpyWQQNhtdPAAAIK"
         );
+    }
+
+    #[test]
+    fn who_has_no_name_has_not_logged_in() {
+        for (name, text) in BUILT_IN {
+            let definition = Definition::parse(text).unwrap();
+            let examples = definition.examples.clone();
+            let first = definition.identifiers[0].clone();
+            let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
+            for example in examples {
+                let Some(user) = example.login.and_then(|login| login.user) else {
+                    continue;
+                };
+                let message = example.message.replace(&user, "");
+                let identifier = example.identifier.as_ref().unwrap_or(&first);
+                let verdict = recogniser.recognise(identifier, message.as_bytes());
+                let nameless = matches!(
+                    verdict.map(|verdict| verdict.meaning),
+                    Some(Meaning::Login { user, .. }) if user.as_deref().is_none_or(str::is_empty)
+                );
+                assert!(!nameless, "{name}: {message}");
+            }
+        }
     }
 
     #[test]

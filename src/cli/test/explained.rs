@@ -94,7 +94,7 @@ fn untaken(explanation: &Explanation) -> Vec<String> {
 /// For sorting: how far a pattern came.
 fn distance(outcome: &Outcome) -> usize {
     match outcome {
-        Outcome::Took | Outcome::Excluded | Outcome::NoAddress(_) => usize::MAX,
+        Outcome::Took | Outcome::Excluded | Outcome::NoAddress(_) | Outcome::NoName => usize::MAX,
         Outcome::Stopped { after, .. } => *after,
         Outcome::NotPlain => 0,
     }
