@@ -8,6 +8,8 @@ mod alternatives;
 mod anchoring;
 mod correlator;
 mod definition;
+#[cfg(test)]
+mod dovecot_forms;
 mod expansion;
 mod explain;
 #[cfg(test)]
