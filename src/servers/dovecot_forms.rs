@@ -31,6 +31,7 @@ fn fields_stand_in_any_order_with_other_names_beside_the_users() {
         ("imap-login: Login: session=<Ml2YQQNh69rAAAIK>, rip=192.0.2.10, user=<alice>, auth_user=<admin>", "a login of 192.0.2.10, user alice, session Ml2YQQNh69rAAAIK"),
         ("imap-login: Login: rip=192.0.2.10, session=<Ml2YQQNh69rAAAIK>, user=<alice>", "a login of 192.0.2.10, user alice, session Ml2YQQNh69rAAAIK"),
         ("imap-login: proxy(alice,127.0.0.1:143): Started proxying to <127.0.0.1> (0.058 secs): user=<alice>, orig_user=<alice*admin>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, session=<Ml2YQQNh69rAAAIK>", "a login of 192.0.2.10, user alice, session Ml2YQQNh69rAAAIK"),
+        ("imap-login: proxy(alice,192.0.2.80:143): Started proxying to <192.0.2.80> (<mail.example.org>) from 192.0.2.1 as user bob (master admin) (0.058 secs, 1 reconnects): user=<alice>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, session=<Ml2YQQNh69rAAAIK>", "a login of 192.0.2.10, user alice, session Ml2YQQNh69rAAAIK"),
         ("pop3-login: proxy(alice): started proxying to 192.0.2.80:110/bob (master admin): user=<alice>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, session=<Ml2YQQNh69rAAAIK>", "a login of 192.0.2.10, user alice, session Ml2YQQNh69rAAAIK"),
     ]);
 }

@@ -67,6 +67,9 @@ fn rude_name() -> impl Strategy<Value = String> {
             "): started proxying to y: user=<",
             " (",
             " (master z",
+            " (<z>) w",
+            " (0.1 secs",
+            ")",
             " Login",
             ", TLS Login",
         ])
