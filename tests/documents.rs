@@ -89,6 +89,26 @@ fn every_path_that_is_named_is_there() {
     }
 }
 
+/// What is missing on a bare machine, Rust too, is installed in one place, so that no command that the
+/// documents promise can lack what another has.
+#[test]
+fn every_command_installs_what_it_needs_in_one_place() {
+    let commands = [
+        "tests/run",
+        "packaging/try",
+        "packaging/build-deb",
+        "packaging/build-rpm",
+        "benches/run",
+    ];
+    for command in commands {
+        let script = fs::read_to_string(tree(command)).unwrap();
+        assert!(script.contains("packaging/requirements"), "{command}");
+        for installer in ["apt-get install", "tests/packages.sh"] {
+            assert!(!script.contains(installer), "{command}: {installer}");
+        }
+    }
+}
+
 /// The blocks of one language below a heading, without their indentation.
 fn blocks(heading: &str, language: &str) -> Vec<String> {
     let section = CONTRIBUTING
