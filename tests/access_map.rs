@@ -588,6 +588,49 @@ fn the_lock_is_closed_to_others_and_open_to_the_owner_of_the_directory() {
 }
 
 #[test]
+fn a_lock_that_others_can_take_or_nobody_can_open_gives_way_to_a_new_one() {
+    for script in [
+        "chmod 666 clients.lock",
+        "chmod 000 clients.lock",
+        "ln clients.lock second",
+        "echo another >clients.lock",
+        "ln -sf clients clients.lock",
+        "rm clients.lock; mkfifo clients.lock",
+    ] {
+        let (directory, map) = map(MapType::Hash);
+        map.publish(&[]).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", script]).current_dir(directory.path());
+        assert!(shell.status().unwrap().success());
+        map.publish(&clients(&["192.0.2.10"])).unwrap();
+        let lock = fs::symlink_metadata(map.path.with_extension("lock")).unwrap();
+        assert!(lock.is_file(), "{script}");
+        let found = (lock.mode() & 0o7777, lock.nlink(), lock.len());
+        assert_eq!(found, (0o600, 1, 0), "{script}");
+    }
+    // What is in it can't be ours to remove.
+    let (directory, map) = map(MapType::Hash);
+    fs::create_dir(directory.path().join("clients.lock")).unwrap();
+    let error = map.publish(&[]).unwrap_err().to_string();
+    assert!(
+        error.contains("clients.lock: can't open the lock"),
+        "{error}"
+    );
+}
+
+#[test]
+fn who_waits_for_a_lock_that_is_taken_away_takes_the_new_one() {
+    let (_directory, map) = map(MapType::Hash);
+    map.publish(&[]).unwrap();
+    let path = map.path.with_extension("lock");
+    let lock = File::open(&path).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    fs::remove_file(&path).unwrap();
+    map.publish(&clients(&["192.0.2.10"])).unwrap();
+    assert_eq!(find(&map, map.kind, "192.0.2.10").as_deref(), Some("OK"));
+}
+
+#[test]
 fn a_publisher_that_never_lets_go_is_named_after_a_while() {
     let (_directory, mut map) = map(MapType::Hash);
     map.publish(&clients(&["192.0.2.10"])).unwrap();

@@ -384,16 +384,15 @@ fn who_allows_a_client_is_told_when_postfix_does_not_know_it_yet() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    // Nothing can take the place of a directory that is not empty.
-    let map = service.path("state/clients.db");
-    fs::rename(&map, map.with_extension("before")).unwrap();
-    fs::create_dir_all(map.join("in the way")).unwrap();
+    // A directory where the next map is to be made.
+    let in_the_way = service.path("state/clients.new");
+    fs::create_dir(&in_the_way).unwrap();
     let output = service.try_ask(&["allow", "192.0.2.20"]);
     assert_eq!(output.status.code(), Some(75), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("clients.db"), "{said}");
+    assert!(said.contains("clients.new"), "{said}");
     assert_eq!(service.listed(&[]), ["192.0.2.20"]);
-    fs::remove_dir_all(&map).unwrap();
+    fs::remove_dir(&in_the_way).unwrap();
     service.wait_for("published 1 client");
 }
 

@@ -1,7 +1,7 @@
 //! `expire`: while the service is stopped, grace ends all the same.
 //!
-//! Reads the store and publishes the access map; adds nobody, and steps back as soon as the
-//! service is there again, who then publishes what is right.
+//! Reads the store and publishes the access map, again if somebody else changes it; adds nobody, and
+//! steps back as soon as the service is there again, who then publishes what is right.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::CommandError;
 use crate::client::Client;
 use crate::config::{self, Limits, Settings};
-use crate::daemon::{DeadlineTimer, store_path};
-use crate::diagnostics::{self, Change, Floods};
+use crate::daemon::{DeadlineTimer, DirectoryWatch, Disturbances, Tell, store_path};
+use crate::diagnostics::{self, Change, Floods, Kept as Left};
 use crate::networks::Networks;
-use crate::postfix::access_map::AccessMap;
+use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError};
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
 use crate::store::manual_file::ManualFile;
@@ -54,9 +54,10 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         |settings| settings.state_directory.clone(),
     );
     let path = store_path(&state_directory);
-    let timer = DeadlineTimer::new().map_err(CommandError::Timer)?;
+    let timer = DeadlineTimer::new().map_err(CommandError::Wait)?;
+    let watch = DirectoryWatch::new().map_err(CommandError::Wait)?;
     let mut whitelist: Option<Whitelist> = None;
-    let mut published: Option<Vec<Client>> = None;
+    let mut published = InPlace::default();
     let mut with_sessions: HashSet<Client> = HashSet::new();
     let mut floods = Floods::default();
     loop {
@@ -98,19 +99,23 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         let clients: Vec<Client> = whitelist.addresses().collect();
         let listed = clients.len();
         let mut next = whitelist.next_deadline();
-        if published.as_ref() != Some(&clients) {
-            match map.publish(&clients) {
-                Ok(done) => {
-                    diagnostics::published(done.clients, done.took);
-                    published = Some(clients);
-                }
+        let due = published.due(&map, &clients, now);
+        match due {
+            None => {}
+            Some(later) if later > now => next = next.map_or(later, |next| next.min(later)).into(),
+            Some(_) => match published.publish(&map, clients) {
+                Ok(()) => {}
                 Err(error) if args.now => return Err(error.into()),
                 Err(error) => {
-                    let retry = Duration::from_secs(5);
-                    diagnostics::publication_failed(&error, retry, true);
+                    let left = if map.exists() {
+                        Left::TooMuch
+                    } else {
+                        Left::Nothing
+                    };
+                    diagnostics::publication_failed(&error, RETRY.unsigned_abs(), left);
                     next = now.checked_add(RETRY).ok();
                 }
-            }
+            },
         }
         if args.now {
             floods.finish(listed);
@@ -124,8 +129,61 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
             .next_deadline()
             .map_or(next, |sum_up| next.min(sum_up));
         drop(store);
-        timer.set(Some(next)).map_err(CommandError::Timer)?;
-        timer.wait();
+        timer.set(Some(next)).map_err(CommandError::Wait)?;
+        // A directory that is not there is tried again; otherwise it rings, and may have before.
+        let _ = watch.watch(map.directory());
+        watch.silence();
+        if published.changes(&map).is_empty() {
+            timer.wait_or(&watch);
+        }
+    }
+}
+
+/// What this process has published.
+#[derive(Default)]
+struct InPlace {
+    clients: Option<Vec<Client>>,
+    marks: Option<Marks>,
+    disturbances: Disturbances,
+    /// Not to be published again before.
+    pause: Option<Timestamp>,
+}
+
+impl InPlace {
+    /// What somebody else has changed of it since.
+    fn changes(&self, map: &AccessMap) -> Vec<MapChange> {
+        let marks = self.marks.as_ref();
+        marks.map_or_else(Vec::new, |marks| marks.changes(&Marks::of(map), map))
+    }
+
+    /// When the map is to be published, if it is not as it should be.
+    fn due(&mut self, map: &AccessMap, clients: &[Client], now: Timestamp) -> Option<Timestamp> {
+        let changes = self.changes(map);
+        if !changes.is_empty() {
+            let (pause, tell) = self.disturbances.note(std::time::Instant::now());
+            match tell {
+                Tell::Once => diagnostics::map_changed(&changes),
+                Tell::Often => diagnostics::map_changed_often(&changes),
+                Tell::Nothing => {}
+            }
+            self.clients = None;
+            self.marks = None;
+            self.pause = now.checked_add(pause).ok();
+        }
+        if self.clients.as_deref() == Some(clients) {
+            return None;
+        }
+        Some(self.pause.unwrap_or(now))
+    }
+
+    fn publish(&mut self, map: &AccessMap, clients: Vec<Client>) -> Result<(), PublishError> {
+        self.marks = None;
+        let done = map.publish(&clients)?;
+        diagnostics::published(done.clients, done.took);
+        self.marks = Some(*done.marks);
+        self.clients = Some(clients);
+        self.pause = None;
+        Ok(())
     }
 }
 

@@ -158,8 +158,8 @@ enum CommandError {
     Output(#[from] io::Error),
     #[error("can't write {}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("can't set a timer: {0}")]
-    Timer(io::Error),
+    #[error("can't wait for a time or a change: {0}")]
+    Wait(io::Error),
 }
 
 impl CommandError {

@@ -3,7 +3,7 @@
 //! timerfd_create(2): CLOCK_REALTIME goes on while the machine is suspended, and
 //! TFD_TIMER_CANCEL_ON_SET wakes us when the clock jumps, so that deadlines are looked at again.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
@@ -86,9 +86,12 @@ impl DeadlineTimer {
         Ok(TimerWatch { receiver })
     }
 
-    /// Waits, without a loop, for the deadline or a set clock.
-    pub fn wait(&self) {
-        let mut poll = [PollFd::new(&self.fd, PollFlags::IN)];
+    /// Waits, without a loop, for the deadline or a set clock, or until `other` has something to say.
+    pub fn wait_or(&self, other: &impl AsFd) {
+        let mut poll = [
+            PollFd::new(&self.fd, PollFlags::IN),
+            PollFd::new(other, PollFlags::IN),
+        ];
         // An interruption is as good as a deadline: the caller looks at the clock.
         let _ = rustix::event::poll(&mut poll, None);
         let _ = rustix::io::read(&self.fd, &mut [0; 8]);
@@ -122,16 +125,17 @@ mod tests {
     #[test]
     fn a_deadline_that_has_passed_comes_at_once() {
         let timer = DeadlineTimer::new().unwrap();
+        let (silent, _writer) = rustix::pipe::pipe().unwrap();
         timer.set(None).unwrap();
         timer.set(Some(Timestamp::UNIX_EPOCH)).unwrap();
-        timer.wait();
+        timer.wait_or(&silent);
         timer
             .set(Some(
                 Timestamp::now() + jiff::SignedDuration::from_millis(50),
             ))
             .unwrap();
         let before = Timestamp::now();
-        timer.wait();
+        timer.wait_or(&silent);
         assert!(Timestamp::now().duration_since(before).as_millis() >= 40);
     }
 }

@@ -1,18 +1,20 @@
 //! Keeps the access map in step with the whitelist.
 //!
 //! Says when to publish and what to make of the outcome; the publisher's thread does it. An old
-//! map stays whole and in place until a new one is proved.
+//! map stays whole and in place until a new one is proved. What lies there is looked at when it may
+//! have changed: what somebody else has removed or changed is published again.
 
 use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::disturbance::{Disturbances, Tell};
 use super::publication::{Due, Schedule};
 use super::publisher::{Done, Job, Publisher};
 use super::snapshot::{PART, Snapshot};
 use crate::control::protocol::PublicationStatus;
-use crate::diagnostics;
-use crate::postfix::access_map::{AccessMap, PublishError, Published};
+use crate::diagnostics::{self, Kept};
+use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError, Published};
 use crate::store::InForce;
 use crate::whitelist::Whitelist;
 
@@ -31,8 +33,18 @@ pub struct MapKeeper {
     last: Option<PublicationStatus>,
     /// Whether maps of other types beside ours have been seen to.
     other_types_withdrawn: bool,
+    /// By what our last publication is known again; none while what lies there is to be replaced.
+    marks: Option<Marks>,
+    /// Those of the first publication, by which the directory is known.
+    first_marks: Option<Marks>,
+    /// Whether somebody else has changed what we have published.
+    disturbed: bool,
+    disturbances: Disturbances,
     trouble: Option<String>,
     withdrawal: Option<String>,
+    directory_trouble: Option<String>,
+    /// That somebody changes the map again and again.
+    fight: Option<String>,
 }
 
 impl MapKeeper {
@@ -48,8 +60,14 @@ impl MapKeeper {
             removal: None,
             last: None,
             other_types_withdrawn: false,
+            marks: None,
+            first_marks: None,
+            disturbed: false,
+            disturbances: Disturbances::default(),
             trouble: None,
             withdrawal: None,
+            directory_trouble: None,
+            fight: None,
         };
         keeper.withdraw_unwanted();
         keeper
@@ -69,7 +87,11 @@ impl MapKeeper {
 
     /// What is wrong now.
     pub fn troubles(&self) -> impl Iterator<Item = &String> {
-        self.trouble.iter().chain(&self.withdrawal)
+        self.trouble
+            .iter()
+            .chain(&self.withdrawal)
+            .chain(&self.directory_trouble)
+            .chain(&self.fight)
     }
 
     /// Somebody was removed from the whitelist, which is now at `generation`.
@@ -95,6 +117,12 @@ impl MapKeeper {
         self.wanted
     }
 
+    /// Whether what lies there is what we have published, as far as we know.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.marks.is_some()
+    }
+
     /// Somebody waits for the next publication.
     pub fn hurry(&mut self) {
         self.schedule.hurry();
@@ -114,7 +142,8 @@ impl MapKeeper {
             Some(gathered) => gathered,
             // While the journal is caught up with, only removals can't wait: logins come by the
             // thousand.
-            None if !self.wanted || !caught_up && !self.removal_is_pending() => return None,
+            None if !self.wanted => return None,
+            None if !caught_up && !self.removal_is_pending() && !self.disturbed => return None,
             None => match self.schedule.due(whitelist.generation(), now) {
                 Due::Nothing => return None,
                 Due::At(time) => return Some(time),
@@ -133,6 +162,64 @@ impl MapKeeper {
         None
     }
 
+    /// Looks whether what was published still lies there; if not, it is due again.
+    pub fn look(&mut self) {
+        let now = Instant::now();
+        if self.disturbances.forget_if_calm(now) {
+            self.fight = None;
+        }
+        // What is being published now changes the files, and puts them right.
+        if self.schedule.is_under_way() {
+            return;
+        }
+        let Some(mut published) = self.marks else {
+            return;
+        };
+        let found = Marks::of(&self.map);
+        self.look_at_directory(&found);
+        if self.directory_trouble.is_none() {
+            // Put right again, it may be.
+            published = published.with_directory_of(&found);
+            self.marks = Some(published);
+        }
+        let changes = published.changes(&found, &self.map);
+        if !changes.is_empty() {
+            self.was_changed(&changes, now);
+        }
+    }
+
+    /// We can publish anew, but not give the directory back to its owner; and it may be meant so.
+    fn look_at_directory(&mut self, found: &Marks) {
+        let first = self.first_marks.as_ref();
+        let change = first.and_then(|first| first.directory_change(found));
+        self.directory_trouble = change.map(|change| {
+            format!(
+                "{} {change}\nput it right; if it is meant so, 'systemctl reload pop-before-smtp'",
+                self.map.directory().display()
+            )
+        });
+    }
+
+    fn was_changed(&mut self, changes: &[MapChange], now: Instant) {
+        self.marks = None;
+        self.disturbed = true;
+        let (pause, tell) = self.disturbances.note(now);
+        self.schedule.lost(now + pause);
+        match tell {
+            Tell::Once => diagnostics::map_changed(changes),
+            Tell::Often => {
+                diagnostics::map_changed_often(changes);
+                let path = changes.first().map(|change| change.path.display());
+                let what = path.map(|path| path.to_string()).unwrap_or_default();
+                self.fight = Some(format!(
+                    "somebody else changes the access map again and again ({what})\nfind out who, \
+                     and stop it: it is published again after a pause each time"
+                ));
+            }
+            Tell::Nothing => {}
+        }
+    }
+
     /// The publisher is done with something.
     ///
     /// # Errors
@@ -145,16 +232,27 @@ impl MapKeeper {
             }
             Done::Published(Err(error)) => {
                 let retry = self.schedule.failed(Instant::now());
-                let pending = self.removal_is_pending();
-                diagnostics::publication_failed(&error, retry, pending);
-                let alarm = if pending {
-                    "a client that may relay no more is still in the map: "
-                } else {
-                    ""
+                // Some of it may be in place.
+                self.marks = None;
+                let kept = match (self.map.exists(), self.removal_is_pending()) {
+                    (false, _) => Kept::Nothing,
+                    (true, true) => Kept::TooMuch,
+                    (true, false) => Kept::Old,
                 };
-                self.trouble = Some(format!(
-                    "{alarm}{error}\nthe old map stays until it can; it is tried again"
-                ));
+                diagnostics::publication_failed(&error, retry, kept);
+                self.trouble = Some(match kept {
+                    Kept::Nothing => format!(
+                        "there is no access map, and Postfix defers all mail where main.cf names \
+                         it: {error}\nit is tried again"
+                    ),
+                    Kept::TooMuch => format!(
+                        "a client that may relay no more is still in the map: {error}\nthe old map \
+                         stays until it can; it is tried again"
+                    ),
+                    Kept::Old => {
+                        format!("{error}\nthe old map stays until it can; it is tried again")
+                    }
+                });
                 Err(error)
             }
             Done::NotWithdrawn(error) => {
@@ -166,9 +264,18 @@ impl MapKeeper {
         }
     }
 
-    fn succeeded(&mut self, Published { clients, took }: Published) {
+    fn succeeded(&mut self, published: Published) {
+        let Published {
+            clients,
+            took,
+            marks,
+        } = published;
         self.schedule.succeeded();
         self.trouble = None;
+        self.disturbed = false;
+        // None of another map's.
+        self.marks = self.schedule.published().map(|_| *marks);
+        self.first_marks = self.first_marks.or(self.marks);
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.last = Some(PublicationStatus {
             time: Timestamp::now(),
@@ -193,6 +300,13 @@ impl MapKeeper {
             self.schedule.given_up();
         }
         self.other_types_withdrawn &= !is_other;
+        if is_other {
+            self.marks = None;
+            self.disturbed = false;
+        }
+        // As the directory is now, it is meant to be.
+        self.first_marks = self.marks;
+        self.directory_trouble = None;
         self.map = map;
         self.wanted = wanted;
         self.withdraw_unwanted();
@@ -290,7 +404,12 @@ mod tests {
 
     fn succeed(keeper: &mut MapKeeper, clients: usize) {
         let took = Duration::ZERO;
-        let published = Published { clients, took };
+        let marks = Box::new(Marks::of(keeper.map()));
+        let published = Published {
+            clients,
+            took,
+            marks,
+        };
         keeper.done(Done::Published(Ok(published))).unwrap();
     }
 

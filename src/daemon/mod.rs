@@ -11,6 +11,8 @@ mod batch;
 mod by_hand;
 mod chronicle;
 mod deadline;
+mod directory_watch;
+mod disturbance;
 mod doubt;
 mod expiry;
 mod keeper;
@@ -34,6 +36,8 @@ mod supervisor;
 mod verdict;
 
 pub use deadline::DeadlineTimer;
+pub use directory_watch::DirectoryWatch;
+pub use disturbance::{Disturbances, Tell};
 pub use one_address::crowd;
 pub use plan::{Plan, PlanError, check_all_examples, recogniser, source};
 pub use run::{Options, RunError, run, store_path};

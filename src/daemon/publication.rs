@@ -59,6 +59,13 @@ impl Schedule {
         }
     }
 
+    /// What was published is no longer there; it is to be published again, at `when` at the soonest.
+    pub fn lost(&mut self, when: Instant) {
+        self.published = None;
+        self.last_start = None;
+        self.retry_at = self.retry_at.max(Some(when));
+    }
+
     /// The publication under way was given up before it came to anything; the next needs no
     /// debounce for its sake.
     pub fn given_up(&mut self) {
@@ -217,6 +224,28 @@ mod tests {
         schedule.change(DEBOUNCE, false);
         schedule.succeeded();
         assert_eq!(schedule.published(), Some(2));
+    }
+
+    #[test]
+    fn what_was_lost_is_published_again_without_a_debounce() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(DEBOUNCE);
+        schedule.started(1, now);
+        schedule.succeeded();
+        schedule.lost(now);
+        assert_eq!(schedule.published(), None);
+        assert_eq!(schedule.due(1, now), Due::Now);
+        schedule.started(1, now);
+        schedule.succeeded();
+        let pause = Duration::from_millis(10);
+        schedule.lost(now + pause);
+        assert_eq!(schedule.due(1, now), Due::At(now + pause));
+        assert_eq!(schedule.due(2, now + pause), Due::Now);
+        // A failure's pause holds.
+        schedule.started(2, now);
+        schedule.failed(now);
+        schedule.lost(now);
+        assert_eq!(schedule.due(2, now), Due::At(now + FIRST_RETRY));
     }
 
     #[test]

@@ -114,15 +114,17 @@ impl Service {
     }
 
     /// Tells the watchdog that the reader and the loop are alive; there is no need to tell it with
-    /// every batch.
-    pub(super) fn feed_watchdog(&mut self) {
-        if self.watchdog_fed.elapsed() >= STATUS_INTERVAL {
-            supervisor::alive();
-            if !self.ready {
-                supervisor::starting_takes_longer();
-            }
-            self.watchdog_fed = Instant::now();
+    /// every batch. Says whether it was time.
+    pub(super) fn feed_watchdog(&mut self) -> bool {
+        if self.watchdog_fed.elapsed() < STATUS_INTERVAL {
+            return false;
         }
+        supervisor::alive();
+        if !self.ready {
+            supervisor::starting_takes_longer();
+        }
+        self.watchdog_fed = Instant::now();
+        true
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::by_hand::ByHand;
 use super::chronicle::Chronicle;
 use super::deadline::{DeadlineTimer, Woken};
+use super::directory_watch::DirectoryWatch;
 use super::keeper::Keeper;
 use super::map_keeper::MapKeeper;
 use super::one_address::OneAddress;
@@ -29,6 +30,8 @@ use crate::whitelist::{Listing, Outcome, Whitelist};
 /// How long a stopping service waits for a publication that is under way.
 const LAST_PUBLICATION: Duration = Duration::from_secs(10);
 
+pub(super) const WATCH: &str = "can't watch the access map";
+
 pub(super) struct Service {
     pub(super) options: Options,
     pub(super) plan: Plan,
@@ -38,6 +41,10 @@ pub(super) struct Service {
     pub(super) keeper: Keeper,
     pub(super) by_hand: ByHand,
     pub(super) map: MapKeeper,
+    /// Rings when the map may have been changed.
+    pub(super) watch: DirectoryWatch,
+    /// Whether it was told that the map can't be watched.
+    pub(super) unwatched: bool,
     pub(super) refusals: Refusals,
     pub(super) floods: Floods,
     pub(super) chronicle: Chronicle,
@@ -88,6 +95,7 @@ impl Service {
         let (mut service, begin) = Self::start(plan, options.clone(), publisher)?;
         service.serve(sockets, question_sender);
         let mut journal = service.start_reader(begin)?;
+        let bell = service.watch.bell().map_err(system(WATCH))?;
         let (plan_sender, mut plans) = mpsc::channel(1);
         let mut reloading = false;
         let mut armed = None;
@@ -142,6 +150,11 @@ impl Service {
                 message = journal.recv() => {
                     heard = true;
                     service.hear(message)?
+                }
+                // A publication of our own rings, too.
+                () = bell.rung(), if !service.map.is_under_way() => {
+                    service.map.look();
+                    Next::GoOn
                 }
                 () = service.keeper.flushed() => Next::GoOn,
                 () = wake_up => Next::GoOn,
@@ -204,7 +217,10 @@ impl Service {
     // ---- From the journal ----
 
     fn hear(&mut self, message: Option<FromReader>) -> Result<Next, RunError> {
-        self.feed_watchdog();
+        if self.feed_watchdog() {
+            // Should nothing have rung.
+            self.map.look();
+        }
         let now = Timestamp::now();
         match message {
             Some(FromReader::Batch { intakes, position }) => {
@@ -381,7 +397,11 @@ impl Service {
 
     fn publication_done(&mut self, done: Done) -> Result<Next, RunError> {
         let is_publication = matches!(done, Done::Published(_));
-        match self.map.done(done) {
+        let done = self.map.done(done);
+        if is_publication {
+            self.watch_map();
+        }
+        match done {
             Err(error) if self.options.once => Err(error.into()),
             Err(error) => {
                 self.by_hand.published(&self.map, Some(&error));
@@ -396,6 +416,21 @@ impl Service {
                 Ok(self.become_ready())
             }
         }
+    }
+
+    /// Watches the directory of the map, and looks at what has happened before.
+    fn watch_map(&mut self) {
+        if let Err(error) = self.watch.watch(self.map.map().directory())
+            && self.map.is_known()
+            && !std::mem::replace(&mut self.unwatched, true)
+        {
+            diagnostics::warning(&format!(
+                "{}: can't be watched: {error}; what somebody else does to the access map is noticed \
+                 later",
+                self.map.map().directory().display()
+            ));
+        }
+        self.map.look();
     }
 
     /// The service is ready once the journal has been read and the map is right.

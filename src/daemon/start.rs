@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::by_hand::ByHand;
 use super::chronicle::Chronicle;
+use super::directory_watch::DirectoryWatch;
 use super::keeper::{Found, Keeper};
 use super::looks::Looks;
 use super::map_keeper::MapKeeper;
@@ -24,7 +25,7 @@ use super::reader::{self, FromReader, Times};
 use super::reload::in_force;
 use super::report::now_minus_interval;
 use super::run::{Options, RunError, store_path, system};
-use super::service::Service;
+use super::service::{Service, WATCH};
 use super::supervisor::{self, Sockets};
 use crate::control::Question;
 use crate::control::server;
@@ -85,6 +86,8 @@ impl Service {
             keeper,
             by_hand,
             map,
+            watch: DirectoryWatch::new().map_err(system(WATCH))?,
+            unwatched: false,
             refusals: Refusals::default(),
             floods: Floods::default(),
             lag: None,

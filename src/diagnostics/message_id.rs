@@ -71,3 +71,5 @@ pub const LOG_LEVEL_SET: &str = "1721f8ae1848461985c42ecc2dd4b3c6";
 pub const ONE_ADDRESS: &str = "c6bd896ba4b44e2d84e4c9b85ca767e9";
 /// More clients have come or gone than are told of one by one.
 pub const MANY_CLIENTS: &str = "089913c46d31488ca8ebb8d9197d1914";
+/// Somebody else has changed the access map.
+pub const MAP_CHANGED: &str = "5e6a5ce254944f60a6c92570bfdb8bd7";

@@ -1,7 +1,7 @@
 //! What we say: each message one that a person can act on, with its own id and fields.
 //!
 //! The only place that words messages of the service. The fields are `POP_BEFORE_SMTP_CLIENT`,
-//! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS` and `_MILLISECONDS`. A user's name is chosen by
+//! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS`, `_MILLISECONDS` and `_FILE`. A user's name is chosen by
 //! strangers: it is never printed raw.
 
 #[cfg(test)]
@@ -24,6 +24,7 @@ use log::{Level, debug, error, info, log, warn};
 
 use crate::client::Client;
 use crate::intake::Refused;
+use crate::postfix::access_map::MapChange;
 use crate::postfix::policy::Request;
 use crate::whitelist::{Grant, Listed, Listing, MANUAL, Refusal, Scope, Untold};
 use message_id as id;
@@ -415,22 +416,66 @@ pub fn published(clients: usize, took: Duration) {
     );
 }
 
+/// What Postfix has while the access map can't be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The map as it was.
+    Old,
+    /// The map as it was, with a client in it that may relay no more.
+    TooMuch,
+    /// No map.
+    Nothing,
+}
+
 /// The access map could not be published.
-pub fn publication_failed(error: &dyn Display, retry: Duration, removal_pending: bool) {
+pub fn publication_failed(error: &dyn Display, retry: Duration, kept: Kept) {
     let seconds = retry.as_secs();
-    if removal_pending {
-        error!(
-            MESSAGE_ID = id::REMOVAL_NOT_PUBLISHED;
-            "a client that may relay no more is still in the access map, which can't be \
-             published: {error}; next try in {seconds} s"
-        );
-    } else {
-        warn!(
+    match kept {
+        Kept::Old => warn!(
             MESSAGE_ID = id::PUBLICATION_FAILED;
             "the access map can't be published, the old one stays: {error}; next try in \
              {seconds} s"
-        );
+        ),
+        Kept::TooMuch => error!(
+            MESSAGE_ID = id::REMOVAL_NOT_PUBLISHED;
+            "a client that may relay no more is still in the access map, which can't be \
+             published: {error}; next try in {seconds} s"
+        ),
+        Kept::Nothing => error!(
+            MESSAGE_ID = id::PUBLICATION_FAILED;
+            "there is no access map, so that Postfix defers all mail where main.cf names it, and \
+             it can't be published: {error}; next try in {seconds} s"
+        ),
     }
+}
+
+/// Somebody else has changed what was published.
+pub fn map_changed(changes: &[MapChange]) {
+    let (file, what) = of_changes(changes);
+    warn!(
+        MESSAGE_ID = id::MAP_CHANGED, POP_BEFORE_SMTP_FILE = file.as_str();
+        "somebody else has changed the access map, which is published again: {what}"
+    );
+}
+
+/// Somebody else goes on to change what was published.
+pub fn map_changed_often(changes: &[MapChange]) {
+    let (file, what) = of_changes(changes);
+    warn!(
+        MESSAGE_ID = id::MAP_CHANGED, POP_BEFORE_SMTP_FILE = file.as_str();
+        "somebody else changes the access map again and again: {what}. It is published again each \
+         time, after a pause, and not told of any more until ten minutes go by without a change"
+    );
+}
+
+/// The first file that has changed, and all that has.
+fn of_changes(changes: &[MapChange]) -> (String, String) {
+    let file = changes.first().map(|change| change.path.display());
+    let all: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    (
+        file.map(|file| file.to_string()).unwrap_or_default(),
+        all.join("; "),
+    )
 }
 
 /// The place in the journal is gone: vacuumed, or of another journal.

@@ -7,25 +7,23 @@
 
 mod aside;
 mod entry;
+mod lock;
 mod lookup;
+mod marks;
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
-use rustix::process::geteuid;
-
 use aside::{Aside, Built};
 pub use entry::{validate_path, validate_value};
 pub use lookup::LookupError;
+pub use marks::{MapChange, Marks};
 
 use super::command::{CommandError, Programs, table};
 use super::map_type::MapType;
@@ -38,8 +36,6 @@ pub const SENTINEL: &str = "pop-before-smtp.invalid";
 const WITHDRAWN: &str = "DUNNO withdrawn";
 /// Readable by Postfix, whatever the umask of this process.
 const MODE: u32 = 0o644;
-/// Between two tries to get the lock. flock(2) has no time limit of its own.
-const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// The map of one service: where it is, its type, and what it says of a listed client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +51,14 @@ pub struct AccessMap {
 }
 
 /// A publication that has succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Published {
     /// How many clients the map lists now.
     pub clients: usize,
     /// How long it took, waiting for another publisher included.
     pub took: Duration,
+    /// By what the map is known again.
+    pub marks: Box<Marks>,
 }
 
 /// Why a publication failed.
@@ -132,7 +130,8 @@ fn advice(error: &io::Error) -> &'static str {
             " (the directory must belong to the user that this runs as)"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            " (the directory must be writable: StateDirectory= or ReadWritePaths= of the unit)"
+            " (the directory must be writable: StateDirectory= or ReadWritePaths= of the unit; if \
+             it was made anew, restart the service)"
         }
         io::ErrorKind::NotFound => " (the directory must exist)",
         _ => "",
@@ -184,7 +183,7 @@ impl AccessMap {
     /// one until a power failure. To publish again is right in any case.)
     pub fn publish(&self, clients: &[Client]) -> Result<Published, PublishError> {
         let started = Instant::now();
-        let _lock = self.lock()?;
+        let _lock = lock::take(self)?;
         // Those of a whitelist are in order; a million of them need no copy.
         let clients = if clients.is_sorted_by(|a, b| a < b) {
             Cow::Borrowed(clients)
@@ -201,6 +200,7 @@ impl AccessMap {
         Ok(Published {
             clients: clients.len(),
             took: started.elapsed(),
+            marks: Box::new(Marks::of(self)),
         })
     }
 
@@ -226,7 +226,7 @@ impl AccessMap {
 
     /// Empties the map of one other type; `false` if that was done before.
     fn withdraw(&self, kind: MapType) -> Result<bool, PublishError> {
-        let _lock = self.lock()?;
+        let _lock = lock::take(self)?;
         if self
             .look_up_sentinel(kind, &self.path)?
             .starts_with(WITHDRAWN)
@@ -306,48 +306,6 @@ impl AccessMap {
         } else {
             output.stderr.trim().to_owned()
         })
-    }
-
-    /// Takes the lock of all publishers of this map; it is released when the result is dropped.
-    fn lock(&self) -> Result<File, PublishError> {
-        let path = with_suffix(&self.path, ".lock");
-        let failed = || file_error(&path, "can't open the lock");
-        // Closed to other users: whoever can open it can lock it, and keep us from ever
-        // withdrawing a client.
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(failed())?;
-        if geteuid().is_root() {
-            // One made by root must be no obstacle to the service. Only a file of our own making
-            // is given away, not one that was linked here.
-            let ours = lock.metadata().map_err(failed())?;
-            let owner = fs::metadata(aside::directory(&path)).map_err(failed())?;
-            if ours.is_file() && ours.nlink() == 1 && ours.len() == 0 {
-                fchown(&lock, Some(owner.uid()), Some(owner.gid())).map_err(failed())?;
-            }
-        }
-        let started = Instant::now();
-        // A publication runs postmap twice.
-        let limit = self.programs.limit.saturating_mul(2);
-        loop {
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(lock),
-                Err(Errno::WOULDBLOCK | Errno::INTR) if started.elapsed() < limit => {
-                    thread::sleep(LOCK_RETRY);
-                }
-                Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                    return Err(PublishError::Locked {
-                        path,
-                        waited: limit,
-                    });
-                }
-                Err(errno) => return Err(file_error(&path, "can't lock")(errno.into())),
-            }
-        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The program as a service in the foreground, without systemd: on journal files, in a directory of its
 //! own, with both sockets.
 
+#![allow(dead_code)] // each test program uses a part
+
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -31,35 +33,33 @@ impl Foreground {
     /// Starts it on these entries, and waits until it has read them. `settings` stand above the first
     /// table of the configuration.
     pub fn start(entries: &[Entry], settings: &str) -> Self {
+        let service = Self::start_on(JournalFiles::import(&export(entries)), settings);
+        service.wait_for("caught up with the journal");
+        service
+    }
+
+    /// Starts it on a journal, and waits for nothing.
+    pub fn start_on(journal: JournalFiles, settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let journal = JournalFiles::import(&export(entries));
-        let state = directory.path().join("state");
-        fs::create_dir(&state).unwrap();
-        let config = directory.path().join("config.toml");
-        let text = format!(
-            "{settings}\nstate-directory = {state:?}\njournal.directory = {:?}\nmap.type = \"hash\"\n",
-            journal.path(),
-        );
-        fs::write(&config, text).unwrap();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-            .arg("--config")
-            .arg(&config)
-            .args(["run", "--socket"])
-            .arg(directory.path().join("control"))
-            .arg("--policy-socket")
-            .arg(directory.path().join("policy"))
-            .env_remove("RUST_LOG")
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let service = Foreground {
+        fs::create_dir(directory.path().join("state")).unwrap();
+        let child = run(directory.path(), &journal, settings);
+        Foreground {
             directory,
             journal,
             child,
-        };
-        service.wait_for("caught up with the journal");
-        service
+        }
+    }
+
+    /// Stops it as systemd would.
+    pub fn stop(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts a stopped one again with other settings and a new log, and waits for nothing.
+    pub fn start_again(&mut self, settings: &str) {
+        self.child = run(self.directory.path(), &self.journal, settings);
     }
 
     /// A file or socket of its directory: `log`, `control`, `policy`, `state`.
@@ -80,4 +80,27 @@ impl Foreground {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Writes the configuration and runs the program on it.
+fn run(directory: &Path, journal: &JournalFiles, settings: &str) -> Child {
+    let config = directory.join("config.toml");
+    let text = format!(
+        "{settings}\nstate-directory = {:?}\njournal.directory = {:?}\nmap.type = \"hash\"\n",
+        directory.join("state"),
+        journal.path(),
+    );
+    fs::write(&config, text).unwrap();
+    let log = fs::File::create(directory.join("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+        .arg("--config")
+        .arg(&config)
+        .args(["run", "--socket"])
+        .arg(directory.join("control"))
+        .arg("--policy-socket")
+        .arg(directory.join("policy"))
+        .env_remove("RUST_LOG")
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }

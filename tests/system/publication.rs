@@ -1,5 +1,6 @@
 //! The way of the whitelist to Postfix, when something is in it: a bad postmap, a full disk. The map
-//! that Postfix reads stays whole, `status` tells of it, and the service recovers by itself.
+//! that Postfix reads stays whole, `status` tells of it, and the service recovers by itself. And what
+//! somebody else does to the map is mended by itself, too.
 
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,95 @@ fn no_room_in_the_directory() {
     // And what it knew without room, it still knows after a restart.
     host.systemctl("restart");
     host.await_clients(&[NEAR[0], "192.0.2.11", "192.0.2.12"]);
+}
+
+/// A client that has never logged in.
+const STRANGER: &str = "203.0.113.9";
+
+/// How often the service has told that somebody else has changed the map.
+fn told(host: &Host) -> usize {
+    let lines = host.service_journal();
+    let told = lines
+        .iter()
+        .filter(|line| line.starts_with("somebody else"));
+    told.count()
+}
+
+fn what_others_do_to_the_map_is_mended(release: Release) {
+    let host = Host::with_service(release, "");
+    let (kind, index) = (host.map_type(), host.map_index());
+    // A backup from when nobody was listed, and a map that lists a stranger.
+    host.sh(&format!(
+        "mkdir /root/backup /root/other; cp -a {STATE}/clients* /root/backup
+         echo '{STRANGER} OK' >/root/other/clients; postmap {kind}:/root/other/clients"
+    ));
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    let permits = |client| {
+        let table = format!("{kind}:{STATE}/clients");
+        let found = host.try_run(&["postmap", "-q", client, &table]);
+        found.succeeded() && found.stdout.trim() == "OK"
+    };
+    for script in [
+        format!("rm {index}"),
+        "rm clients clients.lock".to_owned(),
+        "cp -a /root/backup/* .".to_owned(),
+        format!("cat /root/other/{index} >{index}"),
+        format!("cp /root/other/* .; postmap {kind}:{STATE}/clients"),
+        format!("chown postfix: {index}"),
+        format!("chmod 600 {index} clients"),
+        "chmod 666 clients.lock".to_owned(),
+    ] {
+        // One at a time; several in a row are told of as a fight.
+        host.systemctl("restart");
+        let before = told(&host);
+        let start = Instant::now();
+        host.sh(&format!("cd {STATE} && {script}"));
+        wait_until(&script, SOON, || {
+            let rights = host.sh(&format!(
+                "cd {STATE} && stat -c '%n %U %a' {index} clients clients.lock || true"
+            ));
+            let right = format!(
+                "{index} pop-before-smtp 644\nclients pop-before-smtp 644\n\
+                 clients.lock pop-before-smtp 600\n"
+            );
+            (rights == right && permits(NEAR[0]) && !permits(STRANGER)).then_some(())
+        });
+        println!("{script}: mended after {:?}", start.elapsed());
+        assert_eq!(send_mail(&host, NEAR[0]), Answer::Accepted, "{script}");
+        assert_eq!(send_mail(&host, STRANGER), Answer::Refused, "{script}");
+        assert!(host.status().problems.is_empty(), "{script}");
+        assert_eq!(told(&host), before + 1, "{script}");
+    }
+
+    // What the service can't mend is a problem until a restart puts it right.
+    for script in [
+        format!("chmod 700 {STATE}"),
+        format!("chown --recursive root: {STATE}"),
+        format!("rm --recursive {STATE}"),
+    ] {
+        host.systemctl("restart");
+        host.sh(&script);
+        let problems = wait_until("status tells of it", SOON, || {
+            let problems = host.status().problems;
+            (!problems.is_empty()).then_some(problems)
+        });
+        println!("{script}: {problems:?}");
+        host.systemctl("restart");
+        assert!(host.status().problems.is_empty(), "{script}");
+        host.await_clients(&[NEAR[0]]);
+        assert_eq!(send_mail(&host, NEAR[0]), Answer::Accepted, "{script}");
+    }
+}
+
+#[test]
+fn what_others_do_to_the_map_is_mended_on_bookworm() {
+    what_others_do_to_the_map_is_mended(Release::Bookworm);
+}
+
+#[test]
+fn what_others_do_to_the_map_is_mended_on_trixie() {
+    what_others_do_to_the_map_is_mended(Release::Trixie);
 }
 
 fn every_map_type_works(release: Release) {

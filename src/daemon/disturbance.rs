@@ -1,0 +1,108 @@
+//! What somebody else does to the published map, counted: how soon it is published again, and what is
+//! said of it.
+//!
+//! Pure: it is told the time. One change is mended at once. Whoever changes it again and again gets it
+//! back after growing pauses, so that two who fight over a map don't keep the host busy.
+
+use std::time::{Duration, Instant};
+
+/// The pause after the second change; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause: meanwhile Postfix has a wrong map, or none.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// So many changes are no accident.
+const OFTEN: u32 = 4;
+/// After so long without a change, the next is the first again.
+const CALM: Duration = Duration::from_secs(600);
+
+/// What is to be said of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tell {
+    /// That it has happened.
+    Once,
+    /// That it happens again and again.
+    Often,
+    /// Nothing: it was said.
+    Nothing,
+}
+
+/// The changes of late.
+#[derive(Debug, Default)]
+pub struct Disturbances {
+    number: u32,
+    last: Option<Instant>,
+}
+
+impl Disturbances {
+    /// There was one. Returns the pause before the map is to be published again.
+    pub fn note(&mut self, now: Instant) -> (Duration, Tell) {
+        self.forget_if_calm(now);
+        self.number = self.number.saturating_add(1);
+        self.last = Some(now);
+        let tell = match self.number {
+            1 => Tell::Once,
+            OFTEN => Tell::Often,
+            _ => Tell::Nothing,
+        };
+        let pause = match self.number {
+            1 => Duration::ZERO,
+            number => FIRST_PAUSE
+                .saturating_mul(1 << (number - 2).min(10))
+                .min(LONGEST_PAUSE),
+        };
+        (pause, tell)
+    }
+
+    /// Forgets those that are long over; true if there are none of late.
+    pub fn forget_if_calm(&mut self, now: Instant) -> bool {
+        if self.last.is_some_and(|last| now - last >= CALM) {
+            *self = Disturbances::default();
+        }
+        self.last.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_on_gets_it_back_later_and_is_told_of_twice() {
+        let mut now = Instant::now();
+        let mut disturbances = Disturbances::default();
+        let mut told = Vec::new();
+        for _ in 0..40 {
+            let (pause, tell) = disturbances.note(now);
+            told.push((pause.as_secs(), tell));
+            now += pause + Duration::from_millis(1);
+        }
+        let (once, often, nothing) = (Tell::Once, Tell::Often, Tell::Nothing);
+        let first = [
+            (0, once),
+            (1, nothing),
+            (2, nothing),
+            (4, often),
+            (5, nothing),
+        ];
+        assert_eq!(told[..5], first);
+        assert!(told[5..].iter().all(|told| *told == (5, nothing)));
+    }
+
+    #[test]
+    fn after_a_calm_the_next_is_the_first() {
+        let start = Instant::now();
+        let mut disturbances = Disturbances::default();
+        for _ in 0..OFTEN {
+            disturbances.note(start);
+        }
+        let nearly = start + CALM - Duration::from_secs(1);
+        assert!(!disturbances.forget_if_calm(nearly));
+        assert_eq!(disturbances.note(nearly), (LONGEST_PAUSE, Tell::Nothing));
+        assert!(!disturbances.forget_if_calm(start + CALM));
+        assert!(disturbances.forget_if_calm(nearly + CALM));
+        assert_eq!(
+            disturbances.note(nearly + CALM),
+            (Duration::ZERO, Tell::Once)
+        );
+    }
+}
