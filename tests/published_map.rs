@@ -273,3 +273,12 @@ fn while_the_service_is_stopped_the_map_is_looked_after_too() {
     service.assert_whole("after a removal");
     assert_eq!(service.count(CHANGED), 1, "{}", service.log());
 }
+
+#[test]
+fn where_no_map_is_wanted_the_stopped_service_leaves_none_behind() {
+    let mut service = Service::start("publish = [\"policy\"]");
+    service.0.stop();
+    let expired = expire(&service.path("config.toml")).output().unwrap();
+    assert!(expired.status.success(), "{expired:?}");
+    assert!(!service.path("state/clients.db").exists());
+}

@@ -67,6 +67,13 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         };
         let now = Timestamp::now();
         let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
+        if settings.as_ref().is_some_and(|s| !s.publish.map) {
+            // There is to be none, which the service has seen to; unless it could not.
+            if map.exists() {
+                map.publish(&[])?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         let whitelist = whitelist.get_or_insert_with(|| {
             let mut whitelist = restore(settings.as_ref(), kept);
             match ManualFile::of(&state_directory).read() {
