@@ -1,5 +1,5 @@
 //! What a running service has published is what lies there: whatever somebody else does to the map is
-//! mended at once, or told of as long as it can't be.
+//! mended at once, or told of as long as it can't be. And how a start comes to its map.
 
 mod foreground;
 mod journal_files;
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use foreground::Foreground;
 use jiff::SignedDuration;
-use journal_files::entry::Entry;
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
 use serde_json::Value;
 
 /// Who is listed, and who is not.
@@ -281,4 +282,39 @@ fn where_no_map_is_wanted_the_stopped_service_leaves_none_behind() {
     let expired = expire(&service.path("config.toml")).output().unwrap();
     assert!(expired.status.success(), "{expired:?}");
     assert!(!service.path("state/clients.db").exists());
+}
+
+#[test]
+fn a_start_amid_traffic_publishes_once_and_does_not_wait_for_the_debounce() {
+    let mut service = Service::start("");
+    service.wait_for("published 1 client");
+    service.0.stop();
+    let more = export(&[login("192.0.2.11"), login("192.0.2.12")]);
+    service.journal.add("more.journal", &more);
+    // Somebody is to be removed, and others have come.
+    let settings =
+        format!("permitted-networks = []\nnever = [\"{CLIENT}\"]\nmap.debounce = \"1min\"");
+    service.0.start_again(&settings);
+    service.wait_for("published 2 clients");
+    assert_eq!(service.publications(), 1, "{}", service.log());
+    assert!(!service.permits(CLIENT));
+}
+
+#[test]
+fn a_journal_that_can_not_be_read_keeps_nobody_in_the_map_and_nobody_without_one() {
+    let journal = JournalFiles::none();
+    fs::remove_dir(journal.path()).unwrap();
+    let service = Service(Foreground::start_on(journal, "permitted-networks = []"));
+    service.wait_for("published 0 clients");
+    assert!(service.path("state/clients.db").exists());
+
+    let mut service = Service::start("");
+    service.wait_for("published 1 client");
+    service.0.stop();
+    fs::remove_dir_all(service.journal.path()).unwrap();
+    // As after a damage that nobody can mend from the journal.
+    fs::remove_dir_all(service.path("state/store")).unwrap();
+    service.0.start_again("permitted-networks = []");
+    service.wait_for("published 0 clients");
+    assert!(!service.permits(CLIENT));
 }

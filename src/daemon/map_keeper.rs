@@ -4,7 +4,7 @@
 //! map stays whole and in place until a new one is proved. What lies there is looked at when it may
 //! have changed: what somebody else has removed or changed is published again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -17,6 +17,21 @@ use crate::diagnostics::{self, Kept};
 use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError, Published};
 use crate::store::InForce;
 use crate::whitelist::Whitelist;
+
+/// How long a start waits for the journal to be caught up with, which takes no longer as a rule, so as
+/// to publish once and not twice.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How far the journal has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Journal {
+    /// More is to come at once: logins by the thousand.
+    CatchingUp,
+    /// It could not be caught up with, and can't be read for now.
+    Unreadable,
+    /// All that there was has been read.
+    CaughtUp,
+}
 
 /// The access map, and what is known of what Postfix finds in it.
 #[derive(Debug)]
@@ -33,6 +48,7 @@ pub struct MapKeeper {
     last: Option<PublicationStatus>,
     /// Whether maps of other types beside ours have been seen to.
     other_types_withdrawn: bool,
+    since: Instant,
     /// By what our last publication is known again; none while what lies there is to be replaced.
     marks: Option<Marks>,
     /// Those of the first publication, by which the directory is known.
@@ -60,6 +76,7 @@ impl MapKeeper {
             removal: None,
             last: None,
             other_types_withdrawn: false,
+            since: Instant::now(),
             marks: None,
             first_marks: None,
             disturbed: false,
@@ -136,16 +153,17 @@ impl MapKeeper {
 
     /// Starts a publication if one is due, goes on with one that has started, or says when there is
     /// something to do next: at once, while clients are gathered.
-    pub fn publish_if_due(&mut self, whitelist: &Whitelist, caught_up: bool) -> Option<Instant> {
+    pub fn publish_if_due(&mut self, whitelist: &Whitelist, journal: Journal) -> Option<Instant> {
         let now = Instant::now();
         let mut gathered = match self.gathered.take() {
             Some(gathered) => gathered,
-            // While the journal is caught up with, only removals can't wait: logins come by the
-            // thousand.
             None if !self.wanted => return None,
-            None if !caught_up && !self.removal_is_pending() && !self.disturbed => return None,
             None => match self.schedule.due(whitelist.generation(), now) {
                 Due::Nothing => return None,
+                _ if journal != Journal::CaughtUp && !self.can_not_wait(journal) => return None,
+                _ if journal != Journal::CaughtUp && now < self.since + PATIENCE => {
+                    return Some(self.since + PATIENCE);
+                }
                 Due::At(time) => return Some(time),
                 Due::Now => {
                     self.schedule.started(whitelist.generation(), now);
@@ -160,6 +178,15 @@ impl MapKeeper {
         let clients = gathered.into_clients();
         self.publisher.give(Job::Publish(self.map.clone(), clients));
         None
+    }
+
+    /// Whether to publish though the journal is not caught up with: for logins, which come by the
+    /// thousand, it is not.
+    fn can_not_wait(&self, journal: Journal) -> bool {
+        journal == Journal::Unreadable
+            || self.removal_is_pending()
+            || self.disturbed
+            || !self.map.exists()
     }
 
     /// Looks whether what was published still lies there; if not, it is due again.
@@ -418,19 +445,22 @@ mod tests {
         let (mut keeper, given, mut whitelist) = two_and_a_half_parts();
         let (generation, number) = (whitelist.generation(), whitelist.len());
         for _ in 0..2 {
-            let next = keeper.publish_if_due(&whitelist, true);
+            let next = keeper.publish_if_due(&whitelist, Journal::CaughtUp);
             assert!(next.is_some_and(|next| next <= Instant::now()));
             assert!(given.try_recv().is_err());
         }
         // Its place has been passed.
         log_in(&mut whitelist, FIRST - 1);
-        assert_eq!(keeper.publish_if_due(&whitelist, true), None);
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CaughtUp), None);
         assert_eq!(published(&given), (map("/a"), number));
         succeed(&mut keeper, number);
         assert!(keeper.has_published(generation));
         assert!(!keeper.has_published(whitelist.generation()));
         keeper.hurry();
-        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        while keeper
+            .publish_if_due(&whitelist, Journal::CaughtUp)
+            .is_some()
+        {}
         assert!(matches!(given.try_recv(), Ok(Job::WithdrawOtherTypes(_))));
         assert_eq!(published(&given), (map("/a"), number + 1));
         succeed(&mut keeper, number + 1);
@@ -440,35 +470,91 @@ mod tests {
     #[test]
     fn who_goes_while_clients_are_gathered_is_still_to_be_removed() {
         let (mut keeper, given, mut whitelist) = two_and_a_half_parts();
-        assert!(keeper.publish_if_due(&whitelist, true).is_some());
+        assert!(
+            keeper
+                .publish_if_due(&whitelist, Journal::CaughtUp)
+                .is_some()
+        );
         let first = vec!["198.18.0.0/32".parse().unwrap()];
         whitelist.set_rules(rules(first.into()));
         keeper.note_removal(whitelist.generation());
-        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        while keeper
+            .publish_if_due(&whitelist, Journal::CaughtUp)
+            .is_some()
+        {}
         let (_, number) = published(&given);
         assert_eq!(number, whitelist.len() + 1);
         succeed(&mut keeper, number);
         assert!(keeper.removal_is_pending());
         keeper.hurry();
-        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        while keeper
+            .publish_if_due(&whitelist, Journal::CaughtUp)
+            .is_some()
+        {}
         succeed(&mut keeper, whitelist.len());
         assert!(!keeper.removal_is_pending());
     }
 
     #[test]
+    fn while_the_journal_is_caught_up_with_only_what_can_not_wait_is_published() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("clients");
+        let map = map(&path.to_string_lossy());
+        let (jobs, given) = mpsc::channel();
+        let schedule = Schedule::new(Duration::from_secs(3600));
+        let publisher = Publisher::giving_to(jobs);
+        let mut keeper = MapKeeper::new(publisher, map.clone(), true, schedule);
+        let mut whitelist = Whitelist::new(rules(Networks::default()));
+        log_in(&mut whitelist, FIRST);
+
+        // Without a map, Postfix defers all mail; but the journal may be read in no time.
+        let patience = keeper.since + PATIENCE;
+        for journal in [Journal::CatchingUp, Journal::Unreadable] {
+            assert_eq!(keeper.publish_if_due(&whitelist, journal), Some(patience));
+        }
+        std::fs::write(map.index(), "").unwrap();
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
+        let unreadable = keeper.publish_if_due(&whitelist, Journal::Unreadable);
+        assert_eq!(unreadable, Some(patience));
+        keeper.since = Instant::now().checked_sub(PATIENCE).unwrap();
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
+        assert!(given.try_recv().is_err());
+        keeper.note_removal(whitelist.generation());
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
+        assert_eq!(published(&given), (map, 1));
+        succeed(&mut keeper, 1);
+        assert!(matches!(given.try_recv(), Ok(Job::WithdrawOtherTypes(_))));
+
+        // What somebody else has changed meanwhile can't wait either.
+        log_in(&mut whitelist, FIRST + 1);
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
+        std::fs::write(keeper.map().index(), "another").unwrap();
+        keeper.look();
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
+        assert_eq!(published(&given).1, 2);
+    }
+
+    #[test]
     fn another_map_is_gathered_for_anew() {
         let (mut keeper, given, whitelist) = two_and_a_half_parts();
-        assert!(keeper.publish_if_due(&whitelist, true).is_some());
+        assert!(
+            keeper
+                .publish_if_due(&whitelist, Journal::CaughtUp)
+                .is_some()
+        );
         assert!(!keeper.is_under_way());
         keeper.change(map("/b"), true, Duration::from_secs(3600));
-        while keeper.publish_if_due(&whitelist, true).is_some() {}
+        while keeper
+            .publish_if_due(&whitelist, Journal::CaughtUp)
+            .is_some()
+        {}
         assert!(keeper.is_under_way());
         assert_eq!(published(&given), (map("/b"), whitelist.len()));
         // None is wanted any more: nothing is gathered, and what is there is withdrawn.
         keeper.change(map("/b"), false, Duration::ZERO);
         assert!(matches!(given.try_recv(), Ok(Job::Withdraw(_))));
         succeed(&mut keeper, whitelist.len());
-        assert_eq!(keeper.publish_if_due(&whitelist, true), None);
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CaughtUp), None);
         assert!(given.try_recv().is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::chronicle::Chronicle;
 use super::deadline::{DeadlineTimer, Woken};
 use super::directory_watch::DirectoryWatch;
 use super::keeper::Keeper;
-use super::map_keeper::MapKeeper;
+use super::map_keeper::{Journal, MapKeeper};
 use super::one_address::OneAddress;
 use super::plan::Plan;
 use super::policy_server::Policy;
@@ -204,7 +204,12 @@ impl Service {
         let next = if self.expiring {
             Some(Instant::now())
         } else {
-            self.map.publish_if_due(&whitelist, self.caught_up)
+            let journal = match &self.journal_trouble {
+                _ if self.caught_up => Journal::CaughtUp,
+                Some(_) => Journal::Unreadable,
+                None => Journal::CatchingUp,
+            };
+            self.map.publish_if_due(&whitelist, journal)
         };
         drop(whitelist);
         next.into_iter()
@@ -247,6 +252,8 @@ impl Service {
                 self.lag = Some(SignedDuration::ZERO);
                 let generation = self.whitelist().generation();
                 self.right_from = generation;
+                // Whoever waits for the start has waited for long enough.
+                self.map.hurry();
                 self.commit();
                 let whitelist = self.whitelist();
                 diagnostics::caught_up(whitelist.len(), whitelist.open_sessions());
