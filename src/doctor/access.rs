@@ -45,7 +45,9 @@ impl Process {
         })
     }
 
-    fn may(&self, want: Want, mode: u32, uid: u32, gid: u32) -> bool {
+    /// Whether it may do so with a file of this mode, user and group.
+    #[must_use]
+    pub fn may(&self, want: Want, mode: u32, uid: u32, gid: u32) -> bool {
         if self.uid == 0 {
             return want != Want::Search || mode & 0o111 != 0;
         }

@@ -4,18 +4,21 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::access::{Process, Want};
 use super::point::Point;
 use super::systemd::SERVICE;
+use super::units::quoted;
 use crate::client::Client;
 use crate::diagnostics::count;
 use crate::postfix::access_map::{AccessMap, SENTINEL};
 use crate::postfix::command::{CommandError, table};
 
 const FILE: &str = "map-file";
+const DIRECTORY: &str = "map-directory";
 const READABLE: &str = "map-readable";
 const CONTENTS: &str = "map-contents";
 /// smtpd complains of a source that is newer than its index by this much (dict_open of Postfix).
@@ -35,8 +38,13 @@ pub fn files(map: &AccessMap, reader: Option<&Process>, service_runs: bool) -> V
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let finding = format!(
-                "{} is missing: Postfix defers all mail where a list names it",
-                index.display()
+                "{} is missing{}: Postfix defers all mail where a list names it",
+                index.display(),
+                if service_runs {
+                    ", and the service has not put it back"
+                } else {
+                    ""
+                }
             );
             return vec![Point::wrong(FILE, finding).mend(again)];
         }
@@ -66,6 +74,57 @@ pub fn files(map: &AccessMap, reader: Option<&Process>, service_runs: bool) -> V
     }
     points.extend(reader.map(|reader| readable(&index, reader)));
     points
+}
+
+/// Whether the service alone may write where the map is: whoever can replace it decides who may
+/// relay.
+#[must_use]
+pub fn directory(map: &AccessMap, service: &Process) -> Point {
+    let path = map.directory();
+    match fs::metadata(path) {
+        Ok(found) => directory_of(path, (found.uid(), found.gid(), found.mode()), service),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let finding = format!("{} is missing", path.display());
+            Point::wrong(DIRECTORY, finding).mend(format!("systemctl restart {SERVICE}"))
+        }
+        Err(error) => Point::unknown(DIRECTORY, format!("{}: {error}", path.display())),
+    }
+}
+
+fn directory_of(path: &Path, (uid, gid, mode): (u32, u32, u32), service: &Process) -> Point {
+    let name = path.display();
+    let word = quoted(&path.to_string_lossy());
+    let wrong = |what: String, mend: String| {
+        let finding = format!("{name} {what}");
+        Point::wrong(DIRECTORY, finding).mend(mend)
+    };
+    let is_foreign_group = gid != 0 && !service.gids.contains(&gid);
+    let others = match mode {
+        mode if mode & 0o002 != 0 => Some("anybody on this host".to_owned()),
+        mode if mode & 0o020 != 0 && is_foreign_group => Some(format!("the group {gid}")),
+        _ => None,
+    };
+    if let Some(others) = others {
+        wrong(
+            format!("can be written to by {others}, who so decides who may relay"),
+            format!("chmod go-w {word}"),
+        )
+    } else if uid != service.uid && uid != 0 {
+        wrong(
+            format!("belongs to the uid {uid}, who so decides who may relay"),
+            format!("chown {} {word}", service.name),
+        )
+    } else if !service.may(Want::Write, mode, uid, gid) {
+        wrong(
+            format!("can't be written to by {}", service.name),
+            format!("chown {} {word}\nchmod u+rwx {word}", service.name),
+        )
+    } else {
+        Point::ok(
+            DIRECTORY,
+            format!("only {} can write to {name}", service.name),
+        )
+    }
 }
 
 /// smtpd opens its maps as root, whatever comes later; proxymap(8) and a `postmap -q` by hand do not.
@@ -232,6 +291,36 @@ mod tests {
                 verdict,
                 "{index:?} {source:?}"
             );
+        }
+    }
+
+    #[test]
+    fn nobody_but_the_service_may_write_where_the_map_is() {
+        let service = Process {
+            name: "pop-before-smtp".to_owned(),
+            uid: 7,
+            gids: vec![70, 71],
+        };
+        for (found, said) in [
+            ((7, 70, 0o755), ""),
+            ((7, 70, 0o775), ""),
+            ((7, 0, 0o775), ""),
+            ((0, 71, 0o775), ""),
+            ((7, 99, 0o775), "by the group 99"),
+            ((7, 70, 0o1777), "by anybody"),
+            ((8, 70, 0o775), "belongs to the uid 8"),
+            ((0, 0, 0o755), "can't be written to by pop-before-smtp"),
+            ((7, 70, 0o555), "can't be written to by pop-before-smtp"),
+        ] {
+            let point = directory_of(Path::new("/var/lib/x y"), found, &service);
+            let expected = match said {
+                "" => Verdict::Ok,
+                _ => Verdict::Wrong,
+            };
+            assert_eq!(point.verdict, expected, "{found:?}: {}", point.finding);
+            assert!(point.finding.contains(said), "{found:?}: {}", point.finding);
+            let mend = point.mend.unwrap_or_default();
+            assert_eq!(mend.contains("'/var/lib/x y'"), !said.is_empty(), "{mend}");
         }
     }
 

@@ -262,6 +262,8 @@ fn postfix(host: &Host) -> Vec<Point> {
         points.extend(owner.as_ref().map(|owner| reachable(&offer.policy, owner)));
     }
     if offer.publishes_map {
+        let service = Process::of_user(host.unit(SERVICE).get("User"), &[]);
+        points.extend(service.map(|service| map::directory(&map, &service)));
         points.extend(map::files(&map, owner.as_ref(), host.runs()));
         if map.exists() {
             points.extend(contents(host, &map));

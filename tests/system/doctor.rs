@@ -122,20 +122,16 @@ fn postfix_is_looked_at(release: Release) {
     );
     assert_found_and_mended(&host, &broken, "relay-restrictions", "submission/inet");
 
+    // What the service mends by itself, where it can't: it finds a directory where it makes its maps.
     let index = format!("$(ls {STATE}/clients.db {STATE}/clients.lmdb 2>/dev/null)");
     for (broken, point, finding) in [
-        (format!("rm {index}"), "map-file", "missing"),
+        (format!("rm {index}"), "map-file", "has not put it back"),
         (
             format!("touch -d '+1 hour' {STATE}/clients"),
             "map-file",
             "older than its source",
         ),
         (format!("chmod 600 {index}"), "map-readable", "can't read"),
-        (
-            format!("chmod 700 {STATE}"),
-            "map-readable",
-            "can't go through",
-        ),
         (
             format!("echo '192.0.2.99 OK' >{STATE}/clients; postmap {map}"),
             "map-contents",
@@ -150,6 +146,25 @@ fn postfix_is_looked_at(release: Release) {
             format!("sed -i /192.0.2.10/d {STATE}/clients; postmap {map}"),
             "map-and-list",
             "does not let in 1 client (192.0.2.10)",
+        ),
+    ] {
+        let broken = format!("mkdir {STATE}/clients.new\n{broken}");
+        let mend = assert_found(&host, &broken, point, finding);
+        host.sh(&format!(
+            "set -e\nrmdir {STATE}/clients.new\n{mend}\nsystemctl restart pop-before-smtp"
+        ));
+        assert_well(&host, &format!("after {broken:?} and {mend:?}"));
+    }
+    for (broken, point, finding) in [
+        (
+            format!("chmod 700 {STATE}"),
+            "map-readable",
+            "can't go through",
+        ),
+        (
+            format!("chmod 777 {STATE}"),
+            "map-directory",
+            "by anybody on this host",
         ),
         (
             "chmod 700 /var/spool/postfix/pop-before-smtp".to_owned(),
