@@ -4,6 +4,7 @@
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
 pub mod chapters;
+mod files;
 mod identifiers;
 pub mod own;
 pub mod reports;
@@ -11,7 +12,7 @@ mod units;
 pub mod wait;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use systemd::journal::{
 
 use crate::origin::{Id, Origin};
 use crate::servers::{LONGEST_MESSAGE, Sender};
+pub use files::{Files, Unreadable, directories_of};
 use identifiers::{is_known, known, look_for};
 use wait::Wait;
 
@@ -44,7 +46,8 @@ pub enum Source {
 /// A place in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The cursor of the last entry that was read.
+    /// The cursor of the last entry that was read; empty if none was, and all is to be read since the
+    /// time.
     pub cursor: String,
     /// When the journal received that entry.
     pub time: Timestamp,
@@ -70,15 +73,12 @@ pub enum JournalError {
         /// Why.
         source: systemd::Error,
     },
-    /// It is there, and this process may not read it. libsystemd would show an empty journal.
-    #[error(
-        "{} can't be read by this user: it needs the group systemd-journal \
-         (systemctl edit the unit, or run as root)",
-        path.display()
-    )]
+    /// It is there, and this process may read nothing of it that matters. libsystemd would show an
+    /// empty journal.
+    #[error("{file}")]
     Forbidden {
-        /// A journal file.
-        path: PathBuf,
+        /// One of its files.
+        file: Unreadable,
     },
     /// There is nothing where a journal should be.
     #[error("{}: {reason}", path.display())]
@@ -147,6 +147,7 @@ impl Entry {
 pub struct Reader {
     journal: Journal,
     source: Source,
+    files: Files,
     /// Directories of a namespace that were not there yet: libsystemd does not notice them come.
     missing: Vec<PathBuf>,
     identifiers: Vec<String>,
@@ -184,12 +185,12 @@ impl Reader {
     /// Opens the journal.
     ///
     /// # Errors
-    /// When it can't be opened, or is there and may not be read.
+    /// When it can't be opened, or nothing of it that matters may be read.
     pub fn open<'a>(
         source: &Source,
         identifiers: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, JournalError> {
-        check_readable(source)?;
+        let files = Files::look(source)?;
         let missing = match source {
             Source::Namespace(_) => directories_of(source).filter(|d| !d.exists()).collect(),
             _ => Vec::new(),
@@ -220,6 +221,7 @@ impl Reader {
         Ok(Reader {
             journal,
             source: source.clone(),
+            files,
             missing,
             known: identifiers.clone(),
             identifiers,
@@ -265,6 +267,12 @@ impl Reader {
             identifiers.retain(|identifier| self.known.iter().any(|known| known == identifier));
         }
         identifiers
+    }
+
+    /// The journal's files, as they were when it was opened.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     fn look_for_all(&mut self) -> Result<(), JournalError> {
@@ -536,69 +544,8 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Where the journal of this host, or of a namespace of it, is (systemd-journald.service(8)): the
-/// directory of one that is kept, and that of one that a boot forgets. They need not be there.
-pub fn directories_of(source: &Source) -> impl Iterator<Item = PathBuf> {
-    let suffix = match source {
-        Source::Namespace(name) => format!(".{name}"),
-        _ => String::new(),
-    };
-    let name = format!("{}{suffix}", machine());
-    ["/var/log/journal", "/run/log/journal"]
-        .map(|root| Path::new(root).join(&name))
-        .into_iter()
-}
-
 /// This host, by machine-id(5).
 pub fn machine() -> Id {
     let id = std::fs::read("/etc/machine-id").unwrap_or_default();
     Id::parse(id.trim_ascii())
-}
-
-/// Finds out what libsystemd does not tell: without permission, it shows an empty journal.
-fn check_readable(source: &Source) -> Result<(), JournalError> {
-    match source {
-        Source::Host | Source::Namespace(_) => directories_of(source)
-            .try_for_each(|directory| check_file(&directory.join("system.journal"))),
-        Source::Directory(path) => match std::fs::read_dir(path) {
-            Ok(entries) => entries
-                .flatten()
-                .map(|entry| entry.path())
-                .try_for_each(|file| {
-                    if file.extension().is_some_and(|e| e == "journal") {
-                        check_file(&file)
-                    } else {
-                        Ok(())
-                    }
-                }),
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-                Err(JournalError::Forbidden { path: path.clone() })
-            }
-            Err(_) => Err(JournalError::Missing {
-                path: path.clone(),
-                reason: "is not a directory with journal files",
-            }),
-        },
-        Source::Files(paths) => paths.iter().try_for_each(|path| {
-            if path.is_file() {
-                check_file(path)
-            } else {
-                Err(JournalError::Missing {
-                    path: path.clone(),
-                    reason: "is not a journal file",
-                })
-            }
-        }),
-    }
-}
-
-fn check_file(path: &Path) -> Result<(), JournalError> {
-    match std::fs::File::open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(JournalError::Forbidden {
-                path: path.to_owned(),
-            })
-        }
-        _ => Ok(()),
-    }
 }

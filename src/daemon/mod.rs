@@ -30,6 +30,7 @@ mod reload;
 mod report;
 mod run;
 mod service;
+mod sight;
 mod snapshot;
 mod start;
 mod supervisor;

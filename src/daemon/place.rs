@@ -22,6 +22,17 @@ impl Begin {
         }
     }
 
+    /// As it can be kept.
+    pub fn position(&self) -> Position {
+        match self {
+            Begin::At(time) => Position {
+                cursor: String::new(),
+                time: *time,
+            },
+            Begin::Behind(position, _) => position.clone(),
+        }
+    }
+
     /// Moves on behind this entry.
     pub fn move_behind(&mut self, position: Position) {
         let oldest = match self {

@@ -21,7 +21,7 @@ use crate::diagnostics;
 use crate::intake::Intake;
 use crate::journal::chapters::chapters;
 use crate::journal::wait::{Bell, Wait};
-use crate::journal::{JournalError, Position, Reader, Source};
+use crate::journal::{Files, JournalError, Position, Reader, Source, Unreadable};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// What a look from a known place counts as that has not found the place: entries of its time are
@@ -41,6 +41,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 const UNREADABLE: u32 = 3;
 /// The longest pause between two tries.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// How often at most it is looked whether all files can be read; and at least, while some can't.
+const LOOK_AT_FILES: Duration = Duration::from_secs(5);
 
 /// What the reader tells the loop.
 #[derive(Debug)]
@@ -64,6 +66,17 @@ pub enum FromReader {
     Trouble(JournalError),
     /// The journal can be read again.
     Recovered,
+    /// These of its files can't be read, from now on. All before `place` has been read of all files.
+    Files {
+        /// None of them, if all can be read.
+        unreadable: Vec<Unreadable>,
+        /// Where reading was to begin when that was found out, or where it was when all could still
+        /// be read.
+        place: Position,
+    },
+    /// Some can be read that could not. The reader ends: what they hold may be older than what it has
+    /// read, and libsystemd passes it over. Another is to begin where all could be read last.
+    Again,
 }
 
 /// When a reader does something though it is told of nothing new.
@@ -105,6 +118,7 @@ pub fn start(
                 caught_up: false,
                 told: Cell::new(Instant::now()),
                 last_read: None,
+                files: None,
             };
             let mut failures = 0;
             // The loop has left when a message finds no receiver.
@@ -140,6 +154,16 @@ struct Thread {
     told: Cell<Instant>,
     /// When an entry was read last.
     last_read: Option<Instant>,
+    /// What the journal's files were when they were looked at.
+    files: Option<Looked>,
+}
+
+/// What was found when the journal's files were looked at.
+struct Looked {
+    files: Files,
+    when: Instant,
+    /// How far the journal had been read.
+    place: Begin,
 }
 
 /// Why reading stopped.
@@ -181,6 +205,7 @@ impl Thread {
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
         let mut reader = Reader::open(&self.source, self.recogniser.identifiers())?;
         reader.tell(&mut self.wait)?;
+        self.heed(reader.files().clone())?;
         // Who asks from now on asks for another look: what is written later may escape this one.
         let mut asked = self.asked.number();
         let mut served = 0;
@@ -249,11 +274,56 @@ impl Thread {
         let limit = until_beat.min(until_due).max(SHORTEST_WAIT);
         let look = self.times.look.filter(|_| self.is_lively());
         let limit = limit.min(look.unwrap_or(Duration::MAX));
+        let limit = limit.min(self.until_look_at_files());
         let told = reader.wait(&mut self.wait, limit)?;
         if reader.is_outdated() {
             return Err(Stop::Reopen);
         }
+        self.look_at_files()?;
         Ok(told)
+    }
+
+    /// How long it may be waited before files are looked at that can't be read.
+    fn until_look_at_files(&self) -> Duration {
+        match &self.files {
+            Some(last) if !last.files.unreadable().is_empty() => LOOK_AT_FILES
+                .saturating_sub(last.when.elapsed())
+                .max(SHORTEST_WAIT),
+            _ => Duration::MAX,
+        }
+    }
+
+    /// Looks at the files again, if it is time.
+    fn look_at_files(&mut self) -> Result<(), Stop> {
+        let is_time = |last: &Looked| last.when.elapsed() >= LOOK_AT_FILES;
+        if !self.files.as_ref().is_some_and(is_time) {
+            return Ok(());
+        }
+        let files = Files::look(&self.source)?;
+        self.heed(files)
+    }
+
+    /// Tells which files can't be read, if that has changed.
+    fn heed(&mut self, files: Files) -> Result<(), Stop> {
+        let looked = Looked {
+            files: files.clone(),
+            when: Instant::now(),
+            place: self.begin.clone(),
+        };
+        let former = self.files.replace(looked);
+        let place = match former {
+            Some(former) if files.can_read_more_than(&former.files) => {
+                self.tell(FromReader::Again)?;
+                return Err(Stop::NobodyListens);
+            }
+            Some(former) if former.files.unreadable() == files.unreadable() => return Ok(()),
+            // What has come since may be in files that can't be read.
+            Some(former) => former.place,
+            None => self.begin.clone(),
+        };
+        let unreadable = files.unreadable().to_vec();
+        let place = place.position();
+        self.tell(FromReader::Files { unreadable, place })
     }
 
     fn is_lively(&self) -> bool {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::place::Begin;
 use super::plan::{Plan, PlanError};
 use super::service::Service;
-use super::start::earlier;
+use super::start::{earlier, where_to_begin};
 use crate::diagnostics;
 use crate::store::InForce;
 
@@ -66,10 +66,10 @@ impl Service {
             &self.plan.rules.permitted.to_string(),
         );
         self.show_ready();
-        let one_grace = earlier(Timestamp::now(), self.plan.rules.grace);
-        match self.keeper.position() {
-            Some(position) if same_source => Begin::Behind(position.clone(), one_grace),
-            _ => Begin::At(one_grace),
+        let now = Timestamp::now();
+        match self.keeper.position().cloned() {
+            place @ Some(_) if same_source => where_to_begin(&self.plan, place, None, now),
+            _ => Begin::At(earlier(now, self.plan.rules.grace)),
         }
     }
 }

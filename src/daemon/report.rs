@@ -56,7 +56,7 @@ impl Service {
         let untold = untold.into_iter();
         self.map
             .troubles()
-            .chain(&self.journal_trouble)
+            .chain(self.sight.problems())
             .chain(self.keeper.trouble())
             .chain(self.by_hand.trouble())
             .chain(&self.reload_refused)

@@ -15,11 +15,14 @@ use super::directory_watch::DirectoryWatch;
 use super::keeper::Keeper;
 use super::map_keeper::{Journal, MapKeeper};
 use super::one_address::OneAddress;
+use super::place::Begin;
 use super::plan::Plan;
 use super::policy_server::Policy;
 use super::publisher::{Done, Publisher};
 use super::reader::FromReader;
 use super::run::{Options, RunError, system};
+use super::sight::Sight;
+use super::start::where_to_begin;
 use super::supervisor::{self, Sockets};
 use crate::client::Client;
 use crate::diagnostics::{self, Change, Floods, Refusals};
@@ -62,8 +65,11 @@ pub(super) struct Service {
     pub(super) status: String,
     pub(super) status_shown: Instant,
     pub(super) watchdog_fed: Instant,
-    /// Why the journal can't be read for now.
-    pub(super) journal_trouble: Option<String>,
+    /// What of the journal can't be read for now.
+    pub(super) sight: Sight,
+    /// Whether the service goes on without having caught up with the journal, which has been
+    /// unreadable for too long.
+    pub(super) blind: bool,
     /// Why the last reload was refused.
     pub(super) reload_refused: Option<String>,
 }
@@ -71,6 +77,8 @@ pub(super) struct Service {
 /// What the loop does after a step.
 enum Next {
     GoOn,
+    /// The journal is to be read again, by another reader.
+    ReadAgain,
     Leave,
 }
 
@@ -167,8 +175,13 @@ impl Service {
             {
                 next = service.hear(Some(message))?;
             }
-            if matches!(next, Next::Leave) {
-                break;
+            match next {
+                Next::GoOn => {}
+                Next::ReadAgain => {
+                    let begin = service.read_again();
+                    journal = service.start_reader(begin)?;
+                }
+                Next::Leave => break,
             }
             // While there is always something to do, Postfix has its answers all the same.
             tokio::task::yield_now().await;
@@ -199,21 +212,25 @@ impl Service {
     /// Does what is due, some of it where it is much, and says when there will be more to do.
     fn do_what_is_due(&mut self) -> Option<Instant> {
         self.expire_if_due();
+        let blind = self.go_on_blind_if_due();
         let mut whitelist = self.policy.whitelist.borrow_mut();
         let store = self.keeper.go_on(&mut whitelist);
         let next = if self.expiring {
             Some(Instant::now())
         } else {
-            let journal = match &self.journal_trouble {
-                _ if self.caught_up => Journal::CaughtUp,
-                Some(_) => Journal::Unreadable,
-                None => Journal::CatchingUp,
+            let journal = if self.caught_up {
+                Journal::CaughtUp
+            } else if self.sight.is_lost() {
+                Journal::Unreadable
+            } else {
+                Journal::CatchingUp
             };
             self.map.publish_if_due(&whitelist, journal)
         };
         drop(whitelist);
         next.into_iter()
             .chain(store)
+            .chain(blind)
             .chain(self.by_hand.give_up_if_due())
             .chain(self.show_status())
             .min()
@@ -242,13 +259,16 @@ impl Service {
                 if self.caught_up {
                     self.lag = Some(now.duration_since(position.time));
                 }
-                self.keeper.advance(position);
+                if self.sight.is_whole() {
+                    self.keeper.advance(position);
+                }
                 self.commit();
             }
             Some(FromReader::CaughtUp) => {
                 self.end_sessions_of_former_boots(now);
                 self.expire_all(now);
                 self.caught_up = true;
+                self.blind = false;
                 self.lag = Some(SignedDuration::ZERO);
                 let generation = self.whitelist().generation();
                 self.right_from = generation;
@@ -267,19 +287,27 @@ impl Service {
                 if self.options.once {
                     return Err(error.into());
                 }
-                if self.journal_trouble.is_none() {
-                    diagnostics::journal_trouble(&error.to_string());
+                let error = error.to_string();
+                if self.sight.lost(&error, Instant::now()) {
+                    diagnostics::journal_trouble(&error);
                 }
                 self.policy.looks.set_blind(true);
-                self.journal_trouble = Some(format!(
-                    "{error}\nnobody is listed until it can be read; it is tried again"
-                ));
             }
             Some(FromReader::Recovered) => {
-                self.journal_trouble = None;
+                self.sight.recovered();
+                self.blind = false;
                 self.policy.looks.set_blind(false);
                 diagnostics::journal_recovered();
             }
+            Some(FromReader::Files { unreadable, place }) => {
+                if self.sight.is_whole() && !unreadable.is_empty() {
+                    self.keeper.advance(place);
+                }
+                if let Some(told) = self.sight.files(unreadable) {
+                    diagnostics::journal_incomplete(told);
+                }
+            }
+            Some(FromReader::Again) => return Ok(Next::ReadAgain),
             None => {
                 let source = std::io::Error::other("its thread has ended");
                 return Err(RunError::System {
@@ -289,6 +317,30 @@ impl Service {
             }
         }
         Ok(Next::GoOn)
+    }
+
+    /// Says where the journal is to be read from, now that more of it can be. What is read again
+    /// changes nothing in the end; until then it is as at a start.
+    fn read_again(&mut self) -> Begin {
+        self.caught_up = false;
+        let place = self.keeper.position().cloned();
+        let begin = where_to_begin(&self.plan, place, None, Timestamp::now());
+        diagnostics::reading_again(begin.time());
+        begin
+    }
+
+    /// Nobody waits without end for a journal that can't be read. Says when that is, if it stays so.
+    fn go_on_blind_if_due(&mut self) -> Option<Instant> {
+        let time = self
+            .sight
+            .patience_ends()
+            .filter(|_| !self.caught_up && !self.blind)?;
+        if time > Instant::now() {
+            return Some(time);
+        }
+        self.blind = true;
+        self.become_ready();
+        None
     }
 
     fn apply(&mut self, event: &Event, now: Timestamp) {
@@ -440,9 +492,9 @@ impl Service {
         self.map.look();
     }
 
-    /// The service is ready once the journal has been read and the map is right.
+    /// The service is ready once the journal has been read, or can't be, and the map is right.
     fn become_ready(&mut self) -> Next {
-        if !self.caught_up || !self.map.has_published(self.right_from) {
+        if !(self.caught_up || self.blind) || !self.map.has_published(self.right_from) {
             return Next::GoOn;
         }
         if !self.ready {

@@ -26,6 +26,7 @@ use super::reload::in_force;
 use super::report::now_minus_interval;
 use super::run::{Options, RunError, store_path, system};
 use super::service::{Service, WATCH};
+use super::sight::Sight;
 use super::supervisor::{self, Sockets};
 use crate::control::Question;
 use crate::control::server;
@@ -98,7 +99,8 @@ impl Service {
             status: String::new(),
             status_shown: now_minus_interval(),
             watchdog_fed: Instant::now(),
-            journal_trouble: None,
+            sight: Sight::default(),
+            blind: false,
             reload_refused: None,
             plan,
         };
@@ -154,9 +156,12 @@ impl Service {
     }
 
     pub(super) fn start_reader(
-        &self,
+        &mut self,
         begin: Begin,
     ) -> Result<mpsc::Receiver<FromReader>, RunError> {
+        // It will tell what it can't read.
+        self.sight.recovered();
+        self.policy.looks.set_blind(false);
         let settings = &self.plan.settings;
         let look = settings.journal.look_every;
         let times = Times {
@@ -190,7 +195,7 @@ impl Service {
 }
 
 /// Where the journal is to be read first.
-fn where_to_begin(
+pub(super) fn where_to_begin(
     plan: &Plan,
     position: Option<Position>,
     set_aside: Option<(PathBuf, String)>,
@@ -202,6 +207,10 @@ fn where_to_begin(
         (Some(place), _) if place.time > later(now, FUTURE_TOLERANCE) => {
             diagnostics::cursor_in_the_future(place.time, oldest);
             Begin::At(oldest)
+        }
+        // So old where files of the journal could not be read for long.
+        (Some(place), _) if place.cursor.is_empty() || place.time < oldest => {
+            Begin::At(place.time.max(oldest))
         }
         (Some(place), _) => Begin::Behind(place, oldest),
         (None, Some((aside, reason))) => {

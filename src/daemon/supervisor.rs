@@ -70,7 +70,7 @@ fn notify(state: &[(&str, &str)]) {
     let _ = systemd::daemon::notify(state.iter());
 }
 
-/// The service is ready: the journal has been read and the map is right.
+/// The service is ready: the journal has been read, or can't be, and the map is right.
 pub fn ready(status: &str) {
     notify(&[("READY", "1"), ("STATUS", status)]);
 }

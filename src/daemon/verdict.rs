@@ -89,7 +89,7 @@ impl Service {
         if !self.caught_up {
             reason.push_str("; the journal is still being read");
         }
-        if let Some(trouble) = &self.journal_trouble {
+        for trouble in self.sight.problems() {
             reason.push_str(&format!("; the journal can't be read: {trouble}"));
         }
         (false, reason)

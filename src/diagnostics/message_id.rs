@@ -37,6 +37,8 @@ pub const CURSOR_GONE: &str = "87f411abb4c447878e668444dae1431e";
 pub const JOURNAL_TROUBLE: &str = "53c7f9dc6ad4493fad91222deb59ed6e";
 /// The journal can be read again.
 pub const JOURNAL_RECOVERED: &str = "edbfa84c39d94437b274a42783818983";
+/// Some of the journal's files can't be read.
+pub const JOURNAL_INCOMPLETE: &str = "e7a37f1213144cbda0a918a02831a816";
 /// A damaged store has been set aside.
 pub const STORE_SET_ASIDE: &str = "77caaec6f9d34319ad6669940adb73ad";
 /// The store can't be written for now.

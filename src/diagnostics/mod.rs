@@ -506,6 +506,20 @@ pub fn journal_recovered() {
     info!(MESSAGE_ID = id::JOURNAL_RECOVERED; "the journal can be read again");
 }
 
+/// Some of the journal's files can't be read.
+pub fn journal_incomplete(files: &str) {
+    warn!(MESSAGE_ID = id::JOURNAL_INCOMPLETE; "{files}");
+}
+
+/// Files of the journal can be read that could not.
+pub fn reading_again(from: Timestamp) {
+    info!(
+        MESSAGE_ID = id::JOURNAL_RECOVERED;
+        "files of the journal can be read that could not be; reading it again from {}",
+        local_time(from)
+    );
+}
+
 /// A damaged store has been set aside.
 pub fn store_set_aside(aside: &Path, reason: &str, from: Timestamp) {
     error!(

@@ -3,7 +3,9 @@
 //! Looks at files, at journald's configuration and at its own notices; judging is apart.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,7 +19,7 @@ use crate::daemon;
 use crate::diagnostics::{count, local_time};
 use crate::journal::own::beginning;
 use crate::journal::reports::{Report, reports};
-use crate::journal::{JournalError, Source, directories_of};
+use crate::journal::{Files, JournalError, Source, directories_of};
 
 const ACCESS: &str = "journal-access";
 /// journald's message when it drops a unit's entries (sd-messages.h, SD_MESSAGE_JOURNAL_DROPPED).
@@ -78,52 +80,127 @@ pub fn points(host: &Host) -> Vec<Point> {
 
 fn unreadable(error: &JournalError) -> Point {
     match error {
-        JournalError::Forbidden { path } => Point::unknown(
-            ACCESS,
-            format!("{}: this user may not read it; ask as root", path.display()),
-        ),
+        JournalError::Forbidden { file } => {
+            let path = file.path.display();
+            Point::unknown(
+                ACCESS,
+                format!("{path}: this user may not read it; ask as root"),
+            )
+        }
         error => Point::wrong(ACCESS, error.to_string()),
     }
 }
 
-/// Whether the service's own user gets to the files.
+/// Whether the service's own user, with the groups that its unit gives it, can read each file.
 fn readable_for_service(host: &Host, source: &Source) -> Option<Point> {
     let unit = host.unit(SERVICE);
-    let groups: Vec<&str> = unit.get("SupplementaryGroups").split(' ').collect();
+    let groups = unit.get("SupplementaryGroups").split(' ');
+    let groups: Vec<&str> = groups.chain([unit.get("Group")]).collect();
     let service = Process::of_user(unit.get("User"), &groups)?;
-    let files: Vec<_> = match source {
-        Source::Host | Source::Namespace(_) => directories_of(source)
-            .map(|directory| directory.join("system.journal"))
-            .filter(|file| file.exists())
-            .collect(),
-        Source::Directory(directory) => vec![directory.clone()],
-        Source::Files(files) => files.clone(),
+    let files = match Files::look(source) {
+        Ok(files) => files,
+        Err(error) => return Some(unreadable(&error)),
     };
-    let obstacle =
-        (files.iter()).find_map(|file| service.obstacle(file, Want::Read).ok().flatten());
-    Some(readable(&service.name, source, obstacle.as_deref()))
+    if let [file, ..] = files.unreadable() {
+        let finding = format!(
+            "{}: this user may not read it; ask as root",
+            file.path.display()
+        );
+        return Some(Point::unknown(ACCESS, finding));
+    }
+    let obstacles = service.obstacles(files.readable(), Want::Read);
+    Some(match obstacles {
+        Err(error) => Point::unknown(ACCESS, error.to_string()),
+        Ok(obstacles) if obstacles.is_empty() => {
+            let name = &service.name;
+            Point::ok(
+                ACCESS,
+                format!("the service's user {name} can read {source}"),
+            )
+        }
+        Ok(obstacles) => {
+            let groups = groups_that_help(&service, files.readable(), &obstacles);
+            let is_elsewhere = matches!(source, Source::Directory(_));
+            let groups = groups.filter(|_| is_elsewhere);
+            unreadable_for(&service.name, &obstacles, groups.as_deref())
+        }
+    })
 }
 
-fn readable(user: &str, source: &Source, obstacle: Option<&Path>) -> Point {
-    match obstacle {
-        None => Point::ok(
-            ACCESS,
-            format!("the service's user {user} can read {source}"),
-        ),
-        Some(obstacle) => {
-            let finding = format!(
-                "the service's user {user} can't read {}: it needs the group systemd-journal, and \
-                 the group needs the file",
-                obstacle.display()
-            );
-            Point::wrong(ACCESS, finding).mend(format!(
-                "# 'systemctl cat pop-before-smtp' should show SupplementaryGroups=systemd-journal.\n\
-                 systemd-tmpfiles --create --prefix /var/log/journal --prefix /run/log/journal\n\
-                 chgrp -R systemd-journal {0}\nchmod -R g+rX {0}\nsystemctl restart {SERVICE}",
-                quoted(&obstacle.to_string_lossy())
-            ))
+/// The groups with which it could read all of these files; `None` if there are none, or none that it
+/// should be given. In its group each file or directory shows what it takes, layer by layer.
+fn groups_that_help(
+    service: &Process,
+    files: &[PathBuf],
+    obstacles: &[PathBuf],
+) -> Option<Vec<String>> {
+    const LAYERS: usize = 5;
+    let mut with_more = service.clone();
+    let mut obstacles = obstacles.to_vec();
+    for _ in 0..LAYERS {
+        for obstacle in &obstacles {
+            let gid = fs::metadata(obstacle).ok()?.gid();
+            // Not root's; and one that it has is no help.
+            if gid == 0 || service.gids.contains(&gid) {
+                return None;
+            }
+            if !with_more.gids.contains(&gid) {
+                with_more.gids.push(gid);
+            }
+        }
+        obstacles = with_more.obstacles(files, Want::Read).ok()?;
+        if obstacles.is_empty() {
+            let more = &with_more.gids[service.gids.len()..];
+            return Some(more.iter().map(|gid| group_name(*gid)).collect());
         }
     }
+    None
+}
+
+fn group_name(gid: u32) -> String {
+    let group = uzers::get_group_by_gid(gid);
+    group.map_or_else(
+        || gid.to_string(),
+        |group| group.name().to_string_lossy().into_owned(),
+    )
+}
+
+/// It can't read these; with `groups` it could.
+fn unreadable_for(user: &str, obstacles: &[PathBuf], groups: Option<&[String]>) -> Point {
+    const NAMED: usize = 3;
+    let of_group = |path: &PathBuf| match fs::metadata(path) {
+        Ok(found) => format!(
+            "{} (of the group {})",
+            path.display(),
+            group_name(found.gid())
+        ),
+        Err(_) => path.display().to_string(),
+    };
+    let named: Vec<String> = obstacles.iter().take(NAMED).map(of_group).collect();
+    let mut finding = format!("the service's user {user} can't read {}", named.join(", "));
+    if obstacles.len() > NAMED {
+        finding.push_str(&format!(", and {} more", obstacles.len() - NAMED));
+    }
+    let Some(groups) = groups else {
+        let paths: Vec<String> = (obstacles.iter())
+            .map(|path| quoted(&path.to_string_lossy()))
+            .collect();
+        let paths = paths.join(" ");
+        finding.push_str(": they must be readable by the group systemd-journal, and it needs that");
+        return Point::wrong(ACCESS, finding).mend(format!(
+            "# 'systemctl cat {SERVICE}' should show SupplementaryGroups=systemd-journal.\n\
+             systemd-tmpfiles --create --prefix /var/log/journal --prefix /run/log/journal\n\
+             chgrp -R systemd-journal {paths}\nchmod -R g+rX {paths}\nsystemctl restart {SERVICE}"
+        ));
+    };
+    let groups = groups.join(" ");
+    finding.push_str(&format!(": it needs {groups} among its groups"));
+    Point::wrong(ACCESS, finding).mend(format!(
+        "mkdir -p /etc/systemd/system/{SERVICE}.d\n\
+         printf '[Service]\\nSupplementaryGroups={groups}\\n' \
+         >/etc/systemd/system/{SERVICE}.d/journal-groups.conf\n\
+         systemctl daemon-reload\nsystemctl restart {SERVICE}"
+    ))
 }
 
 fn empty(source: &Source) -> Point {

@@ -114,7 +114,7 @@ fn directory_of(path: &Path, (uid, gid, mode): (u32, u32, u32), service: &Proces
             format!("belongs to the uid {uid}, who so decides who may relay"),
             format!("chown {} {word}", service.name),
         )
-    } else if !service.may(Want::Write, mode, uid, gid) {
+    } else if !may_write(service, mode, uid, gid) {
         wrong(
             format!("can't be written to by {}", service.name),
             format!("chown {} {word}\nchmod u+rwx {word}", service.name),
@@ -125,6 +125,18 @@ fn directory_of(path: &Path, (uid, gid, mode): (u32, u32, u32), service: &Proces
             format!("only {} can write to {name}", service.name),
         )
     }
+}
+
+/// Whether a process may write to what has this mode, user and group.
+fn may_write(process: &Process, mode: u32, uid: u32, gid: u32) -> bool {
+    let class = if process.uid == uid {
+        0o200
+    } else if process.gids.contains(&gid) {
+        0o020
+    } else {
+        0o002
+    };
+    process.uid == 0 || mode & class != 0
 }
 
 /// smtpd opens its maps as root, whatever comes later; proxymap(8) and a `postmap -q` by hand do not.

@@ -27,7 +27,7 @@ pub const NETWORKS_SERVICE: &str = "pop-before-smtp-networks.service";
 /// The properties that are asked for.
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,\
     ExecMainStatus,MainPID,NRestarts,NeedDaemonReload,ActiveEnterTimestamp,LogNamespace,\
-    LogRateLimitIntervalUSec,LogRateLimitBurst,User,SupplementaryGroups,ExecStart,ExecReload,Listen";
+    LogRateLimitIntervalUSec,LogRateLimitBurst,User,Group,SupplementaryGroups,ExecStart,ExecReload,Listen";
 
 /// The properties of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use systemd::journal::{Journal, OpenOptions};
 
-use super::{JournalError, Source, check_readable, microseconds};
+use super::{Files, JournalError, Source, microseconds};
 
 /// The units that we run in.
 const UNITS: [&str; 2] = ["pop-before-smtp.service", "pop-before-smtp-expire.service"];
@@ -39,7 +39,7 @@ impl OwnReader {
     /// # Errors
     /// When it can't be opened, or is there and may not be read.
     pub fn open(field: &str, value: &str) -> Result<Self, JournalError> {
-        check_readable(&Source::Host)?;
+        Files::look(&Source::Host)?;
         let opened = OpenOptions::default().local_only(true).open();
         let mut journal = opened.map_err(|source| JournalError::Open {
             what: Source::Host.to_string(),

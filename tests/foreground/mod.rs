@@ -33,16 +33,23 @@ impl Foreground {
     /// Starts it on these entries, and waits until it has read them. `settings` stand above the first
     /// table of the configuration.
     pub fn start(entries: &[Entry], settings: &str) -> Self {
-        let service = Self::start_on(JournalFiles::import(&export(entries)), settings);
+        let journal = JournalFiles::import(&export(entries));
+        let service = Self::start_on(journal, settings);
         service.wait_for("caught up with the journal");
         service
     }
 
     /// Starts it on a journal, and waits for nothing.
     pub fn start_on(journal: JournalFiles, settings: &str) -> Self {
+        Self::start_as(program(), journal, settings)
+    }
+
+    /// Starts it by this command on a journal, and waits for nothing.
+    pub fn start_as(command: Command, journal: JournalFiles, settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("state")).unwrap();
-        let child = run(directory.path(), &journal, settings);
+        configure(directory.path(), &journal, settings);
+        let child = run(command, directory.path());
         Foreground {
             directory,
             journal,
@@ -59,7 +66,15 @@ impl Foreground {
 
     /// Starts a stopped one again with other settings and a new log, and waits for nothing.
     pub fn start_again(&mut self, settings: &str) {
-        self.child = run(self.directory.path(), &self.journal, settings);
+        configure(self.directory.path(), &self.journal, settings);
+        self.child = run(program(), self.directory.path());
+    }
+
+    /// Kills it, and starts it again by this command; its log begins anew.
+    pub fn start_again_as(&mut self, command: Command) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = run(command, self.directory.path());
     }
 
     /// A file or socket of its directory: `log`, `control`, `policy`, `state`.
@@ -82,19 +97,26 @@ impl Foreground {
     }
 }
 
-/// Writes the configuration and runs the program on it.
-fn run(directory: &Path, journal: &JournalFiles, settings: &str) -> Child {
-    let config = directory.join("config.toml");
+/// The program itself.
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+}
+
+/// Writes the configuration.
+fn configure(directory: &Path, journal: &JournalFiles, settings: &str) {
     let text = format!(
         "{settings}\nstate-directory = {:?}\njournal.directory = {:?}\nmap.type = \"hash\"\n",
         directory.join("state"),
         journal.path(),
     );
-    fs::write(&config, text).unwrap();
+    fs::write(directory.join("config.toml"), text).unwrap();
+}
+
+fn run(mut command: Command, directory: &Path) -> Child {
     let log = fs::File::create(directory.join("log")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+    command
         .arg("--config")
-        .arg(&config)
+        .arg(directory.join("config.toml"))
         .args(["run", "--socket"])
         .arg(directory.join("control"))
         .arg("--policy-socket")

@@ -428,6 +428,86 @@ fn the_journal_is_looked_at_on_trixie() {
     the_journal_is_looked_at(Release::Trixie);
 }
 
+fn files_of_other_groups_are_looked_at(release: Release) {
+    let host = Host::with_service(release, "");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+
+    // One of a user's can't be read: it is named, and the system's is read all the same.
+    let mend = assert_found(
+        &host,
+        "runuser -u tom -- logger hello; journalctl --sync
+         chgrp root /var/log/journal/*/user-1000.journal
+         chmod 600 /var/log/journal/*/user-1000.journal
+         timeout 30 systemctl restart pop-before-smtp",
+        "journal-access",
+        "user-1000.journal",
+    );
+    fetch_mail(&host, NEAR[1]);
+    host.await_clients(&NEAR);
+    let problems = host.status().problems;
+    assert!(problems[0].contains("user-1000.journal"), "{problems:#?}");
+    host.sh(&format!("set -e\n{mend}"));
+    assert_well(&host, "with the user's file put right");
+
+    // What came from another host, as systemd-journal-remote leaves it; one of two files can be read.
+    host.sh("set -e
+         groupadd --system systemd-journal-remote || true
+         systemctl stop pop-before-smtp
+         rm -rf /var/lib/pop-before-smtp/store
+         mkdir /var/log/journal/remote
+         journalctl --rotate
+         cp $(ls /var/log/journal/*/system@*.journal | tail -n 1) /var/log/journal/remote/a.journal
+         journalctl --sync
+         cp /var/log/journal/*/system.journal /var/log/journal/remote/b.journal
+         chgrp systemd-journal-remote /var/log/journal/remote/a.journal
+         chgrp systemd-journal /var/log/journal/remote/b.journal
+         chmod 640 /var/log/journal/remote/*.journal
+         chmod 755 /var/log/journal/remote");
+    host.write_file(
+        SETTINGS,
+        "[journal]\ndirectory = \"/var/log/journal/remote\"\n",
+    );
+    host.sh("timeout 30 systemctl start pop-before-smtp");
+    assert!(host.listed().is_empty());
+    let problems = host.status().problems;
+    assert!(problems[0].contains("remote/a.journal"), "{problems:#?}");
+    let mend = assert_found(
+        &host,
+        "",
+        "journal-access",
+        "a.journal (of the group systemd-journal-remote)",
+    );
+    host.sh(&format!("set -e\n{mend}"));
+    host.await_clients(&NEAR);
+    assert!(host.status().problems.is_empty());
+    let points = examine(&host);
+    let access = points.iter().find(|point| point.point == "journal-access");
+    assert_eq!(access.unwrap().verdict, "ok", "{access:#?}");
+
+    // Nothing can be read: the service is ready all the same, and reads them once it may.
+    host.sh("chmod 600 /var/log/journal/remote/*.journal
+         timeout 60 systemctl restart pop-before-smtp");
+    let problems = host.status().problems;
+    assert!(problems[0].contains("nobody is listed"), "{problems:#?}");
+    assert_found(&host, "", "journal-access", "b.journal");
+    host.sh("chmod 640 /var/log/journal/remote/*.journal");
+    wait_until("all can be read", SOON, || {
+        host.status().problems.is_empty().then_some(())
+    });
+    host.await_clients(&NEAR);
+}
+
+#[test]
+fn files_of_other_groups_are_looked_at_on_bookworm() {
+    files_of_other_groups_are_looked_at(Release::Bookworm);
+}
+
+#[test]
+fn files_of_other_groups_are_looked_at_on_trixie() {
+    files_of_other_groups_are_looked_at(Release::Trixie);
+}
+
 fn the_surroundings_are_looked_at(release: Release) {
     let host = Host::with_service(release, "");
     let map = format!("{}:{STATE}/clients", host.map_type());

@@ -137,6 +137,9 @@ fn read_journal<W: Write>(
         Senders::Trusted
     };
     let mut reader = Reader::open(source, teller.recogniser.identifiers())?;
+    for file in reader.files().unreadable() {
+        crate::diagnostics::warning(&format!("{file}; it is left out"));
+    }
     match args.since {
         Some(since) => reader.seek_time(since)?,
         None => reader.seek_head()?,
