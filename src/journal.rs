@@ -3,10 +3,14 @@
 //! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
+pub(crate) mod ahead;
+pub(crate) mod batch;
 pub mod chapters;
 mod files;
+pub(crate) mod handover;
 mod identifiers;
 pub mod own;
+pub(crate) mod place;
 pub mod reports;
 mod units;
 pub mod wait;

@@ -37,15 +37,26 @@ pub struct Contents {
     /// Of how many clients, in turn.
     pub clients: u32,
     /// Whether it tells of their ends too.
-    pub logouts: bool,
+    pub ends: Ends,
     /// Entries of others for each of Dovecot's.
     pub noise: u32,
+}
+
+/// Which ends of sessions a journal tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// None.
+    None,
+    /// Those of the sessions that it tells of.
+    Theirs,
+    /// As many, and all of them of sessions that began elsewhere.
+    Others,
 }
 
 impl Contents {
     /// How many entries Dovecot writes.
     pub fn dovecot(self) -> u32 {
-        self.sessions * if self.logouts { 2 } else { 1 }
+        self.sessions * if self.ends == Ends::None { 1 } else { 2 }
     }
 
     /// How many entries there are.
@@ -84,7 +95,7 @@ impl Contents {
 
     /// The message of Dovecot's entry number `n`.
     fn dovecot_says(self, n: u32, entry: &mut String) {
-        let (session, over) = if self.logouts {
+        let (session, over) = if self.ends != Ends::None {
             let (block, place) = (n / (2 * OPEN_AT_ONCE), n % (2 * OPEN_AT_ONCE));
             (
                 block * OPEN_AT_ONCE + place % OPEN_AT_ONCE,
@@ -94,8 +105,10 @@ impl Contents {
             (n, false)
         };
         let number = session % self.clients;
+        let is_known = !over || self.ends == Ends::Theirs;
+        let id = session_id(if is_known { session } else { !session });
         entry.push_str("MESSAGE=");
-        message(session, number, over, entry);
+        message(session, &id, number, over, entry);
     }
 }
 
@@ -111,14 +124,13 @@ pub fn client(n: u32) -> IpAddr {
 }
 
 /// What Dovecot says of a session: that it begins, or that it is over.
-fn message(session: u32, client_number: u32, over: bool, to: &mut String) {
+fn message(session: u32, id: &str, client_number: u32, over: bool, to: &mut String) {
     let protocol = if session.is_multiple_of(4) {
         "pop3"
     } else {
         "imap"
     };
     let mpid = 1000 + session % 30_000;
-    let id = session_id(session);
     let written = match (over, protocol) {
         (false, _) => write!(
             to,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fs, io};
 
-use crate::journal::Contents;
+use crate::journal::{Contents, Ends};
 use crate::process::{Setup, timed};
 use crate::table::{Row, in_turn, median, seconds, thousands};
 use crate::{Bench, Options};
@@ -26,7 +26,7 @@ pub fn contents(options: &Options) -> Contents {
     Contents {
         sessions,
         clients,
-        logouts: true,
+        ends: Ends::Theirs,
         noise: 0,
     }
 }
@@ -46,7 +46,7 @@ fn prepared(journal: &Path, contents: Contents) -> Setup {
 }
 
 /// How long journalctl takes to print Dovecot's entries.
-fn printed(journal: &Path) -> Duration {
+pub fn printed(journal: &Path) -> Duration {
     timed(
         journalctl(journal)
             .arg("--output=cat")
@@ -163,7 +163,7 @@ pub fn among_others(bench: &Bench) -> Vec<Row> {
     let alone = Contents {
         sessions,
         clients,
-        logouts: true,
+        ends: Ends::Theirs,
         noise: 0,
     };
     let among = Contents { noise: 19, ..alone };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Bench;
-use crate::journal::{Contents, client};
+use crate::journal::{Contents, Ends, client};
 use crate::journal_files::JournalFiles;
 use crate::load::{self, Question};
 use crate::process::{Running, Setup, timed};
@@ -115,7 +115,7 @@ pub fn crowd(bench: &Bench) -> Vec<Row> {
     let contents = Contents {
         sessions: number,
         clients: number,
-        logouts: false,
+        ends: Ends::None,
         noise: 0,
     };
     // Logins from so long ago open no session.

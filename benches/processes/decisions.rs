@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::Bench;
-use crate::journal::{Contents, client};
+use crate::journal::{Contents, Ends, client};
 use crate::load::{self, Load, Question};
 use crate::process::Setup;
 use crate::table::{Row, median, seconds, share, thousands};
@@ -29,7 +29,7 @@ pub fn decisions(bench: &Bench) -> Vec<Row> {
     let journal = bench.journal(Contents {
         sessions: clients,
         clients,
-        logouts: true,
+        ends: Ends::Theirs,
         noise: 0,
     });
     let setup = Setup::new(journal.path(), "");

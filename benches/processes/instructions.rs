@@ -22,7 +22,7 @@ use pop_before_smtp::store::Store;
 use pop_before_smtp::whitelist::{Rules, Whitelist};
 use serde::{Deserialize, Serialize};
 
-use crate::journal::Contents;
+use crate::journal::{Contents, Ends};
 use crate::table::{Row, thousands};
 use crate::{Bench, import};
 
@@ -49,13 +49,16 @@ struct Counted {
 pub fn instructions(bench: &Bench) -> Vec<Row> {
     let size = if bench.options.quick { 500 } else { 5_000 };
     let begin = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 56);
-    let kinds = [("a login", false), ("a login and its logout", true)];
-    let counted = kinds.map(|(what, logouts)| {
+    let kinds = [
+        ("a login", Ends::None),
+        ("a login and its logout", Ends::Theirs),
+    ];
+    let counted = kinds.map(|(what, ends)| {
         let contents = Contents {
             sessions: size,
             // Each client logs in ten times.
             clients: size / 10,
-            logouts,
+            ends,
             noise: 0,
         };
         let journal = import(contents, begin);

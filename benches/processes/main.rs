@@ -28,6 +28,7 @@ mod instructions;
 mod live;
 mod memory;
 mod process;
+mod show;
 mod table;
 
 use std::cell::RefCell;
@@ -47,10 +48,11 @@ use table::Row;
 type Measure = fn(&Bench) -> Vec<Row>;
 
 /// The rows, by the names that select them.
-const ROWS: [(&str, Measure); 11] = [
+const ROWS: [(&str, Measure); 12] = [
     ("catch-up", catch_up::against_journalctl),
     ("fail2ban", catch_up::against_fail2ban),
     ("others", catch_up::among_others),
+    ("test", show::test),
     ("policy", live::to_the_policy),
     ("map", live::to_the_map),
     ("publishing", live::publishing),

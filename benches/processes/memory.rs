@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Bench;
-use crate::journal::Contents;
+use crate::journal::{Contents, Ends};
 use crate::process::Setup;
 use crate::table::{Row, median, seconds, thousands};
 
@@ -17,11 +17,11 @@ const SIZES: [(u32, u64); 3] = [
 ];
 
 /// A login for each client; and a logout, unless their sessions are to stay open.
-fn contents(clients: u32, logouts: bool) -> Contents {
+fn contents(clients: u32, ends: Ends) -> Contents {
     Contents {
         sessions: clients,
         clients,
-        logouts,
+        ends,
         noise: 0,
     }
 }
@@ -37,7 +37,7 @@ pub fn anonymous(bench: &Bench) -> Vec<Row> {
     let wanted: Vec<(Contents, u64)> = sizes
         .iter()
         .flat_map(|(clients, goal)| {
-            [true, false].map(|logouts| (contents(*clients, logouts), *goal))
+            [Ends::Theirs, Ends::None].map(|ends| (contents(*clients, ends), *goal))
         })
         .collect();
     let rows = wanted.into_iter().map(|(contents, goal)| {
@@ -50,10 +50,9 @@ pub fn anonymous(bench: &Bench) -> Vec<Row> {
             memory
         });
         assert_eq!(setup.clients_in_map(), contents.clients as usize);
-        let sessions = if contents.logouts {
-            "sessions over"
-        } else {
-            "each with an open session"
+        let sessions = match contents.ends {
+            Ends::None => "each with an open session",
+            _ => "sessions over",
         };
         let most = read.max(loaded);
         let megabytes = |bytes| bytes as f64 / MEGABYTE as f64;
@@ -80,7 +79,7 @@ pub fn anonymous(bench: &Bench) -> Vec<Row> {
 pub fn start(bench: &Bench) -> Vec<Row> {
     let clients = if bench.options.quick { 1_000 } else { 100_000 };
     let limit = Duration::from_secs(1);
-    let journal = bench.journal(contents(clients, true));
+    let journal = bench.journal(contents(clients, Ends::Theirs));
     let setup = Setup::new(journal.path(), "");
     let first = setup.start();
     let caught_up = first.ready_after;

@@ -69,17 +69,18 @@ impl Setup {
         fs::create_dir(self.state()).unwrap();
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command
+    /// One of our commands, over its configuration; nobody hears what it says.
+    pub fn command(&self, command: &str) -> Command {
+        let mut started = Command::new(PROGRAM);
+        started
             .arg("--config")
             .arg(self.path("config.toml"))
-            .arg("run")
+            .arg(command)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        command
+        started
     }
 
     /// One of our commands, for the service that was started.
@@ -94,7 +95,7 @@ impl Setup {
 
     /// Has it catch up with the journal and publish, and says how long that took.
     pub fn once(&self) -> Duration {
-        timed(self.command().arg("--once"))
+        timed(self.command("run").arg("--once"))
     }
 
     /// Starts it, and waits until it is ready.
@@ -105,7 +106,7 @@ impl Setup {
         notified.set_read_timeout(Some(PATIENCE)).unwrap();
         let start = Instant::now();
         let child = self
-            .command()
+            .command("run")
             .arg("--socket")
             .arg(self.path("control"))
             .arg("--policy-socket")

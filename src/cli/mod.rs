@@ -7,6 +7,7 @@ mod check;
 mod check_config;
 mod convert_pattern;
 mod doctor;
+mod entries;
 mod exit;
 mod expire;
 mod history;
@@ -158,6 +159,8 @@ enum CommandError {
     Output(#[from] io::Error),
     #[error("can't write {}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("can't start a thread: {0}")]
+    Thread(io::Error),
     #[error("can't wait for a time or a change: {0}")]
     Wait(io::Error),
 }

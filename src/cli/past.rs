@@ -8,16 +8,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::CommandError;
 use super::test::line::{Line, Show, Summary};
 use super::test::story::Story;
+use super::{CommandError, entries};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::daemon;
 use crate::diagnostics::{message_id as id, printable};
 use crate::intake::{Senders, Taker};
+use crate::journal::JournalError;
 use crate::journal::own::{OwnMessage, OwnReader};
-use crate::journal::{Entry, JournalError, Reader};
 use crate::servers::{CONNECT_LIFETIME, Unknown};
 
 /// Whose past.
@@ -103,11 +103,11 @@ pub(super) fn tell_of_servers(
     mut each: impl FnMut(Item) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let recogniser = Arc::new(daemon::recogniser(settings)?);
-    let mut reader = Reader::open(&daemon::source(settings), recogniser.identifiers())?;
+    let identifiers: Vec<&str> = recogniser.identifiers().collect();
     // A line of before can tell the client of one that counts.
     let begin = since.checked_sub(CONNECT_LIFETIME);
-    reader.seek_time(begin.unwrap_or(Timestamp::MIN))?;
-    let mut taker = Taker::new(recogniser, Senders::Trusted, Unknown::Drop);
+    let begin = begin.unwrap_or(Timestamp::MIN);
+    let mut taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::Drop);
     let mut summary = Summary::default();
     let mut story = Story::default();
     let mut told = |story: &mut Story, now| {
@@ -118,17 +118,18 @@ pub(super) fn tell_of_servers(
         }
         Ok::<(), CommandError>(())
     };
-    let mut entry = Entry::default();
-    while reader.next()? {
-        reader.read(&mut entry)?;
-        if entry.time > until {
-            break;
-        }
-        let intake = taker.take(&entry);
-        let line = summary.count(&intake, Line::at(entry.time), Show::Events);
-        story.tell(&intake, line);
-        told(&mut story, entry.time)?;
-    }
+    entries::each(
+        &daemon::source(settings),
+        &identifiers,
+        begin,
+        until,
+        |entry| {
+            let intake = taker.take(entry);
+            let line = summary.count(&intake, Line::at(entry.time), Show::Events);
+            story.tell(&intake, line);
+            told(&mut story, entry.time)
+        },
+    )?;
     told(&mut story, Timestamp::MAX)
 }
 

@@ -5,9 +5,7 @@
 //! the publisher waits for postmap, each in a thread of its own. Nothing here recognises, decides
 //! on a login or builds a map: it only hands on.
 
-mod ahead;
 mod answers;
-mod batch;
 mod by_hand;
 mod chronicle;
 mod deadline;
@@ -19,7 +17,6 @@ mod keeper;
 mod looks;
 mod map_keeper;
 mod one_address;
-mod place;
 mod plan;
 mod policy_server;
 mod publication;
@@ -35,6 +32,8 @@ mod snapshot;
 mod start;
 mod supervisor;
 mod verdict;
+
+use crate::journal::{ahead, batch, place};
 
 pub use deadline::DeadlineTimer;
 pub use directory_watch::DirectoryWatch;

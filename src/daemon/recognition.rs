@@ -1,115 +1,25 @@
 //! Recognition: a thread that takes in what the reader has read, and hands events to the loop.
 //!
-//! Apart from the reader, as to read an entry takes libsystemd longer than all the rest: while a
-//! journal is caught up with, one reads and the other recognises. Order is kept, so that whatever
-//! the reader tells comes behind the entries that it read before. Room for entries goes back to the
-//! reader.
+//! Apart from the reader, so that while a journal is caught up with, one reads and the other
+//! recognises.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 use super::reader::FromReader;
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{Entry, JournalError, Position, Reader};
+use crate::journal::handover::{self, Entries, Handover, Reads};
 use crate::servers::{Recogniser, Unknown};
+
+pub use crate::journal::handover::NobodyListens;
 
 /// How many batches of entries may wait: it bounds what is in memory.
 const BATCHES: usize = 2;
 
-/// Entries in their order, in room that is used again.
-#[derive(Debug, Default)]
-pub struct Entries {
-    room: Vec<Entry>,
-    len: usize,
-    text: usize,
-}
-
-impl Entries {
-    /// Adds the entry that `reader` stands on.
-    ///
-    /// # Errors
-    /// When it can't be read; then it is not added.
-    pub fn add(&mut self, reader: &mut Reader) -> Result<(), JournalError> {
-        if self.len == self.room.len() {
-            self.room.push(Entry::default());
-        }
-        let entry = &mut self.room[self.len];
-        reader.read(entry)?;
-        self.text += entry.message.len() + entry.identifier.len();
-        self.len += 1;
-        Ok(())
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// How long their texts are, in bytes.
-    pub fn text(&self) -> usize {
-        self.text
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.room[..self.len].iter()
-    }
-}
-
-/// What the reader hands over.
-#[derive(Debug)]
-pub enum Read {
-    /// Reading begins, here or anew: what was before tells nothing of what follows.
-    Beginning,
-    /// Entries from before the place where reading begins, for what they tell of the lines that
-    /// follow. Their events have been told already.
-    Before(Entries),
-    /// Entries, up to this place.
-    Batch(Entries, Position),
-    /// All that another reader hands over comes here, up to its end.
-    Chapter(Reads),
-    /// What the loop is to be told.
-    Told(FromReader),
-}
-
-/// A reader's end.
-pub struct ToRecognition {
-    sender: SyncSender<Read>,
-    emptied: Receiver<Entries>,
-}
-
-/// What a reader hands over, as it comes.
-#[derive(Debug)]
-pub struct Reads {
-    receiver: Receiver<Read>,
-    back: Sender<Entries>,
-}
-
-/// Nobody receives any more.
-#[derive(Debug)]
-pub struct NobodyListens;
-
-impl ToRecognition {
-    /// Hands over.
-    ///
-    /// # Errors
-    /// When nobody receives any more.
-    pub fn send(&self, read: Read) -> Result<(), NobodyListens> {
-        self.sender.send(read).map_err(|_| NobodyListens)
-    }
-
-    /// Room for entries.
-    pub fn room(&self) -> Entries {
-        self.emptied.try_recv().unwrap_or_default()
-    }
-}
-
-/// A channel from a reader to recognition, in which so much may wait.
-pub fn channel(most: usize) -> (ToRecognition, Reads) {
-    let (sender, receiver) = mpsc::sync_channel(most);
-    let (back, emptied) = mpsc::channel();
-    (ToRecognition { sender, emptied }, Reads { receiver, back })
-}
+/// What the reader hands over, and what the loop is to be told.
+pub type Read = handover::Read<FromReader>;
+/// The reader's end.
+pub type ToRecognition = Handover<FromReader>;
 
 /// Starts the thread. It ends when `events` or the returned end is dropped: at its next message.
 ///
@@ -119,7 +29,7 @@ pub fn start(
     recogniser: Arc<Recogniser>,
     events: tokio::sync::mpsc::Sender<FromReader>,
 ) -> std::io::Result<ToRecognition> {
-    let (reader, reads) = channel(BATCHES);
+    let (reader, reads) = handover::channel(BATCHES);
     thread::Builder::new()
         .name("recognition".to_owned())
         .spawn(move || {
@@ -145,13 +55,8 @@ fn new_taker(recogniser: &Arc<Recogniser>) -> Taker {
 
 impl Recognition {
     /// Takes in what a reader hands over, up to its end.
-    fn take_all(&mut self, reads: &Reads) -> Result<(), NobodyListens> {
-        // A reader that has ended wants no room.
-        let give_back = |mut entries: Entries| {
-            (entries.len, entries.text) = (0, 0);
-            let _ = reads.back.send(entries);
-        };
-        while let Ok(read) = reads.receiver.recv() {
+    fn take_all(&mut self, reads: &Reads<FromReader>) -> Result<(), NobodyListens> {
+        while let Some(read) = reads.next() {
             let message = match read {
                 Read::Beginning => {
                     self.taker = new_taker(&self.recogniser);
@@ -159,7 +64,7 @@ impl Recognition {
                 }
                 Read::Before(entries) => {
                     drop(self.take(&entries));
-                    give_back(entries);
+                    reads.give_back(entries);
                     continue;
                 }
                 Read::Chapter(reads) => {
@@ -168,7 +73,7 @@ impl Recognition {
                 }
                 Read::Batch(entries, position) => {
                     let intakes = self.take(&entries);
-                    give_back(entries);
+                    reads.give_back(entries);
                     FromReader::Batch { intakes, position }
                 }
                 Read::Told(message) => message,

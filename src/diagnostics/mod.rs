@@ -32,16 +32,15 @@ use message_id as id;
 /// A text of a stranger's, with every control character made visible.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let visible = if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
-                c.escape_unicode().to_string()
-            } else {
-                c.to_string()
-            };
-            visible.chars().collect::<Vec<_>>()
-        })
-        .collect()
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
+            visible.extend(c.escape_unicode());
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
 }
 
 /// A user's name for a sentence.

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::story::Key;
 use crate::client::Client;
 use crate::diagnostics::{count, local_time, printable};
 use crate::event::EventKind;
@@ -26,9 +27,9 @@ pub(in crate::cli) struct Line {
     pub(in crate::cli) identifier: String,
     pub(in crate::cli) message: String,
     pub(in crate::cli) reason: Option<String>,
-    /// A logout whose login has not been seen, and may still come.
+    /// Of a logout whose login has not been seen, and may still come: server and session.
     #[serde(skip)]
-    pub(in crate::cli) waits: bool,
+    pub(in crate::cli) waits_for: Option<Key>,
 }
 
 impl Line {
@@ -44,7 +45,7 @@ impl Line {
             identifier: String::new(),
             message: String::new(),
             reason: None,
-            waits: false,
+            waits_for: None,
         }
     }
 
@@ -67,7 +68,12 @@ impl Line {
     }
 
     /// Prints it: for programs an object on a line, for eyes a line and its reasons.
-    pub(in crate::cli) fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
+    pub(in crate::cli) fn write(
+        &self,
+        json: bool,
+        clock: &mut Clock,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         if json {
             serde_json::to_writer(&mut *out, self)?;
             return writeln!(out);
@@ -83,7 +89,7 @@ impl Line {
         writeln!(
             out,
             "{} {event:<7} {client:<24} {server:<10} {user}",
-            local_time(self.time)
+            clock.local(self.time)
         )?;
         if let Some(reason) = &self.reason {
             let (identifier, message) = (printable(&self.identifier), printable(&self.message));
@@ -93,6 +99,24 @@ impl Line {
             }
         }
         Ok(())
+    }
+}
+
+/// Times for eyes. Most lines are of the same second as the one before.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Clock {
+    second: Option<i64>,
+    text: String,
+}
+
+impl Clock {
+    fn local(&mut self, time: Timestamp) -> &str {
+        let second = Some(time.as_second());
+        if self.second != second {
+            self.second = second;
+            self.text = local_time(time);
+        }
+        &self.text
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn tell<W: Write>(
                 reason: Some(reason),
                 ..line
             };
-            line.write(teller.json, teller.out)?;
+            line.write(teller.json, &mut teller.clock, teller.out)?;
         }
     }
     Ok(())

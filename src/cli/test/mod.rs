@@ -14,13 +14,13 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 
-use self::line::{Line, Show, Summary};
+use self::line::{Clock, Line, Show, Summary};
 use self::story::Story;
-use super::{CommandError, when};
+use super::{CommandError, entries, when};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{Entry, Reader, Source};
+use crate::journal::{Entry, Source};
 use crate::servers::{Explainer, Recogniser, Sender, Unknown};
 
 /// Which journal, and what of it is shown.
@@ -96,6 +96,7 @@ pub fn run(
         recogniser,
         summary: Summary::default(),
         story: Story::default(),
+        clock: Clock::default(),
         out,
     };
     let source = if args.stdin {
@@ -136,24 +137,14 @@ fn read_journal<W: Write>(
     } else {
         Senders::Trusted
     };
-    let mut reader = Reader::open(source, teller.recogniser.identifiers())?;
-    for file in reader.files().unreadable() {
-        crate::diagnostics::warning(&format!("{file}; it is left out"));
-    }
-    match args.since {
-        Some(since) => reader.seek_time(since)?,
-        None => reader.seek_head()?,
-    }
-    let mut taker = Taker::new(teller.recogniser.clone(), senders, Unknown::Drop);
-    let mut entry = Entry::default();
-    while reader.next()? {
-        reader.read(&mut entry)?;
-        if args.until.is_some_and(|until| entry.time > until) {
-            break;
-        }
-        teller.tell(&taker.take(&entry), &entry)?;
-    }
-    Ok(())
+    let recogniser = teller.recogniser.clone();
+    let identifiers: Vec<&str> = recogniser.identifiers().collect();
+    let from = args.since.unwrap_or(Timestamp::MIN);
+    let until = args.until.unwrap_or(Timestamp::MAX);
+    let mut taker = Taker::new(recogniser.clone(), senders, Unknown::Drop);
+    entries::each(source, &identifiers, from, until, |entry| {
+        teller.tell(&taker.take(entry), entry)
+    })
 }
 
 fn read_lines<W: Write>(args: &TestArgs, teller: &mut Teller<'_, W>) -> Result<(), CommandError> {
@@ -194,6 +185,7 @@ struct Teller<'a, W> {
     explainer: Option<Explainer>,
     summary: Summary,
     story: Story,
+    clock: Clock,
     out: &'a mut W,
 }
 
@@ -201,13 +193,14 @@ impl<W: Write> Teller<'_, W> {
     fn tell(&mut self, intake: &Intake, entry: &Entry) -> Result<(), CommandError> {
         let identifier = &*String::from_utf8_lossy(&entry.identifier);
         let message = entry.message.as_slice();
-        let server = self.recogniser.servers_of(identifier).next();
-        let line = Line {
-            server: server.unwrap_or_default().to_owned(),
-            message: String::from_utf8_lossy(message).into_owned(),
-            identifier: identifier.to_owned(),
-            ..Line::at(entry.time)
-        };
+        let mut line = Line::at(entry.time);
+        // Of an event that is shown in a line, nobody sees them, and most entries are events.
+        if self.json || self.explainer.is_some() || !matches!(intake, Intake::Event(_)) {
+            let server = self.recogniser.servers_of(identifier).next();
+            line.server = server.unwrap_or_default().to_owned();
+            line.message = String::from_utf8_lossy(message).into_owned();
+            line.identifier = identifier.to_owned();
+        }
         let mut line = self.summary.count(intake, line, self.show);
         if let (Some(explainer), Some(line)) = (&self.explainer, &mut line) {
             let explanations = explainer.explain(identifier, message);
@@ -224,7 +217,7 @@ impl<W: Write> Teller<'_, W> {
 
     fn tell_until(&mut self, time: Timestamp) -> Result<(), CommandError> {
         while let Some(line) = self.story.next(time) {
-            line.write(self.json, self.out)?;
+            line.write(self.json, &mut self.clock, self.out)?;
         }
         Ok(())
     }

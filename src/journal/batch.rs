@@ -1,7 +1,7 @@
 //! Batches of entries: what is handed over at once, and ends at a place from which reading can go on.
 
-use super::recognition::{NobodyListens, Read, ToRecognition};
-use crate::journal::{JournalError, Position, Reader};
+use super::handover::{Handover, NobodyListens, Read};
+use super::{JournalError, Position, Reader};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
 pub const SIZE: usize = 64;
@@ -30,7 +30,7 @@ pub enum Failure {
 ///
 /// # Errors
 /// When the journal can't be read, or nobody receives any more.
-pub fn read(reader: &mut Reader, to: &ToRecognition, skip: bool) -> Result<Batch, Failure> {
+pub fn read<T>(reader: &mut Reader, to: &Handover<T>, skip: bool) -> Result<Batch, Failure> {
     let mut entries = to.room();
     let mut read = 0;
     let at_end = loop {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::journal::{JournalError, Position, Reader, Resumed};
+use super::{JournalError, Position, Reader, Resumed};
 
 /// Where to begin.
 #[derive(Debug, Clone)]

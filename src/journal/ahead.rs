@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::batch::{self, Failure};
+use super::handover::{self, Handover, NobodyListens, Read};
 use super::place::Begin;
-use super::recognition::{self, NobodyListens, Read, ToRecognition};
-use crate::journal::{Position, Reader, Source};
+use super::{Position, Reader, Source};
 
 /// How many chapters are read at once.
 const AT_ONCE: usize = 3;
 /// How many batches of a chapter may wait for those of the one before: it bounds what is in memory. So
-/// many of six chapters at the very most: three that are read, and three on their way to recognition.
+/// many of six chapters at the very most: three that are read, and three that are on their way.
 const BATCHES: usize = 64;
 
 /// How far a chapter has been read.
@@ -33,16 +33,16 @@ struct Ended {
 ///
 /// # Errors
 /// When nobody receives any more.
-pub fn read(
+pub fn read<T: Send>(
     chapters: Vec<PathBuf>,
     identifiers: &[&str],
     begin: &mut Begin,
-    to: &ToRecognition,
+    to: &Handover<T>,
 ) -> Result<(), NobodyListens> {
     let mut first = Some(begin.clone());
     thread::scope(|scope| {
         let start = |chapter| {
-            let (to, reads) = recognition::channel(BATCHES);
+            let (to, reads) = handover::channel(BATCHES);
             let first = first.take();
             let reader = thread::Builder::new().name("reader".to_owned());
             let read = move || read_chapter(chapter, identifiers, first.as_ref(), &to);
@@ -71,11 +71,11 @@ pub fn read(
 }
 
 /// Reads a chapter, the first one from its place on.
-fn read_chapter(
+fn read_chapter<T>(
     chapter: PathBuf,
     identifiers: &[&str],
     first: Option<&Begin>,
-    to: &ToRecognition,
+    to: &Handover<T>,
 ) -> Ended {
     let mut ended = Ended::default();
     // What is wrong, whoever reads on will find too.
@@ -83,11 +83,11 @@ fn read_chapter(
     ended
 }
 
-fn try_chapter(
+fn try_chapter<T>(
     chapter: PathBuf,
     identifiers: &[&str],
     first: Option<&Begin>,
-    to: &ToRecognition,
+    to: &Handover<T>,
     ended: &mut Ended,
 ) -> Result<(), Failure> {
     let mut reader = Reader::open(&Source::Files(vec![chapter]), identifiers.iter().copied())?;
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn read_what_is_gone(to: &ToRecognition) -> (Result<(), NobodyListens>, Begin) {
+    fn read_what_is_gone(to: &Handover<()>) -> (Result<(), NobodyListens>, Begin) {
         let mut begin = Begin::At(Timestamp::UNIX_EPOCH);
         let chapters = vec!["/does/not/exist@1.journal".into(); 5];
         (read(chapters, &["dovecot"], &mut begin, to), begin)
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_chapter_that_is_gone_ends_it_where_it_was() {
-        let (to, _reads) = recognition::channel(1);
+        let (to, _reads) = handover::channel(1);
         let (read, begin) = read_what_is_gone(&to);
         assert!(read.is_ok());
         assert_eq!(begin.time(), Timestamp::UNIX_EPOCH);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn it_ends_when_nobody_receives() {
-        let (to, reads) = recognition::channel(1);
+        let (to, reads) = handover::channel(1);
         drop(reads);
         assert!(read_what_is_gone(&to).0.is_err());
     }

@@ -1,0 +1,107 @@
+//! All entries of a journal, in order, for commands that tell what is in it.
+//!
+//! Reads as the service does when it catches up: in threads of their own, and ahead where the journal
+//! has chapters. Takes nothing for anything.
+
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::CommandError;
+use crate::diagnostics;
+use crate::journal::batch::{self, Failure};
+use crate::journal::chapters::chapters;
+use crate::journal::handover::{self, Handover, Read, Reads};
+use crate::journal::place::Begin;
+use crate::journal::{Entry, JournalError, Reader, Source, ahead};
+
+/// How many batches of entries may wait: it bounds what is in memory.
+const BATCHES: usize = 16;
+
+/// Calls `take` for each entry of these identifiers that is not older than `from` and not newer than
+/// `until`.
+pub(super) fn each(
+    source: &Source,
+    identifiers: &[&str],
+    from: Timestamp,
+    until: Timestamp,
+    mut take: impl FnMut(&Entry) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let (to, reads) = handover::channel(BATCHES);
+    thread::scope(|scope| {
+        let reader = thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn_scoped(scope, move || read(source, identifiers, from, &to))
+            .map_err(CommandError::Thread)?;
+        let taken = take_all(&reads, until, &mut take);
+        // Who has seen enough lets the reader end.
+        drop(reads);
+        let read = reader.join();
+        taken?;
+        match read {
+            Ok(read) => Ok(read?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Takes in what a reader hands over. Says whether there may be more to come.
+fn take_all(
+    reads: &Reads<()>,
+    until: Timestamp,
+    take: &mut impl FnMut(&Entry) -> Result<(), CommandError>,
+) -> Result<bool, CommandError> {
+    while let Some(read) = reads.next() {
+        match read {
+            Read::Chapter(reads) => {
+                if !take_all(&reads, until, take)? {
+                    return Ok(false);
+                }
+            }
+            Read::Batch(entries, _) => {
+                for entry in entries.iter() {
+                    if entry.time > until {
+                        return Ok(false);
+                    }
+                    take(entry)?;
+                }
+                reads.give_back(entries);
+            }
+            Read::Beginning | Read::Before(_) | Read::Told(()) => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Hands over all there is.
+fn read(
+    source: &Source,
+    identifiers: &[&str],
+    from: Timestamp,
+    to: &Handover<()>,
+) -> Result<(), JournalError> {
+    match try_read(source, identifiers, from, to) {
+        Err(Failure::Journal(error)) => Err(error),
+        Err(Failure::NobodyListens) | Ok(()) => Ok(()),
+    }
+}
+
+fn try_read(
+    source: &Source,
+    identifiers: &[&str],
+    from: Timestamp,
+    to: &Handover<()>,
+) -> Result<(), Failure> {
+    let mut reader = Reader::open(source, identifiers.iter().copied())?;
+    for file in reader.files().unreadable() {
+        diagnostics::warning(&format!("{file}; it is left out"));
+    }
+    reader.hurry()?;
+    let mut begin = Begin::At(from);
+    // Whatever is wrong with a chapter, whoever reads on will find too.
+    let chapters = chapters(source, identifiers, from).unwrap_or_default();
+    ahead::read(chapters, identifiers, &mut begin, to)?;
+    begin.go_to(&mut reader)?;
+    while !batch::read(&mut reader, to, false)?.at_end {}
+    Ok(())
+}
