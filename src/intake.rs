@@ -60,6 +60,12 @@ pub enum NoEvent {
     /// A line that was cut off, or may be the rest of one that was.
     #[error("half a line: its server cuts lines off, and this one or the one before was long")]
     Half,
+    /// A line of a server whose lines belong together, behind a header of syslog.
+    #[error(
+        "a line that was passed on, of a server whose lines belong together: the journal does not \
+         tell which process wrote it, or on which host"
+    )]
+    PassedOn,
     /// A line that is no event, of a sender that has no right to it.
     #[error("{why} ({sender})")]
     Untrusted {
@@ -167,6 +173,7 @@ impl Taker {
             server,
             meaning,
             protocol,
+            passed_on,
         } = verdict;
         let Entry {
             time,
@@ -174,12 +181,21 @@ impl Taker {
             sender,
             ..
         } = entry;
+        let event = |kind| Event {
+            time: *time,
+            origin: *origin,
+            server: server.name.clone(),
+            protocol,
+            longest_session: server.longest_session.of(protocol),
+            kind,
+        };
+        let is_alone = passed_on && server.ties_lines() || !origin.is_known();
         let correlator = self.correlator(*origin);
         let serves = correlator.serves(server, sender);
         let is_rest = correlator.expects_a_rest_of(sender);
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(sender)
-            && !ends_its_own_session(&meaning, &why, serves)
+            && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
             // Other lines list nobody and name nobody: there is nothing to report.
             let is_event = matches!(
@@ -202,6 +218,13 @@ impl Taker {
                 why,
             });
         }
+        if is_alone {
+            self.correlator(*origin).pass_over(sender);
+            return match alone(server, meaning, is_rest) {
+                Ok(kind) => Intake::Event(event(kind)),
+                Err(why) => noted(server, why),
+            };
+        }
         let otherwise = match &meaning {
             Meaning::CutOff => NoEvent::Half,
             _ if is_rest => NoEvent::Half,
@@ -210,20 +233,8 @@ impl Taker {
             Meaning::Login { .. } => NoEvent::NoConnection,
             Meaning::Logout { .. } | Meaning::LostLogout => NoEvent::NoSession,
         };
-        let kind = if origin.is_known() {
-            self.correlator(*origin).tie(server, meaning, sender, *time)
-        } else {
-            untied(server, meaning)
-        };
-        match kind {
-            Some(kind) => Intake::Event(Event {
-                time: *time,
-                origin: *origin,
-                server: server.name.clone(),
-                protocol,
-                longest_session: server.longest_session.of(protocol),
-                kind,
-            }),
+        match self.correlator(*origin).tie(server, meaning, sender, *time) {
+            Some(kind) => Intake::Event(event(kind)),
             None => noted(server, otherwise),
         }
     }
@@ -244,16 +255,23 @@ fn ends_its_own_session(meaning: &Meaning, why: &Distrust, serves: bool) -> bool
     *why == Distrust::NoUnit && matches!(meaning, Meaning::Logout { .. }) && serves
 }
 
-/// The event of a line that doesn't say where it comes from: a login that is all in one line, and
-/// opens no session. The rest could be another host's.
-fn untied(server: &Server, meaning: Meaning) -> Option<EventKind> {
+/// What a line says that must be tied to none: it was passed on, by one process for all connections of
+/// a server whose lines belong together; or it does not say which host it comes from. A login counts
+/// that says itself where its client is, and opens no session. Of a logger that cuts lines none
+/// counts, as each may be the rest of another, with a text that a stranger chose.
+fn alone(server: &Server, meaning: Meaning, is_rest: bool) -> Result<EventKind, NoEvent> {
     match meaning {
-        Meaning::Login { client, user, .. } if !server.ties_lines() => Some(EventKind::Login {
-            client: client?,
+        Meaning::Login {
+            client: Some(client),
+            user,
+            ..
+        } if !is_rest && !server.cuts_lines() => Ok(EventKind::Login {
+            client,
             user,
             session: None,
         }),
-        _ => None,
+        Meaning::Failure | Meaning::Start => Err(NoEvent::Failure),
+        _ => Err(NoEvent::PassedOn),
     }
 }
 

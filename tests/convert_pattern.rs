@@ -48,7 +48,12 @@ fn events(definition: &str, lines: &str) -> Vec<String> {
         "--stdin",
         "--json",
     ];
-    let output = program(&[&arguments[..], &["--identifier", "mine"]].concat(), lines);
+    // Lines of a log file name their identifiers.
+    let identifier: &[&str] = match lines.starts_with("Nov ") {
+        true => &[],
+        false => &["--identifier", "mine"],
+    };
+    let output = program(&[&arguments[..], identifier].concat(), lines);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{definition}\n{said}");
     let lines = String::from_utf8(output.stdout).unwrap();

@@ -207,17 +207,17 @@ fn for_eyes_the_reasons_stand_below_the_entry() {
 }
 
 #[test]
-fn bare_messages_and_syslog_lines_are_read_from_standard_input() {
+fn lines_of_a_log_file_bring_their_identifiers() {
     let directory = configured();
-    let input: &[u8] = b"imap-login: Login: user=<al>, rip=192.0.2.10, session=<a>\r\n\
+    let input: &[u8] = b"Nov 24 10:34:10 mail dovecot: imap-login: Login: user=<al>, rip=192.0.2.10, session=<a>\r\n\
         \n\
         Nov 24 10:34:11 mail mine[7]: connect from 192.0.2.11\n\
         2026-11-24T10:34:12.5+00:00 mail mine[8]: connect from 192.0.2.12\n\
         <22>1 2026-11-24T10:34:13Z mail mine 7 - - welcome bob\n\
-        \xff\xfe\n\
+        Nov 24 10:34:13 mail dovecot: \xff\xfe\n\
         Nov 24 10:34:14 mail mine[8]: welcome carol\n\
         Nov 24 10:34:14 mail postfix/smtpd[8]: connect from x[192.0.2.12]\n";
-    let lines = json(&directory, &["--stdin", "--identifier", "dovecot"], input);
+    let lines = json(&directory, &["--stdin"], input);
     let mut told: Vec<_> = lines
         .iter()
         .map(|l| ["event", "server", "client", "user"].map(|key| l[key].as_str().unwrap()))
@@ -237,11 +237,7 @@ fn bare_messages_and_syslog_lines_are_read_from_standard_input() {
         keys.join(" "),
         "client event identifier message reason server session time user"
     );
-    let explained = json(
-        &directory,
-        &["--stdin", "--identifier", "dovecot", "--explain"],
-        input,
-    );
+    let explained = json(&directory, &["--stdin", "--explain"], input);
     assert_eq!(explained.len(), 7);
     assert!(
         explained.iter().any(|l| {
@@ -250,6 +246,155 @@ fn bare_messages_and_syslog_lines_are_read_from_standard_input() {
         }),
         "{explained:?}"
     );
+}
+
+/// Lines as `tail --follow FILE | systemd-cat --identifier NAME` passes them on.
+const PASSED_ON: &str = "\
+2026-11-27T10:00:00.123456+00:00 mail dovecot: imap-login: Login: user=<al>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1, mpid=3, session=<a>
+Nov 27 10:00:00 mail dovecot[31]: imap-login: Login: user=<bo>, method=PLAIN, rip=192.0.2.11, lip=192.0.2.1, mpid=4, session=<b>
+Nov 27 10:00:00 mail mine[7]: connect from 192.0.2.12
+Nov 27 10:00:00 mail mine[7]: welcome eve
+Nov 27 10:00:00 mail mine[7]: dan is at 192.0.2.13
+Nov 27 10:00:00 mail other: dan is at 192.0.2.14
+Nov 27 10:00:00 mail mine: Nov 27 10:00:00 mail mine: dan is at 192.0.2.15
+x Nov 27 10:00:00 mail mine: dan is at 192.0.2.16
+connect from 192.0.2.17
+Nov 27 10:00:00 mail mine: go away
+welcome eve
+2026-11-27T10:00:00.123456+00:00 mail dovecot: imap(al)<3><a>: Disconnected: Logged out in=8 out=480
+";
+
+/// A server of which some logins say where they come from.
+fn configured_to_say_more() -> TempDir {
+    let directory = configured();
+    let more = "[[login]]\npattern = '(?<user>[a-z]+) is at {client}$'\n[[failure]]";
+    let file = directory.path().join("servers.d/mine.toml");
+    fs::write(&file, MINE.replace("[[failure]]", more)).unwrap();
+    directory
+}
+
+/// Event, client, user and session of each line, as far as it tells them.
+fn told(lines: &[Value]) -> Vec<String> {
+    let keys = ["event", "client", "user", "session"];
+    let told = |line: &Value| keys.map(|key| line[key].as_str().unwrap_or("-").to_owned());
+    lines.iter().map(|line| told(line).join(" ")).collect()
+}
+
+#[test]
+fn what_is_behind_a_header_of_syslog_counts_if_it_needs_no_other_line() {
+    let directory = configured_to_say_more();
+    let lines = PASSED_ON.as_bytes();
+    let of_mine = json(
+        &directory,
+        &["--stdin", "--identifier", "mine", "--explain"],
+        lines,
+    );
+    assert_eq!(
+        told(&of_mine),
+        [
+            "missed - - -",
+            "missed - - -",
+            "missed - - -",
+            "missed - - -",
+            // Which process it was is not known, and nothing else would tell its end.
+            "login 192.0.2.13 dan -",
+            "missed - - -",
+            "missed - - -",
+            "missed - - -",
+            "connect 192.0.2.17 - -",
+            // It ends nothing that another line began.
+            "failure - - -",
+            "login 192.0.2.17 eve -",
+            "nothing - - -",
+        ]
+    );
+    let reasons: Vec<_> = of_mine
+        .iter()
+        .map(|l| l["reason"].as_str().unwrap())
+        .collect();
+    for (line, says) in [
+        (
+            0,
+            "whose 'dovecot' is none of the server's identifiers\nno pattern of mine takes it",
+        ),
+        (
+            2,
+            "the connect pattern of mine takes what is behind a header of syslog\n\
+             a line that was passed on, of a server whose lines belong together",
+        ),
+        (
+            4,
+            "the login pattern of mine takes what is behind a header of syslog",
+        ),
+        (
+            6,
+            "no pattern of mine takes what is behind a header of syslog (",
+        ),
+        (7, "no pattern of mine takes it ("),
+    ] {
+        assert!(reasons[line].contains(says), "{says}\n{}", reasons[line]);
+    }
+    let of_dovecot = json(&directory, &["--stdin", "--identifier", "dovecot"], lines);
+    assert_eq!(
+        told(&of_dovecot),
+        [
+            "login 192.0.2.10 al a",
+            "login 192.0.2.11 bo b",
+            "logout 192.0.2.10 al a",
+        ]
+    );
+}
+
+/// Whatever `test --stdin --identifier` says of a line, it says of the journal's entry too, which the
+/// service reads the same way.
+#[test]
+fn a_line_is_taken_for_what_the_journals_entry_is() {
+    let directory = configured_to_say_more();
+    for identifier in ["mine", "dovecot"] {
+        let entries: Vec<Entry> = PASSED_ON
+            .lines()
+            .map(|line| mine(80, "7", line).but("SYSLOG_IDENTIFIER", Some(identifier)))
+            .collect();
+        let journal = JournalFiles::import(&export(&entries));
+        let path = journal.path().to_str().unwrap();
+        for how in ["--missed", "--explain"] {
+            let of_journal = ["--directory", path, "--any-sender", how];
+            let of_lines = ["--stdin", "--identifier", identifier, how];
+            let [from_journal, from_lines] = [&of_journal[..], &of_lines].map(|arguments| {
+                let mut lines = json(&directory, arguments, PASSED_ON.as_bytes());
+                let forget_time = |line: &mut Value| line.as_object_mut().unwrap().remove("time");
+                lines.iter_mut().for_each(|line| drop(forget_time(line)));
+                lines
+            });
+            assert_eq!(from_journal, from_lines);
+        }
+    }
+}
+
+/// The second half of a line that a logger has cut is what a stranger chose.
+#[test]
+fn nothing_is_believed_of_a_logger_that_cuts_lines_once_another_passes_them_on() {
+    let directory = configured_to_say_more();
+    let file = directory.path().join("servers.d/mine.toml");
+    let definition = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        definition.replace("[senders]", "cut-at = 60\n[senders]"),
+    )
+    .unwrap();
+    let input = format!(
+        "Nov 27 10:00:00 mail mine: nobody is {}\n\
+         Nov 27 10:00:00 mail other: whatever stands between\n\
+         Nov 27 10:00:00 mail mine: eve is at 203.0.113.9\n\
+         Nov 27 10:00:00 mail mine: dan is at 192.0.2.13\n\
+         dan is at 192.0.2.14\n",
+        "x".repeat(60)
+    );
+    let arguments = ["--stdin", "--identifier", "mine", "--explain"];
+    let lines = json(&directory, &arguments, input.as_bytes());
+    let events = ["nothing", "nothing", "missed", "missed", "login"];
+    let found: Vec<_> = lines.iter().map(|l| l["event"].as_str().unwrap()).collect();
+    assert_eq!(found, events);
 }
 
 #[test]

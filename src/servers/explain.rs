@@ -13,6 +13,7 @@ use regex_syntax::ast::Ast;
 
 use super::alternatives::Alternatives;
 use super::anchoring::most;
+use super::header::Header;
 use super::pattern::{self, Pattern};
 use super::recogniser::{LONGEST_MESSAGE, Recogniser, Server, is_plain_text};
 
@@ -26,6 +27,8 @@ const SHOWN: usize = 40;
 pub struct Explanation {
     /// The server.
     pub server: Arc<str>,
+    /// Whether they were tried on what is behind a header of syslog.
+    pub behind_header: bool,
     /// The patterns, in the order in which they were tried; the last one may have taken it.
     pub attempts: Vec<Attempt>,
 }
@@ -164,14 +167,37 @@ impl Explainer {
         if message.len() > LONGEST_MESSAGE {
             return explanations;
         }
+        let recogniser = &self.recogniser;
+        let places: Vec<usize> = recogniser.places_of(identifier).collect();
+        if !self.try_all(places.iter().copied(), message, false, &mut explanations)
+            && let Some(header) = Header::of(message)
+        {
+            let mut behind = Vec::new();
+            let places = recogniser.places_behind(&header, &places);
+            self.try_all(places, header.message, true, &mut behind);
+            if !behind.is_empty() {
+                return behind;
+            }
+        }
+        explanations
+    }
+
+    /// Adds what these servers' definitions make of a message, and says whether one takes it.
+    fn try_all(
+        &self,
+        places: impl Iterator<Item = usize>,
+        message: &[u8],
+        behind_header: bool,
+        explanations: &mut Vec<Explanation>,
+    ) -> bool {
         let plain = is_plain_text(message);
-        for at in self.recogniser.places_of(identifier) {
+        for at in places {
             let server = &self.recogniser.servers[at];
+            if server.cut_at.is_some_and(|length| message.len() >= length) {
+                return true;
+            }
             let mut attempts = Vec::new();
             let mut nameless = false;
-            if server.cut_at.is_some_and(|length| message.len() >= length) {
-                break;
-            }
             for tried in &self.patterns[at] {
                 let outcome = match tried.kind {
                     "login" if nameless => continue,
@@ -193,13 +219,14 @@ impl Explainer {
             let taken = attempts.last().is_some_and(|a| a.outcome == Outcome::Took);
             explanations.push(Explanation {
                 server: server.name.clone(),
+                behind_header,
                 attempts,
             });
             if taken {
-                break;
+                return true;
             }
         }
-        explanations
+        false
     }
 }
 

@@ -12,6 +12,7 @@ mod definition;
 mod dovecot_forms;
 mod expansion;
 mod explain;
+mod header;
 #[cfg(test)]
 mod hostile_dovecot_names;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod sender;
 pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
+pub use header::Header;
 pub use load::{BUILT_IN, Catalogue, DefinitionError, Loaded, load};
 pub use pattern::{Pattern, PatternError};
 pub use recogniser::{

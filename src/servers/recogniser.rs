@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::alternatives::Alternatives;
 use super::definition::{Definition, Example, ExampleEvent, LongestSession};
+use super::header::Header;
 use super::pattern::{Found, protocol};
 use super::sender::{Senders, Trust, identifiers};
 use crate::client::Client;
@@ -85,6 +86,9 @@ pub struct Verdict<'a> {
     pub meaning: Meaning,
     /// Which of the server's services tells it, as far as the message or the identifier says.
     pub protocol: Option<Protocol>,
+    /// Whether it stood behind a header of syslog: then its sender passed it on, and whichever process
+    /// wrote it is not known.
+    pub passed_on: bool,
 }
 
 /// Compiled definitions of all servers that are on.
@@ -189,22 +193,52 @@ impl Recogniser {
     }
 
     /// What `message` under `identifier` means. Where servers share an identifier, the first whose
-    /// definition takes the message.
+    /// definition takes the message; or else what is behind a header of syslog, if that names an
+    /// identifier of the same server.
     #[must_use]
     pub fn recognise(&self, identifier: impl AsRef<[u8]>, message: &[u8]) -> Option<Verdict<'_>> {
         if message.len() > LONGEST_MESSAGE {
             return None;
         }
         let of = self.by_identifier.get(identifier.as_ref())?;
-        let servers = of.servers.iter().map(|at| &self.servers[*at]);
+        self.first_of(&of.servers, of.protocol, message, false)
+            .or_else(|| {
+                let header = Header::of(message)?;
+                let places: Vec<usize> = self.places_behind(&header, &of.servers).collect();
+                let named = self.by_identifier.get(header.identifier.as_bytes());
+                let protocol = named.and_then(|named| named.protocol);
+                self.first_of(&places, protocol, header.message, true)
+            })
+    }
+
+    fn first_of(
+        &self,
+        places: &[usize],
+        of_identifier: Option<Protocol>,
+        message: &[u8],
+        passed_on: bool,
+    ) -> Option<Verdict<'_>> {
+        let servers = places.iter().map(|at| &self.servers[*at]);
         servers.into_iter().find_map(|server| {
             let (meaning, protocol) = server.recognise(message)?;
             Some(Verdict {
                 server,
                 meaning,
-                protocol: protocol.or(of.protocol),
+                protocol: protocol.or(of_identifier),
+                passed_on,
             })
         })
+    }
+
+    /// Which of these servers may have written what is behind such a header.
+    pub(super) fn places_behind<'a>(
+        &'a self,
+        header: &Header<'_>,
+        places: impl IntoIterator<Item = &'a usize> + 'a,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let named = self.by_identifier.get(header.identifier.as_bytes());
+        let is_named = move |at: &usize| named.is_some_and(|named| named.servers.contains(at));
+        places.into_iter().copied().filter(is_named)
     }
 }
 
@@ -263,10 +297,16 @@ impl Server {
         self.start.find(message).map(|_| (Meaning::Start, None))
     }
 
+    /// Whether its logger cuts long lines, so that the rest of one looks like a line.
+    #[must_use]
+    pub fn cuts_lines(&self) -> bool {
+        self.cut_at.is_some()
+    }
+
     /// Whether a line of this server may need another to tell an event.
     #[must_use]
     pub fn ties_lines(&self) -> bool {
-        self.ties_to_processes() || self.cut_at.is_some()
+        self.ties_to_processes() || self.cuts_lines()
     }
 
     /// Whether lines are tied by the process that wrote them.

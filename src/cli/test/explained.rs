@@ -1,6 +1,6 @@
 //! Explanations in words: which pattern took an entry, or how far each came.
 
-use crate::servers::{Attempt, Explanation, Outcome, Recogniser};
+use crate::servers::{Attempt, Explanation, Header, Outcome, Recogniser};
 
 /// How many different reasons of one definition are shown.
 const SHOWN: usize = 6;
@@ -10,6 +10,7 @@ pub(super) fn reason(
     explanations: &[Explanation],
     known: Option<&str>,
     identifier: &str,
+    message: &[u8],
     recogniser: &Recogniser,
 ) -> String {
     let mut lines = Vec::new();
@@ -23,8 +24,9 @@ pub(super) fn reason(
                 origin, line, kind, ..
             } = attempt;
             lines.push(format!(
-                "{origin}:{line}: the {kind} pattern of {} takes it",
-                explanation.server
+                "{origin}:{line}: the {kind} pattern of {} takes {}",
+                explanation.server,
+                what(explanation)
             ));
             lines.extend(known.map(str::to_owned));
         }
@@ -38,9 +40,28 @@ pub(super) fn reason(
         }
         // Longer than any login, or cut off.
         None if explanations.is_empty() => lines.extend(known.map(str::to_owned)),
-        None => explanations.iter().for_each(|e| lines.extend(untaken(e))),
+        None => {
+            if !explanations.iter().any(|e| e.behind_header)
+                && let Some(header) = Header::of(message)
+            {
+                lines.push(format!(
+                    "it begins with a header of syslog, whose '{}' is none of the server's identifiers",
+                    header.identifier
+                ));
+            }
+            explanations.iter().for_each(|e| lines.extend(untaken(e)));
+        }
     }
     lines.join("\n")
+}
+
+/// What the patterns were tried on.
+fn what(explanation: &Explanation) -> &'static str {
+    if explanation.behind_header {
+        "what is behind a header of syslog"
+    } else {
+        "it"
+    }
 }
 
 /// How far the patterns of a definition came: the furthest first, those that did alike together.
@@ -74,8 +95,10 @@ fn untaken(explanation: &Explanation) -> Vec<String> {
     alike.sort_by_key(|(attempt, _)| std::cmp::Reverse(distance(&attempt.outcome)));
     let more = alike.len().saturating_sub(SHOWN);
     let mut said = vec![format!(
-        "no pattern of {} takes it ({}):",
-        explanation.server, first.origin
+        "no pattern of {} takes {} ({}):",
+        explanation.server,
+        what(explanation),
+        first.origin
     )];
     for (attempt, lines) in alike.iter().take(SHOWN) {
         let place = if lines.len() == 1 { "line" } else { "lines" };

@@ -186,7 +186,10 @@ impl Summary {
                     }
                     NoEvent::Failure => ("failure", reason, Show::Everything),
                     NoEvent::NoSession | NoEvent::Half => ("nothing", reason, Show::Everything),
-                    NoEvent::NoConnection | NoEvent::Untrusted { .. } | NoEvent::Ambiguous => {
+                    NoEvent::NoConnection
+                    | NoEvent::PassedOn
+                    | NoEvent::Untrusted { .. }
+                    | NoEvent::Ambiguous => {
                         self.missed += 1;
                         ("missed", reason, Show::Missed)
                     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{Timestamp, ZonedDateTime};
 
 use self::line::{Clock, Line, Show, Summary};
 use self::story::Story;
@@ -59,17 +59,21 @@ pub struct TestArgs {
     /// came and why it stopped
     #[arg(long)]
     explain: bool,
-    /// Read lines from standard input, and no journal: the server's bare messages, under the
-    /// identifier that --identifier gives; or whole syslog lines, such as 'Nov 24 10:34:11 mail
-    /// dovecot[31]: MESSAGE' (RFC 3339 time stamps and RFC 5424, too), which bring an identifier
-    /// and a pid of their own. A line has no sender, so none is checked; lines without a pid count
-    /// as those of one process
+    /// Read lines from standard input, and no journal. With --identifier, each line is a whole
+    /// message as the journal has it, and is taken for what the service takes it. Without, the lines
+    /// are those of a log file that the syslog daemon of the server's host wrote, such as 'Nov 24
+    /// 10:34:11 mail dovecot[31]: MESSAGE' (RFC 3339 time stamps and RFC 5424, too), and are taken
+    /// for what the service takes them if the journal of that host has them: each has an identifier
+    /// and a pid of its own; those without a pid count as one process's. A line has no sender, so
+    /// none is checked
     #[arg(
         long,
         conflicts_with_all = ["directory", "file", "namespace", "since", "until", "any_sender"]
     )]
     stdin: bool,
-    /// The identifier of bare messages (SYSLOG_IDENTIFIER in the journal)
+    /// The identifier of all lines (SYSLOG_IDENTIFIER in the journal). To try a log file that is
+    /// passed on to the journal, by 'tail --follow FILE | systemd-cat --identifier NAME' or from a
+    /// container: then a header of syslog belongs to the message
     #[arg(long, value_name = "NAME", requires = "stdin")]
     identifier: Option<String>,
 }
@@ -155,23 +159,20 @@ fn read_lines<W: Write>(args: &TestArgs, teller: &mut Teller<'_, W>) -> Result<(
         if line.is_empty() {
             continue;
         }
-        let now = jiff::ZonedDateTime::now();
-        let parsed = syslog::parse(line, &now).or_else(|| {
-            Some(syslog::Entry {
-                time: now.timestamp(),
-                identifier: args.identifier.clone()?,
-                pid: None,
-                message: line,
-            })
-        });
-        let Some(line) = parsed else {
-            return Err(CommandError::NoIdentifier { line: number + 1 });
-        };
-        let sender = Sender {
-            pid: Some(line.pid.unwrap_or(0)),
+        let sender = |pid: Option<u32>| Sender {
+            pid: Some(pid.unwrap_or(0)),
             ..Sender::default()
         };
-        let entry = Entry::new(line.time, &line.identifier, line.message, sender);
+        let entry = match &args.identifier {
+            // As it is: whatever it begins with, the service sees too.
+            Some(identifier) => Entry::new(Timestamp::now(), identifier, line, sender(None)),
+            None => {
+                let parsed = syslog::parse(line, &ZonedDateTime::now());
+                let parsed = parsed.ok_or(CommandError::NoIdentifier { line: number + 1 })?;
+                let sender = sender(parsed.pid);
+                Entry::new(parsed.time, &parsed.identifier, parsed.message, sender)
+            }
+        };
         teller.tell(&taker.take(&entry), &entry)?;
     }
     Ok(())
@@ -208,6 +209,7 @@ impl<W: Write> Teller<'_, W> {
                 &explanations,
                 line.reason.as_deref(),
                 identifier,
+                message,
                 &self.recogniser,
             ));
         }

@@ -6,6 +6,8 @@
 use jiff::civil::DateTime;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
+use crate::servers::Header;
+
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
@@ -25,29 +27,12 @@ pub(super) fn parse<'a>(line: &'a [u8], now: &ZonedDateTime) -> Option<Entry<'a>
         return structured(rest, now);
     }
     let (time, rest) = time(rest, now)?;
-    let (host, rest) = word(rest)?;
-    let is_host = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:".contains(b);
-    if !host.iter().all(is_host) || host.ends_with(b":") {
-        return None;
-    }
-    let colon = rest.windows(2).position(|pair| pair == b": ")?;
-    let (tag, message) = (&rest[..colon], &rest[colon + 2..]);
-    let (identifier, pid) = match tag.strip_suffix(b"]") {
-        Some(tag) => {
-            let bracket = tag.iter().rposition(|b| *b == b'[')?;
-            let pid = std::str::from_utf8(&tag[bracket + 1..])
-                .ok()?
-                .parse()
-                .ok()?;
-            (&tag[..bracket], Some(pid))
-        }
-        None => (tag, None),
-    };
+    let header = Header::behind_time(rest)?;
     Some(Entry {
         time,
-        identifier: name(identifier)?,
-        pid,
-        message,
+        identifier: header.identifier.to_owned(),
+        pid: header.pid,
+        message: header.message,
     })
 }
 
