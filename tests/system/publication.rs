@@ -151,7 +151,7 @@ fn what_others_do_to_the_map_is_mended(release: Release) {
             ));
             let right = format!(
                 "{index} pop-before-smtp 644\nclients pop-before-smtp 644\n\
-                 clients.lock pop-before-smtp 600\n"
+                 clients.lock pop-before-smtp 600"
             );
             (rights == right && permits(NEAR[0]) && !permits(STRANGER)).then_some(())
         });
