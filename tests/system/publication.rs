@@ -104,7 +104,7 @@ fn no_room_in_the_directory() {
 }
 
 /// A client that has never logged in.
-const STRANGER: &str = "203.0.113.9";
+const STRANGER: &str = "192.0.2.12";
 
 /// How often the service has told that somebody else has changed the map.
 fn told(host: &Host) -> usize {
@@ -166,7 +166,7 @@ fn what_others_do_to_the_map_is_mended(release: Release) {
     for script in [
         format!("chmod 700 {STATE}"),
         format!("chown --recursive root: {STATE}"),
-        format!("rm --recursive {STATE}"),
+        format!("mv {STATE} /var/lib/away"),
     ] {
         host.systemctl("restart");
         host.sh(&script);
