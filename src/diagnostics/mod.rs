@@ -288,6 +288,9 @@ pub fn ends_untold(untold: &Untold) {
     warn!(MESSAGE_ID = id::ENDS_UNTOLD, POP_BEFORE_SMTP_SERVER = &untold.server; "{text}");
 }
 
+/// What is said of a server that does not tell the ends of its sessions.
+const UNTOLD: &str = " does not tell the ends of its sessions";
+
 /// The same, for a sentence.
 pub fn untold(untold: &Untold) -> String {
     let server = match untold.protocol {
@@ -299,9 +302,15 @@ pub fn untold(untold: &Untold) -> String {
         None => "none was ever recognised".to_owned(),
     };
     format!(
-        "{server} does not tell the ends of its sessions ({last}, and sessions lasted as long as they \
-         can): grace counts from the login; 'pop-before-smtp doctor' shows which lines come closest"
+        "{server}{UNTOLD} ({last}, and sessions lasted as long as they can): grace counts from the \
+         login; 'pop-before-smtp doctor' shows which lines come closest"
     )
+}
+
+/// The server of which a problem says that it does not tell the ends of its sessions.
+pub fn untold_server(problem: &str) -> Option<&str> {
+    let (server, _) = problem.split_once(UNTOLD)?;
+    server.split(' ').next()
 }
 
 /// A login lists nobody.

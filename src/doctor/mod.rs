@@ -9,6 +9,7 @@
 mod access;
 mod clock;
 mod definitions;
+mod ends;
 mod gateways;
 mod identifiers;
 mod in_force;
@@ -76,6 +77,7 @@ pub fn examine(config: Option<&Path>, socket: &Path) -> Vec<Point> {
     points.extend(definitions::points(&host));
     points.extend(identifiers::points(&host));
     points.extend(logins::points(&host));
+    points.extend(ends::points(&host));
     points.extend(postfix(&host));
     points.extend(clock::points(&host));
     points.extend(leftovers::points(host.postfix.as_ref().ok()));

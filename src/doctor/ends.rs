@@ -1,0 +1,176 @@
+//! Servers that do not tell the ends of their sessions: which lines of theirs come closest to one.
+//!
+//! The service finds out which they are. Must never guess that itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::point::Point;
+use super::{Host, LATELY};
+use crate::daemon::{self, Plan};
+use crate::diagnostics::{self, printable};
+use crate::journal::{Entry, JournalError, Reader};
+use crate::servers::{Explainer, Outcome, Recogniser};
+
+const POINT: &str = "session-ends";
+/// How many entries of a server are looked at, from the last one back.
+const ENTRIES: usize = 20_000;
+/// How many of them, at most, that no pattern takes are looked at closely.
+const EXPLAINED: usize = 1000;
+/// How many lines are shown.
+const SHOWN: usize = 3;
+/// How much of a line is shown, in characters.
+const LENGTH: usize = 160;
+
+/// Looks and judges. Where the service can't be asked, another point says so.
+pub fn points(host: &Host) -> Vec<Point> {
+    let (Ok(plan), Some(status)) = (&host.plan, host.status()) else {
+        return Vec::new();
+    };
+    let since = host.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
+    let problems = status.problems.iter().filter_map(|problem| {
+        let server = diagnostics::untold_server(problem)?;
+        Some((problem, server))
+    });
+    let points: Vec<Point> = problems
+        .map(|(problem, server)| judge(problem, server, &read(plan, server, since)))
+        .collect();
+    if points.is_empty() {
+        let finding = "no server is known not to tell the ends of its sessions";
+        return vec![Point::ok(POINT, finding)];
+    }
+    points
+}
+
+fn judge(problem: &str, server: &str, closest: &Result<Vec<String>, JournalError>) -> Point {
+    let told = problem.split(';').next().unwrap_or(problem);
+    let lines = match closest {
+        Ok(lines) if lines.is_empty() => {
+            "no line of it within a day looks like an end: does it log them?".to_owned()
+        }
+        Ok(lines) => format!(
+            "the lines that come closest to an end:\n{}",
+            lines.join("\n")
+        ),
+        Err(error) => format!("its lines can't be looked at: {error}"),
+    };
+    Point::notice(POINT, format!("{told}\n{lines}")).mend(format!(
+        "# If one of these lines is the end of a session, add a [[logout]] for it:\n\
+         pop-before-smtp servers --show {server} > /etc/pop-before-smtp/servers.d/{server}.toml\n\
+         # If the server logs none, have it log them, or make grace long enough for a session."
+    ))
+}
+
+/// The lines of a server that no pattern takes and that come closest to a logout, the closest first.
+fn read(plan: &Plan, server: &str, since: Timestamp) -> Result<Vec<String>, JournalError> {
+    let recogniser = &plan.recogniser;
+    let is_its = |identifier: &&str| recogniser.servers_of(identifier).any(|name| name == server);
+    let identifiers: Vec<&str> = recogniser.identifiers().filter(is_its).collect();
+    let mut reader = Reader::open(&daemon::source(&plan.settings), identifiers)?;
+    reader.seek_end()?;
+    let mut closest = Closest::new(recogniser.clone(), server);
+    let mut entry = Entry::default();
+    for _ in 0..ENTRIES {
+        if !reader.previous()? || reader.time()? < since || closest.explained >= EXPLAINED {
+            break;
+        }
+        reader.read(&mut entry)?;
+        let unit = entry.sender.unit.as_deref();
+        if entry.is_message() && unit.is_none_or(|unit| recogniser.knows_unit(unit)) {
+            closest.look(&entry.identifier, &entry.message);
+        }
+    }
+    Ok(closest.lines())
+}
+
+/// Finds them.
+struct Closest<'a> {
+    recogniser: Arc<Recogniser>,
+    explainer: Explainer,
+    server: &'a str,
+    explained: usize,
+    /// One line of each kind, by what it looks like without its numbers; and how much of it is a
+    /// logout's.
+    found: BTreeMap<String, (usize, String)>,
+}
+
+impl<'a> Closest<'a> {
+    fn new(recogniser: Arc<Recogniser>, server: &'a str) -> Self {
+        Closest {
+            explainer: Explainer::new(recogniser.clone()),
+            recogniser,
+            server,
+            explained: 0,
+            found: BTreeMap::new(),
+        }
+    }
+
+    fn look(&mut self, identifier: &[u8], message: &[u8]) {
+        if self.recogniser.recognise(identifier, message).is_some() {
+            return;
+        }
+        self.explained += 1;
+        let identifier = String::from_utf8_lossy(identifier);
+        let explanations = self.explainer.explain(&identifier, message);
+        let attempts = (explanations.iter())
+            .filter(|explanation| *explanation.server == *self.server)
+            .flat_map(|explanation| &explanation.attempts)
+            .filter(|attempt| attempt.kind.ends_with("logout"));
+        let matched = attempts.filter_map(|attempt| match &attempt.outcome {
+            Outcome::Stopped { after, .. } => Some(*after),
+            Outcome::Excluded | Outcome::NoAddress(_) => Some(message.len()),
+            _ => None,
+        });
+        let matched = matched.max().unwrap_or(0);
+        if matched > 0 {
+            let text = printable(&String::from_utf8_lossy(message));
+            let text: String = text.chars().take(LENGTH).collect();
+            let kind = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+            self.found.entry(kind).or_insert((matched, text));
+        }
+    }
+
+    fn lines(self) -> Vec<String> {
+        let mut found: Vec<_> = self.found.into_values().collect();
+        found.sort_by(|(a, _), (b, _)| b.cmp(a));
+        found
+            .into_iter()
+            .take(SHOWN)
+            .map(|(_, text)| text)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::point::Verdict;
+    use crate::servers::{BUILT_IN, Definition};
+
+    #[test]
+    fn the_lines_that_come_closest_to_an_end_are_shown_and_others_are_not() {
+        let text = BUILT_IN.iter().find(|(name, _)| *name == "dovecot");
+        let definition = Definition::parse(text.unwrap().1).unwrap();
+        let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| Some(0));
+        let mut closest = Closest::new(Arc::new(recogniser), "dovecot");
+        for message in [
+            "imap(al)<7><Ml2YQQNh69rAAAIK>: Disconnected: Logged out in=1 out=2",
+            "imap-login: Login: user=<al>, method=PLAIN, rip=192.0.2.10, session=<Ml2YQQNh69rAAAIK>",
+            "imap(al)<7><Ml2YQQNh69rAAAIK>: Gone",
+            "imap(al)<8><Ml2YQQNh69rAAAIK>: Gone",
+            "auth: something else",
+        ] {
+            closest.look(b"dovecot", message.as_bytes());
+        }
+        assert_eq!(closest.explained, 3);
+        let lines = closest.lines();
+        assert_eq!(lines, ["imap(al)<7><Ml2YQQNh69rAAAIK>: Gone"]);
+        let problem = "dovecot (imap) does not tell the ends of its sessions (never); grace counts";
+        assert_eq!(diagnostics::untold_server(problem), Some("dovecot"));
+        let point = judge(problem, "dovecot", &Ok(lines));
+        assert_eq!(point.verdict, Verdict::Notice);
+        assert!(point.finding.ends_with(": Gone"), "{}", point.finding);
+    }
+}
