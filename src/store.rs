@@ -5,6 +5,7 @@
 //! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
 
 mod blocks;
+mod error;
 mod flusher;
 mod keys;
 pub mod manual_file;
@@ -21,6 +22,8 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, Transactional, Tree};
 
 use blocks::{BlockChange, Blocks, Change};
+pub use error::StoreError;
+use error::classify;
 pub use flusher::Flusher;
 use keys::{client_of, key_of_client, key_of_session, session_of};
 use unhurried::Unhurried;
@@ -107,49 +110,6 @@ pub struct Opened {
     pub kept: Kept,
     /// Where a damaged store was set aside, and what was wrong with it.
     pub set_aside: Option<(PathBuf, String)>,
-}
-
-/// The store can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it.
-    #[error(
-        "{}: another pop-before-smtp has the store open; stop it first \
-         (systemctl stop pop-before-smtp)",
-        path.display()
-    )]
-    Locked {
-        /// The store.
-        path: PathBuf,
-    },
-    /// root would leave files that the service can't write.
-    #[error(
-        "{}: belongs to uid {owner}, and root would leave files in it that the service can't \
-         write; run it as that user (runuser -u pop-before-smtp -- pop-before-smtp …)",
-        path.display()
-    )]
-    NotOurs {
-        /// The state directory.
-        path: PathBuf,
-        /// Who owns it.
-        owner: u32,
-    },
-    /// The file system failed: no permission, no room.
-    #[error("{}: {source}", path.display())]
-    System {
-        /// The store.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// What it holds is not to be believed.
-    #[error("{}: damaged: {reason}", path.display())]
-    Damaged {
-        /// The store.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 /// The places of the trees in a transaction.
@@ -567,17 +527,6 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
 /// sled has no error of its own for a lock that another process holds.
 fn is_lock_error(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
-}
-
-fn classify(path: &Path, error: sled::Error) -> StoreError {
-    let path = path.to_owned();
-    match error {
-        sled::Error::Io(source) => StoreError::System { path, source },
-        other => StoreError::Damaged {
-            path,
-            reason: other.to_string(),
-        },
-    }
 }
 
 /// root may not write into the directory of another user.

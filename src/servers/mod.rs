@@ -10,6 +10,7 @@ mod correlator;
 mod definition;
 #[cfg(test)]
 mod dovecot_forms;
+mod examples;
 mod expansion;
 mod explain;
 mod header;
@@ -21,6 +22,7 @@ mod hostile_names;
 mod hostile_seed_names;
 mod literal;
 mod load;
+mod meaning;
 mod misnamed;
 mod pattern;
 mod recogniser;
@@ -28,11 +30,11 @@ mod sender;
 
 pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example};
+pub use examples::{BrokenExample, check_examples};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
 pub use header::Header;
 pub use load::{BUILT_IN, Catalogue, DefinitionError, Loaded, load};
+pub use meaning::Meaning;
 pub use pattern::{Pattern, PatternError};
-pub use recogniser::{
-    BrokenExample, LONGEST_MESSAGE, Meaning, Recogniser, Server, Verdict, check_examples,
-};
+pub use recogniser::{LONGEST_MESSAGE, Recogniser, Server, Verdict};
 pub use sender::{Distrust, Sender, Senders, Trust, identifiers, is_identifier, matches_glob};

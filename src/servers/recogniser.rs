@@ -4,15 +4,14 @@
 //! it second, so that the fields of unrelated entries need never be read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
 use super::alternatives::Alternatives;
-use super::definition::{Definition, Example, ExampleEvent, LongestSession};
+use super::definition::{Definition, LongestSession};
 use super::header::Header;
+use super::meaning::Meaning;
 use super::pattern::{Found, protocol};
 use super::sender::{Senders, Trust, identifiers};
-use crate::client::Client;
 use crate::event::Protocol;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
@@ -39,42 +38,6 @@ pub struct Server {
     pub(super) start: Alternatives,
     /// How long its sessions can last at the most.
     pub(crate) longest_session: LongestSession,
-}
-
-/// What one message means; several may be needed for an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meaning {
-    /// A client has connected; it has proved nothing yet.
-    Connect {
-        /// Where from.
-        client: Client,
-    },
-    /// A client has proved itself.
-    Login {
-        /// Where from, if the message says so.
-        client: Option<Client>,
-        /// As whom.
-        user: Option<String>,
-        /// In which session, if the message names it.
-        session: Option<String>,
-    },
-    /// A connection will come to no login.
-    Failure,
-    /// A session has ended.
-    Logout {
-        /// Where from, if the message says so.
-        client: Option<Client>,
-        /// Whose, if the message says so.
-        user: Option<String>,
-        /// Which, if the message names it.
-        session: Option<String>,
-    },
-    /// A session has ended whose name the server has lost.
-    LostLogout,
-    /// The server has started.
-    Start,
-    /// The server's logger has cut this message: the next of its process may be the rest of it.
-    CutOff,
 }
 
 /// What a message means, if its sender is to be believed.
@@ -338,174 +301,9 @@ pub(super) fn is_plain_text(message: &[u8]) -> bool {
     std::str::from_utf8(message).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
-/// An example of a definition does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{file}:{line}: the example does not hold: the message\n    {message}\nmust yield {expected}, but yields {yields}"
-)]
-pub struct BrokenExample {
-    /// The definition's file.
-    pub file: String,
-    /// The line of the example.
-    pub line: usize,
-    /// The message.
-    pub message: String,
-    /// What it must yield.
-    pub expected: String,
-    /// What it yields.
-    pub yields: String,
-}
-
-/// Runs the examples of a definition. Returns how many there are.
-///
-/// # Errors
-/// Those that do not yield what they say.
-pub fn check_examples(definition: &Definition) -> Result<usize, Vec<BrokenExample>> {
-    let recogniser = Recogniser::new(vec![definition.clone()], &BTreeMap::new(), |_| None);
-    let first = definition.identifiers.first();
-    let broken: Vec<_> = (definition.examples.iter())
-        .filter_map(|example| {
-            let identifier = example.identifier.as_ref().or(first)?;
-            let meaning = recogniser
-                .recognise(identifier, example.message.as_bytes())
-                .map(|verdict| verdict.meaning);
-            (!example.is_met_by(meaning.as_ref())).then(|| BrokenExample {
-                file: definition.origin.clone(),
-                line: example.line,
-                message: example.message.clone(),
-                expected: example.to_string(),
-                yields: meaning.map_or_else(|| "nothing".to_owned(), |m| m.to_string()),
-            })
-        })
-        .collect();
-    if broken.is_empty() {
-        Ok(definition.examples.len())
-    } else {
-        Err(broken)
-    }
-}
-
-/// An event for a sentence: `a login of 192.0.2.10, user alice, session 12`.
-fn event(
-    f: &mut fmt::Formatter<'_>,
-    what: &str,
-    client: Option<&str>,
-    user: Option<&str>,
-    session: Option<&str>,
-) -> fmt::Result {
-    f.write_str(what)?;
-    for (name, value) in [(" of", client), (", user", user), (", session", session)] {
-        if let Some(value) = value {
-            write!(f, "{name} {value}")?;
-        }
-    }
-    Ok(())
-}
-
-impl fmt::Display for Meaning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |client: &Option<Client>| client.map(|client| client.to_string());
-        match self {
-            Meaning::Connect { client } => write!(f, "a connection of {client}"),
-            Meaning::Login {
-                client,
-                user,
-                session,
-            } => event(
-                f,
-                "a login",
-                text(client).as_deref(),
-                user.as_deref(),
-                session.as_deref(),
-            ),
-            Meaning::Failure => f.write_str("a failure"),
-            Meaning::Logout {
-                client,
-                user,
-                session,
-            } => event(
-                f,
-                "a logout",
-                text(client).as_deref(),
-                user.as_deref(),
-                session.as_deref(),
-            ),
-            Meaning::LostLogout => f.write_str("a logout whose session is lost"),
-            Meaning::Start => f.write_str("a start"),
-            Meaning::CutOff => f.write_str("half a line"),
-        }
-    }
-}
-
-impl fmt::Display for Example {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut of = |what, e: &ExampleEvent| {
-            event(
-                f,
-                what,
-                e.client.as_deref(),
-                e.user.as_deref(),
-                e.session.as_deref(),
-            )
-        };
-        match (&self.login, &self.logout, &self.connect) {
-            (Some(login), ..) => of("a login", login),
-            (_, Some(logout), _) => of("a logout", logout),
-            (.., Some(client)) => write!(f, "a connection of {client}"),
-            _ if self.failure => f.write_str("a failure"),
-            _ if self.lost_logout => f.write_str("a logout whose session is lost"),
-            _ if self.start => f.write_str("a start"),
-            _ => f.write_str("nothing"),
-        }
-    }
-}
-
-impl Example {
-    fn is_met_by(&self, meaning: Option<&Meaning>) -> bool {
-        let expected = [
-            self.login.is_some(),
-            self.logout.is_some(),
-            self.connect.is_some(),
-            self.failure,
-            self.lost_logout,
-            self.start,
-        ];
-        match meaning {
-            None | Some(Meaning::CutOff) => expected == [false; 6],
-            Some(Meaning::Login {
-                client,
-                user,
-                session,
-            }) => self
-                .login
-                .as_ref()
-                .is_some_and(|event| event.is(*client, user, session)),
-            Some(Meaning::Logout {
-                client,
-                user,
-                session,
-            }) => self
-                .logout
-                .as_ref()
-                .is_some_and(|event| event.is(*client, user, session)),
-            Some(Meaning::Connect { client }) => self.connect == Some(client.to_string()),
-            Some(Meaning::Failure) => self.failure,
-            Some(Meaning::LostLogout) => self.lost_logout,
-            Some(Meaning::Start) => self.start,
-        }
-    }
-}
-
-impl ExampleEvent {
-    fn is(&self, client: Option<Client>, user: &Option<String>, session: &Option<String>) -> bool {
-        self.client == client.map(|c| c.to_string())
-            && self.user == *user
-            && self.session == *session
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::examples::check_examples;
     use super::super::load::BUILT_IN;
     use super::*;
     use crate::servers::Sender;
