@@ -154,6 +154,9 @@ impl Taker {
             return Intake::Nothing;
         }
         let recogniser = self.recogniser.clone();
+        if entry.is_cut {
+            return self.take_half(&recogniser, entry);
+        }
         match recogniser.recognise(&entry.identifier, &entry.message) {
             Some(verdict) if entry.is_ambiguous() => noted(verdict.server, NoEvent::Ambiguous),
             Some(verdict) => self.judge(verdict, entry),
@@ -168,6 +171,22 @@ impl Taker {
         }
     }
 
+    /// Takes in what journald has cut off: neither this nor the rest of it means anything, as a stranger
+    /// who chooses a long text chooses how the rest begins.
+    fn take_half(&mut self, recogniser: &Recogniser, entry: &Entry) -> Intake {
+        let Ok(identifier) = std::str::from_utf8(&entry.identifier) else {
+            return Intake::Nothing;
+        };
+        let is_believed = |server: &&Server| {
+            self.senders == Senders::Any || server.trust.check(&entry.sender).is_ok()
+        };
+        let Some(server) = recogniser.known_under(identifier).find(is_believed) else {
+            return Intake::Nothing;
+        };
+        self.correlator(entry.origin).cut_off(&entry.sender);
+        noted(server, NoEvent::Half)
+    }
+
     fn judge(&mut self, verdict: Verdict<'_>, entry: &Entry) -> Intake {
         let Verdict {
             server,
@@ -175,24 +194,25 @@ impl Taker {
             protocol,
             passed_on,
         } = verdict;
-        let Entry {
-            time,
-            origin,
-            sender,
-            ..
-        } = entry;
+        // What a host has passed on is of the host that its header names, and of no other.
+        let origin = match &passed_on {
+            Some(host) if entry.origin.is_known() => entry.origin.of_host(host),
+            _ => entry.origin,
+        };
+        let Entry { time, sender, .. } = entry;
         let event = |kind| Event {
             time: *time,
-            origin: *origin,
+            origin,
             server: server.name.clone(),
             protocol,
             longest_session: server.longest_session.of(protocol),
             kind,
         };
-        let is_alone = passed_on && server.ties_lines() || !origin.is_known();
-        let correlator = self.correlator(*origin);
+        let is_alone = passed_on.is_some() && server.ties_lines() || !origin.is_known();
+        // A line is cut by the process that hands it to this journal.
+        let is_rest = self.correlator(entry.origin).expects_a_rest_of(sender);
+        let correlator = self.correlator(origin);
         let serves = correlator.serves(server, sender);
-        let is_rest = correlator.expects_a_rest_of(sender);
         if self.senders == Senders::Trusted
             && let Err(why) = server.trust.check(sender)
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
@@ -218,9 +238,14 @@ impl Taker {
                 why,
             });
         }
+        if passed_on.is_some() || is_alone {
+            self.correlator(entry.origin).pass_over(sender);
+            if is_rest {
+                return noted(server, NoEvent::Half);
+            }
+        }
         if is_alone {
-            self.correlator(*origin).pass_over(sender);
-            return match alone(server, meaning, is_rest) {
+            return match alone(server, meaning) {
                 Ok(kind) => Intake::Event(event(kind)),
                 Err(why) => noted(server, why),
             };
@@ -233,7 +258,7 @@ impl Taker {
             Meaning::Login { .. } => NoEvent::NoConnection,
             Meaning::Logout { .. } | Meaning::LostLogout => NoEvent::NoSession,
         };
-        match self.correlator(*origin).tie(server, meaning, sender, *time) {
+        match self.correlator(origin).tie(server, meaning, sender, *time) {
             Some(kind) => Intake::Event(event(kind)),
             None => noted(server, otherwise),
         }
@@ -259,13 +284,13 @@ fn ends_its_own_session(meaning: &Meaning, why: &Distrust, serves: bool) -> bool
 /// a server whose lines belong together; or it does not say which host it comes from. A login counts
 /// that says itself where its client is, and opens no session. Of a logger that cuts lines none
 /// counts, as each may be the rest of another, with a text that a stranger chose.
-fn alone(server: &Server, meaning: Meaning, is_rest: bool) -> Result<EventKind, NoEvent> {
+fn alone(server: &Server, meaning: Meaning) -> Result<EventKind, NoEvent> {
     match meaning {
         Meaning::Login {
             client: Some(client),
             user,
             ..
-        } if !is_rest && !server.cuts_lines() => Ok(EventKind::Login {
+        } if !server.cuts_lines() => Ok(EventKind::Login {
             client,
             user,
             session: None,

@@ -114,6 +114,8 @@ pub struct Entry {
     pub sender: Sender,
     /// Where it comes from, from the fields that journald adds itself.
     pub origin: Origin,
+    /// Whether journald has cut it off, so that the next entry of the same process is the rest of it.
+    pub is_cut: bool,
     identifiers: usize,
     messages: usize,
 }
@@ -128,6 +130,7 @@ impl Entry {
             message: message.into(),
             sender,
             origin: Origin::OF_LINES,
+            is_cut: false,
             identifiers: 1,
             messages: 1,
         }
@@ -458,7 +461,7 @@ impl Reader {
             text.shrink_to(USUAL);
         }
         (entry.identifiers, entry.messages) = (0, 0);
-        entry.origin = Origin::UNKNOWN;
+        (entry.origin, entry.is_cut) = (Origin::UNKNOWN, false);
         let mut unit_before = std::mem::take(&mut entry.sender).unit;
         let first = |count: &mut usize, text: &mut Vec<u8>, value: &[u8]| {
             if *count == 0 {
@@ -476,6 +479,9 @@ impl Reader {
                 b"SYSLOG_IDENTIFIER" => {
                     first(&mut entry.identifiers, &mut entry.identifier, value);
                 }
+                // What a stream wrote without an end of its line (systemd.journal-fields(7)): too much of
+                // it, or up to the process that wrote on.
+                b"_LINE_BREAK" => entry.is_cut = matches!(value, b"line-max" | b"pid-change"),
                 b"_MACHINE_ID" => entry.origin.machine = Id::parse(value),
                 b"_BOOT_ID" => entry.origin.boot = Id::parse(value),
                 b"_UID" => entry.sender.uid = text().and_then(|uid| uid.parse().ok()),
@@ -548,8 +554,18 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// This host, by machine-id(5).
-pub fn machine() -> Id {
-    let id = std::fs::read("/etc/machine-id").unwrap_or_default();
-    Id::parse(id.trim_ascii())
+/// This host, by machine-id(5), and its boot, by the kernel's random(4).
+pub fn here() -> Origin {
+    let read = |path| std::fs::read(path).unwrap_or_default();
+    let boot = read("/proc/sys/kernel/random/boot_id");
+    let digits: Vec<u8> = boot
+        .trim_ascii()
+        .iter()
+        .copied()
+        .filter(|b| *b != b'-')
+        .collect();
+    Origin {
+        machine: Id::parse(read("/etc/machine-id").trim_ascii()),
+        boot: Id::parse(&digits),
+    }
 }

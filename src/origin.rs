@@ -46,6 +46,21 @@ impl Origin {
     /// How many bytes [`Origin::to_bytes`] makes.
     pub const BYTES: usize = 32;
 
+    /// Where a line comes from that a host of this name wrote, and this origin has passed on.
+    #[must_use]
+    pub fn of_host(self, host: &str) -> Origin {
+        // FNV-1a, of 128 bits: the store knows the result, so that it must never change.
+        let hash = host
+            .bytes()
+            .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            });
+        Origin {
+            machine: Id(self.machine.0 ^ hash),
+            ..self
+        }
+    }
+
     /// Whether it is known: an entry without one of the ids is nobody's neighbour.
     #[must_use]
     pub fn is_known(self) -> bool {

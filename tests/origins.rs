@@ -76,3 +76,53 @@ fn a_logout_is_of_the_host_that_wrote_it() {
     let logout = ("logout".to_owned(), Some("192.0.2.10".to_owned()));
     assert_eq!(found.last(), Some(&logout), "{found:?}");
 }
+
+/// As a unit passes on the log of several hosts.
+#[test]
+fn what_a_host_has_passed_on_is_of_the_host_that_wrote_it() {
+    let ago = SignedDuration::from_secs;
+    let passed_on = |seconds, host: &str, text: &str| {
+        Entry::dovecot(
+            ago(seconds),
+            format!("Nov 27 10:00:00 {host} dovecot: {text}"),
+        )
+    };
+    let login = |rip| {
+        format!(
+            "imap-login: Login: user=<al>, method=PLAIN, rip={rip}, lip=192.0.2.1, session=<same>"
+        )
+    };
+    let found = events(&[
+        passed_on(30, "a", &login("192.0.2.10")),
+        passed_on(20, "b", &login("192.0.2.11")),
+        passed_on(
+            10,
+            "a",
+            "imap(al)<1><same>: Disconnected: Logged out in=1 out=2",
+        ),
+    ]);
+    let logout = ("logout".to_owned(), Some("192.0.2.10".to_owned()));
+    assert_eq!(found.last(), Some(&logout), "{found:?}");
+}
+
+/// journald cuts what a process writes to its standard output, after 48 KiB: a stranger who chooses a
+/// long name chooses how the rest begins (journald.conf(5), LineMax=).
+#[test]
+fn neither_half_of_what_journald_has_cut_means_anything() {
+    let ago = SignedDuration::from_secs;
+    let login = |seconds| Entry::login(ago(seconds), "203.0.113.66", "a").with("_PID", "7");
+    let cut = |entry: Entry, how| entry.with("_LINE_BREAK", how);
+    let long = |seconds| Entry::dovecot(ago(seconds), "x".repeat(5000)).with("_PID", "7");
+    assert_eq!(events(&[long(20), login(10)]).len(), 1);
+    for how in ["line-max", "pid-change"] {
+        assert_eq!(events(&[cut(long(20), how), login(10)]), [], "{how}");
+        assert_eq!(events(&[cut(login(20), how)]), [], "{how}");
+        // The rest is over.
+        assert_eq!(events(&[cut(long(20), how), login(10), login(5)]).len(), 1);
+    }
+    // A line that was written without its end is whole.
+    assert_eq!(events(&[cut(login(20), "eof")]).len(), 1);
+    // What anybody cuts off says nothing of a server's lines.
+    let nobodys = cut(long(20), "line-max").but("_UID", Some("1000"));
+    assert_eq!(events(&[nobodys, login(10)]).len(), 1);
+}

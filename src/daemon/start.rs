@@ -189,8 +189,7 @@ impl Service {
         }
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot = earlier(now, SignedDuration::from_secs(up.tv_sec));
-        let machine = journal::machine();
-        self.whitelist_mut().end_sessions_before(boot, machine);
+        self.whitelist_mut().boot(journal::here(), boot);
     }
 }
 

@@ -95,7 +95,20 @@ impl Correlator {
     /// Whether the sender's last message was cut off.
     #[must_use]
     pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
-        sender.pid.is_some_and(|pid| self.cut.contains(&pid))
+        // With more than can be remembered, each may be one.
+        let is_full = self.cut.len() >= CUT_LINES;
+        sender
+            .pid
+            .is_some_and(|pid| is_full || self.cut.contains(&pid))
+    }
+
+    /// Takes in half a message: the next one of the same process is the rest.
+    pub fn cut_off(&mut self, sender: &Sender) {
+        if let Some(pid) = sender.pid
+            && self.cut.len() < CUT_LINES
+        {
+            self.cut.insert(pid);
+        }
     }
 
     /// Takes in a message that no definition takes.
@@ -186,10 +199,11 @@ impl Correlator {
         let Some(pid) = sender.pid else {
             return false;
         };
-        let is_rest = self.cut.remove(&pid);
+        let is_rest = self.expects_a_rest_of(sender);
+        self.cut.remove(&pid);
         let is_cut = *meaning == Meaning::CutOff;
-        if is_cut && self.cut.len() < CUT_LINES {
-            self.cut.insert(pid);
+        if is_cut {
+            self.cut_off(sender);
         }
         is_rest || is_cut
     }

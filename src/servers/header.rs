@@ -11,6 +11,8 @@
 /// What a header says of the message behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
+    /// The host that it names.
+    pub host: &'a str,
     /// What the writer called itself.
     pub identifier: &'a str,
     /// Its process, on whatever host that was.
@@ -46,6 +48,7 @@ impl<'a> Header<'a> {
             return None;
         }
         let end = rest.iter().position(|b| matches!(b, b':' | b' '))?;
+        let host = std::str::from_utf8(host).ok()?;
         let message = rest[end..].strip_prefix(b": ")?;
         let tag = std::str::from_utf8(&rest[..end]).ok()?;
         let (identifier, pid) = match tag.strip_suffix(']') {
@@ -58,6 +61,7 @@ impl<'a> Header<'a> {
         };
         let is_name = |b: u8| b.is_ascii_graphic() && b != b'[' && b != b']';
         (!identifier.is_empty() && identifier.bytes().all(is_name)).then_some(Header {
+            host,
             identifier,
             pid,
             message,
@@ -173,7 +177,10 @@ mod tests {
                 "Nov 27 10:00:00 mail dovecot: a",
             ),
         ] {
+            let host = ["mail.example.org", "2001:db8::1", "8f3c2ab", "mail"];
+            let host = host.into_iter().find(|host| line.contains(host)).unwrap();
             let header = Header {
+                host,
                 identifier,
                 pid,
                 message: message.as_bytes(),
@@ -234,7 +241,7 @@ mod tests {
         definition.identifiers.push("mailserver".to_owned());
         let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| None);
         let verdict = recogniser.recognise(identifier, message.as_bytes())?;
-        assert!(verdict.passed_on);
+        assert!(verdict.passed_on.is_some());
         match verdict.meaning {
             Meaning::Login { session, .. } | Meaning::Logout { session, .. } => session,
             meaning => panic!("{meaning}"),

@@ -49,9 +49,9 @@ pub struct Verdict<'a> {
     pub meaning: Meaning,
     /// Which of the server's services tells it, as far as the message or the identifier says.
     pub protocol: Option<Protocol>,
-    /// Whether it stood behind a header of syslog: then its sender passed it on, and whichever process
-    /// wrote it is not known.
-    pub passed_on: bool,
+    /// The host that a header of syslog before it names, if there was one: then its sender has passed it
+    /// on, and which process wrote it is not known.
+    pub passed_on: Option<String>,
 }
 
 /// Compiled definitions of all servers that are on.
@@ -149,6 +149,11 @@ impl Recogniser {
         self.places_of(identifier).map(|at| &*self.servers[at].name)
     }
 
+    /// The servers that write under `identifier`.
+    pub fn known_under(&self, identifier: &str) -> impl Iterator<Item = &Server> {
+        self.places_of(identifier).map(|at| &self.servers[at])
+    }
+
     /// Which of the servers write under `identifier`.
     pub(super) fn places_of(&self, identifier: &str) -> impl Iterator<Item = usize> {
         let of = self.by_identifier.get(identifier.as_bytes());
@@ -164,13 +169,13 @@ impl Recogniser {
             return None;
         }
         let of = self.by_identifier.get(identifier.as_ref())?;
-        self.first_of(&of.servers, of.protocol, message, false)
+        self.first_of(&of.servers, of.protocol, message, None)
             .or_else(|| {
                 let header = Header::of(message)?;
                 let places: Vec<usize> = self.places_behind(&header, &of.servers).collect();
                 let named = self.by_identifier.get(header.identifier.as_bytes());
                 let protocol = named.and_then(|named| named.protocol);
-                self.first_of(&places, protocol, header.message, true)
+                self.first_of(&places, protocol, header.message, Some(header.host))
             })
     }
 
@@ -179,7 +184,7 @@ impl Recogniser {
         places: &[usize],
         of_identifier: Option<Protocol>,
         message: &[u8],
-        passed_on: bool,
+        passed_on: Option<&str>,
     ) -> Option<Verdict<'_>> {
         let servers = places.iter().map(|at| &self.servers[*at]);
         servers.into_iter().find_map(|server| {
@@ -188,7 +193,7 @@ impl Recogniser {
                 server,
                 meaning,
                 protocol: protocol.or(of_identifier),
-                passed_on,
+                passed_on: passed_on.map(str::to_owned),
             })
         })
     }

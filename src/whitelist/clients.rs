@@ -293,10 +293,17 @@ impl Clients {
 
     /// Another session of a client is open, as the store says, or may be. Says whether it is listed at
     /// all.
-    pub(super) fn restore_session(&mut self, client: Client, is_doubtful: bool) -> bool {
+    pub(super) fn restore_session(
+        &mut self,
+        client: Client,
+        since: Moment,
+        is_doubtful: bool,
+    ) -> bool {
         let Some(record) = self.records.get_mut(&client) else {
             return false;
         };
+        // What is counted here is taken off when it ends.
+        record.since = record.since.min(since);
         record.open += 1;
         // How many of the doubtful ones are over was not kept: all of them, then.
         if is_doubtful {

@@ -48,6 +48,9 @@ pub struct EndsOfServer {
     /// Since when it is known not to tell ends.
     #[serde(with = "optional")]
     untold_since: Option<Timestamp>,
+    /// When the last end was told whose session is lost.
+    #[serde(with = "optional")]
+    lost: Option<Timestamp>,
     /// The last end that the store knows of.
     #[serde(skip)]
     kept: Option<Timestamp>,
@@ -115,6 +118,7 @@ impl Ends {
                 last: None,
                 ran_out: 0,
                 untold_since: None,
+                lost: None,
                 kept: None,
             });
             self.has_changed = true;
@@ -136,7 +140,9 @@ impl Ends {
             let is_behind = ends
                 .kept
                 .is_none_or(|kept| time.duration_since(kept) >= BEHIND);
-            if is_behind || ends.ran_out > 0 || ends.untold_since.is_some() {
+            // One that is read again says nothing of what was found out since.
+            let is_new = ends.untold_since.is_none_or(|since| since < time);
+            if is_new && (is_behind || ends.ran_out > 0 || ends.untold_since.is_some()) {
                 (ends.ran_out, ends.untold_since) = (0, None);
                 ends.kept = ends.last;
                 self.has_changed = true;
@@ -144,14 +150,36 @@ impl Ends {
         }
     }
 
-    /// The event tells an end whose session is lost.
-    pub(super) fn lost(&mut self, event: &Event, time: Moment) {
+    /// The event tells an end whose session is lost. Says whether it has not been told before.
+    pub(super) fn lost(&mut self, event: &Event, time: Moment) -> bool {
+        if !self.is_new_loss(event, time) {
+            return false;
+        }
         self.told(event, time);
         if self.lost.len() == LOST {
             self.lost.pop_front();
         }
         let server = Box::from(&*event.server);
         (self.lost).push_back((time, event.origin, server, event.protocol));
+        true
+    }
+
+    /// Whether no lost end of this time, or a later one, has been told of these sessions.
+    fn is_new_loss(&mut self, event: &Event, time: Moment) -> bool {
+        let time = Timestamp::from(time);
+        let of_event = |ends: &&mut EndsOfServer| {
+            ends.machine == event.origin.machine
+                && *ends.server == *event.server
+                && (ends.protocol == event.protocol || event.protocol.is_none())
+        };
+        let mut known = self.servers.iter_mut().filter(of_event).peekable();
+        // Without any, there are no sessions either.
+        let mut is_new = known.peek().is_none();
+        for ends in known {
+            is_new |= ends.lost.is_none_or(|lost| lost < time);
+            ends.lost = ends.lost.max(Some(time));
+        }
+        is_new
     }
 
     /// Whether an end was lost so shortly before this login that it may be the end of its session.
@@ -211,6 +239,7 @@ impl Ends {
             let last = ends.last.min(Some(now.into()));
             self.has_changed |= last != ends.last;
             ends.last = last;
+            ends.lost = ends.lost.min(Some(now.into()));
         }
     }
 

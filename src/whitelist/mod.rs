@@ -79,7 +79,9 @@ impl Whitelist {
     /// [`Whitelist::set_rules`] and [`Whitelist::expire`] before anything is published.
     #[must_use]
     pub fn restore(rules: Rules, mut clients: Clients, mut sessions: Sessions) -> Self {
-        sessions.restore(|client, is_doubtful| clients.restore_session(client, is_doubtful));
+        sessions.restore(|client, since, is_doubtful| {
+            clients.restore_session(client, since, is_doubtful)
+        });
         let mut whitelist = Whitelist {
             rules,
             clients,
@@ -152,10 +154,9 @@ impl Whitelist {
                     None => self.unnamed_logout(event, *client, time),
                 }
             }
-            EventKind::LostLogout => {
-                self.ends.lost(event, time);
-                self.lost_logout(event, time)
-            }
+            // One that is read again has been told already.
+            EventKind::LostLogout if !self.ends.lost(event, time) => Outcome::Nothing,
+            EventKind::LostLogout => self.lost_logout(event, time),
             EventKind::Start => match self.end_opened_by(time, of_server(event)) {
                 0 => Outcome::Nothing,
                 ended => Outcome::Restarted(ended),
@@ -314,20 +315,31 @@ impl Whitelist {
         Some(ended.client)
     }
 
+    fn presume_over(&mut self, session: sessions::Place, time: Moment) {
+        if let Some(ended) = self.sessions.end(session, time) {
+            self.clients.session_over(end_of(ended, time));
+        }
+    }
+
     /// Ends the open sessions among these that were opened by `time`.
     fn end_opened_by(&mut self, time: Moment, which: Which<'_>) -> usize {
         let open = self.sessions.opened_by(time, which);
         for session in &open {
-            if let Some(ended) = self.sessions.end(*session, time) {
-                self.clients.session_over(end_of(ended, time));
-            }
+            self.presume_over(*session, time);
         }
         open.len()
     }
 
-    /// A machine has started at `boot`: none of its sessions is older than that. Returns how many ended.
-    pub fn end_sessions_before(&mut self, boot: Timestamp, machine: Id) -> usize {
-        self.end_opened_by(boot.into(), Which::OfMachine(machine))
+    /// This is the boot of its machine, and began at `time`: the sessions of other boots are over,
+    /// whatever their time, and so are those that seem to be older. Returns how many ended.
+    pub fn boot(&mut self, boot: Origin, time: Timestamp) -> usize {
+        let time = Moment::from(time);
+        self.boots.insert(boot.machine, boot);
+        let former = (self.sessions).opened_by(Moment::MAX, Which::OfFormerBoots(boot));
+        for session in &former {
+            self.presume_over(*session, time);
+        }
+        former.len() + self.end_opened_by(time, Which::OfMachine(boot.machine))
     }
 
     /// Nobody hears of logouts any more: all sessions end.

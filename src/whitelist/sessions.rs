@@ -383,12 +383,12 @@ impl Sessions {
         });
     }
 
-    /// Says of each open session whose it is, and whether it is doubtful; and forgets it if its client
+    /// Says of each open session whose it is, since when, and whether it is doubtful; and forgets it if its client
     /// is not listed. For what was taken from the store, which is in no order of time.
-    pub(super) fn restore(&mut self, mut is_listed: impl FnMut(Client, bool) -> bool) {
+    pub(super) fn restore(&mut self, mut is_listed: impl FnMut(Client, Moment, bool) -> bool) {
         self.remove_open(|record| {
             let client = record.client;
-            client.is_none_or(|client| !is_listed(client, record.is_doubtful))
+            client.is_none_or(|client| !is_listed(client, record.since, record.is_doubtful))
         });
         self.ended.make_contiguous().sort_unstable();
     }

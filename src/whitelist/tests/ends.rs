@@ -178,3 +178,52 @@ fn a_server_that_tells_an_end_now_and_then_is_believed() {
     }
     assert_eq!(whitelist.ends().untold().count(), 0);
 }
+
+#[test]
+fn a_lost_end_that_is_read_again_changes_nothing() {
+    let mut whitelist = Whitelist::new(rules());
+    for id in ["a", "b", "c"] {
+        apply(&mut whitelist, &imap(login(0, 10, Some(id))));
+    }
+    for _ in 0..2 {
+        whitelist.apply(&imap(lost(100)), at(200));
+        assert_eq!(open(&whitelist, 10), 2);
+    }
+    whitelist.apply(&imap(lost(101)), at(200));
+    assert_eq!(open(&whitelist, 10), 1);
+}
+
+/// A commit was interrupted: the store has a client that came back, and a session of before.
+#[test]
+fn a_session_that_is_older_than_its_client_is_counted_and_taken_off_again() {
+    let mut clients = KeptClients::default();
+    let mut sessions = Sessions::default();
+    let listing = Listing {
+        since: at(5000),
+        last_login: at(5000),
+        last: at(5000),
+        user: None,
+        server: "dovecot".into(),
+        open: 0,
+    };
+    clients.add(client(10), &listing);
+    let key = SessionKey {
+        origin: HERE,
+        server: "dovecot",
+        id: "a",
+    };
+    let session = Session {
+        client: Some(client(10)),
+        since: at(0),
+        ended: None,
+        protocol: None,
+        longest: None,
+        is_doubtful: false,
+    };
+    sessions.add(key, &session);
+    let mut whitelist = Whitelist::restore(rules(), clients.finish(), sessions);
+    assert_eq!(open(&whitelist, 10), 1);
+    whitelist.apply(&logout(1000, "a"), at(5001));
+    assert_eq!(open(&whitelist, 10), 0);
+    assert_eq!(expire(&mut whitelist, at(5000 + GRACE)).len(), 1);
+}

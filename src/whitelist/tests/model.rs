@@ -191,6 +191,8 @@ enum Step {
     SetBack(i64),
     Rules(i64, i64),
     Crash,
+    /// For so many steps nothing is committed; then a commit is interrupted.
+    Torn(u8, usize),
     Twice,
     Allow(u8, i64),
     Revoke(Scope),
@@ -226,6 +228,7 @@ fn step() -> impl Strategy<Value = Step> {
             prop_oneof![Just(MAX_SESSION), Just(GRACE), Just(5 * GRACE)])
             .prop_map(|(grace, max_session)| Step::Rules(grace, max_session)),
         1 => Just(Step::Crash),
+        1 => (1..8u8, 1..4usize).prop_map(|(steps, records)| Step::Torn(steps, records)),
         1 => Just(Step::Twice),
         2 => (1..6u8, prop_oneof![1..120i64, Just(GRACE), Just(2 * GRACE)])
             .prop_map(|(n, seconds)| Step::Allow(n, seconds)),
@@ -249,7 +252,10 @@ proptest! {
             ran_out: 0,
             lost: Vec::new(),
         };
+        // Whether more may be listed in truth than is known.
         let mut has_lost = false;
+        let mut torn = (0, 0);
+        let mut uncommitted: Vec<Event> = Vec::new();
         let mut rules = rules();
         let mut now = 0;
         let mut journal_tells_all = true;
@@ -273,6 +279,8 @@ proptest! {
                     Some(logout(now, session))
                 }
                 Step::LostLogout(which) => {
+                    // No two at once, as the journal counts microseconds.
+                    now += 1;
                     has_lost = true;
                     let lost = model.lose(now, which);
                     opened.retain(|session| Some(session) != lost.as_ref());
@@ -284,12 +292,13 @@ proptest! {
                 }
                 Step::Twice => last.clone().filter(|e: &Event| e.time == at(now)),
                 Step::Wait(seconds) => {
-                    now += seconds;
+                    // Commits come every few seconds.
+                    now += if torn.0 > 0 { seconds.min(60) } else { seconds };
                     None
                 }
                 // A login after a revocation would come to be of the same time, and not survive a
                 // restart: rather nobody than the wrong one.
-                Step::SetBack(_) if !whitelist.manual().revocations.is_empty() => None,
+                Step::SetBack(_) if !whitelist.manual().revocations.is_empty() || torn.0 > 0 => None,
                 Step::SetBack(seconds) => {
                     now -= seconds;
                     model.set_clock(now);
@@ -307,11 +316,17 @@ proptest! {
                     journal_tells_all = false;
                     None
                 }
+                Step::Crash if torn.0 > 0 => None,
                 Step::Crash => {
                     model.lost.clear();
                     whitelist = kept.restore(rules.clone());
                     None
                 }
+                Step::Torn(steps, records) => {
+                    (torn, has_lost) = ((steps, records), true);
+                    None
+                }
+                Step::Allow(..) | Step::Revoke(_) if torn.0 > 0 => None,
                 Step::Allow(n, seconds) => {
                     model.grants.insert(n, (now, now + seconds));
                     whitelist.allow(client(n), grant(now, now + seconds)).unwrap();
@@ -329,6 +344,7 @@ proptest! {
             if let Some(event) = event {
                 whitelist.apply(&event, at(now));
                 journal.push(event.clone());
+                uncommitted.push(event.clone());
                 last = Some(event);
             }
             whitelist.expire_manual(at(now));
@@ -336,6 +352,24 @@ proptest! {
                 whitelist.expire(at(now), 2);
             }
             prop_assert!(whitelist.next_deadline().is_none_or(|deadline| deadline > at(now)));
+            if torn.0 > 0 {
+                torn.0 -= 1;
+                prop_assert!(model.listed(now).len() >= listed(&whitelist).len());
+                if torn.0 > 0 {
+                    continue;
+                }
+                kept.take(&whitelist.take_delta(torn.1));
+                whitelist = kept.restored(rules.clone());
+                whitelist.set_manual(kept.manual.clone());
+                // As at any start: what is over is over, before the journal is read again.
+                expire(&mut whitelist, at(now));
+                for event in &uncommitted {
+                    whitelist.apply(event, at(now));
+                }
+                whitelist.expire_manual(at(now));
+                expire(&mut whitelist, at(now));
+            }
+            uncommitted.clear();
             loop {
                 let delta = whitelist.take_delta(2);
                 kept.take(&delta);

@@ -45,14 +45,8 @@ fn a_boot_ends_the_sessions_of_its_own_host_only() {
         let login = login(0, n, Some("a"));
         apply(&mut whitelist, &from(origin(machine, 1), login));
     }
-    assert_eq!(
-        whitelist.end_sessions_before(at(60), origin(3, 1).machine),
-        0
-    );
-    assert_eq!(
-        whitelist.end_sessions_before(at(60), origin(2, 1).machine),
-        1
-    );
+    assert_eq!(whitelist.boot(origin(3, 1), at(60)), 0);
+    assert_eq!(whitelist.boot(origin(2, 1), at(60)), 1);
     // The first that is heard of another boot says the same.
     apply(
         &mut whitelist,
@@ -60,4 +54,15 @@ fn a_boot_ends_the_sessions_of_its_own_host_only() {
     );
     assert_eq!(whitelist.get(client(10)).unwrap().open, 0);
     assert_eq!(whitelist.get(client(12)).unwrap().open, 1);
+}
+
+#[test]
+fn a_boot_ends_the_sessions_of_former_ones_though_its_clock_is_behind() {
+    let mut whitelist = Whitelist::new(rules());
+    let login = from(origin(1, 1), login(1000, 10, Some("a")));
+    apply(&mut whitelist, &login);
+    // No battery: the clock begins where it was an hour ago.
+    whitelist.clock_set(at(10));
+    assert_eq!(whitelist.boot(origin(1, 2), at(5)), 1);
+    assert_eq!(whitelist.get(client(10)).unwrap().open, 0);
 }
