@@ -141,7 +141,7 @@ impl Store {
     /// When another process keeps it open, or the file system fails.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
         check_owner(path)?;
-        let error = match Self::open_whole(path, LOCK_PATIENCE) {
+        let (error, in_force) = match Self::open_whole(path, LOCK_PATIENCE) {
             Ok((store, kept)) => {
                 return Ok(Opened {
                     store,
@@ -149,7 +149,9 @@ impl Store {
                     set_aside: None,
                 });
             }
-            Err(StoreError::Damaged { reason, .. }) => reason,
+            Err(StoreError::Damaged {
+                reason, in_force, ..
+            }) => (reason, in_force),
             Err(other) => return Err(other),
         };
         let aside = path.with_extension("damaged");
@@ -161,7 +163,8 @@ impl Store {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(system(e)),
             _ => std::fs::rename(path, &aside).map_err(system)?,
         }
-        let (store, kept) = Self::open_whole(path, LOCK_PATIENCE)?;
+        let (store, mut kept) = Self::open_whole(path, LOCK_PATIENCE)?;
+        kept.in_force = in_force.map(|in_force| *in_force);
         Ok(Opened {
             store,
             kept,
@@ -187,6 +190,7 @@ impl Store {
         let damaged = |reason| StoreError::Damaged {
             path: path.to_owned(),
             reason,
+            in_force: None,
         };
         let existed = path.exists();
         let db = open_patiently(path, patience)?;
@@ -212,6 +216,11 @@ impl Store {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(ReadError::Sled(error))) => Err(classify(path, error)),
             Ok(Err(ReadError::Record(reason))) => Err(damaged(reason)),
+            Ok(Err(ReadError::OtherFormat(in_force))) => Err(StoreError::Damaged {
+                path: path.to_owned(),
+                reason: "another version has written it".to_owned(),
+                in_force: in_force.map(Box::new),
+            }),
             Err(_) => Err(damaged("sled panicked".to_owned())),
         }
     }
@@ -219,7 +228,11 @@ impl Store {
     fn read(&mut self, existed: bool) -> Result<Kept, ReadError> {
         match self.meta.get("format")? {
             Some(format) if format == FORMAT => {}
-            Some(_) => return Err(ReadError::Record("it is of another format".to_owned())),
+            Some(_) => {
+                let in_force = self.meta.get("in-force")?;
+                let in_force = in_force.and_then(|value| decode(&value).ok());
+                return Err(ReadError::OtherFormat(in_force));
+            }
             // sled takes some damage for a store that is new.
             None if existed => {
                 return Err(ReadError::Record("it has lost what it held".to_owned()));
@@ -378,6 +391,7 @@ impl Store {
             let made = made.map_err(|error| StoreError::Damaged {
                 path: self.path.clone(),
                 reason: error.to_string(),
+                in_force: None,
             })?;
             records.blocks.apply(&made);
             writes.extend(made.into_iter().map(|BlockChange { start, block }| Write {
@@ -411,6 +425,7 @@ impl Store {
             TransactionError::Abort(()) => StoreError::Damaged {
                 path: self.path.clone(),
                 reason: "a transaction was aborted".to_owned(),
+                in_force: None,
             },
         })
     }
@@ -469,6 +484,8 @@ impl RecordTree {
 enum ReadError {
     Sled(sled::Error),
     Record(String),
+    /// Another version has written it. What it had in force is in the same form in all.
+    OtherFormat(Option<InForce>),
 }
 
 impl From<sled::Error> for ReadError {
@@ -509,6 +526,7 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
                 return Err(StoreError::Damaged {
                     path: path.to_owned(),
                     reason,
+                    in_force: None,
                 });
             }
         };

@@ -192,6 +192,35 @@ fn records_that_cannot_be_read_are_damage() {
 }
 
 #[test]
+fn the_store_of_another_version_still_tells_which_map_was_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    fill(&path);
+    let in_force = InForce {
+        path: "/var/lib/x/clients".into(),
+        kind: MapType::Lmdb,
+        value: "OK".to_owned(),
+        grace: Duration::from_secs(20),
+        max_session: Duration::from_secs(60),
+    };
+    let Opened { store, .. } = Store::open(&path).unwrap();
+    store.set_in_force(&in_force).unwrap();
+    drop(store);
+    let db = sled::open(&path).unwrap();
+    db.open_tree("meta")
+        .unwrap()
+        .insert("format", b"2")
+        .unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let opened = Store::open(&path).unwrap();
+    let (_, reason) = opened.set_aside.unwrap();
+    assert_eq!(reason, "another version has written it");
+    assert_eq!(opened.kept.in_force, Some(in_force));
+    assert!(opened.kept.clients.is_empty());
+}
+
+#[test]
 fn no_directory_and_a_file_in_the_way_are_errors_that_name_it() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("nowhere/store");

@@ -507,7 +507,7 @@ pub fn reading_again(from: Timestamp) {
 pub fn store_set_aside(aside: &Path, reason: &str, from: Timestamp) {
     error!(
         MESSAGE_ID = id::STORE_SET_ASIDE;
-        "the store was damaged ({reason}) and is now {}; rebuilding it from the journal since {}",
+        "the store can't be used ({reason}) and is now {}; rebuilding it from the journal since {}",
         aside.display(), local_time(from)
     );
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::InForce;
+
 /// The store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -42,6 +44,8 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What was in force, where that can be read all the same.
+        in_force: Option<Box<InForce>>,
     },
 }
 
@@ -53,6 +57,7 @@ pub(super) fn classify(path: &Path, error: sled::Error) -> StoreError {
         other => StoreError::Damaged {
             path,
             reason: other.to_string(),
+            in_force: None,
         },
     }
 }
