@@ -9,6 +9,9 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use super::pattern::{Found, Pattern, SIZE_LIMIT};
 
+/// Of more patterns, none is made: one go over Dovecot's would take 11 MB of memory.
+const MOST: usize = 7;
+
 /// Patterns in the order in which they are tried.
 #[derive(Debug)]
 pub struct Alternatives {
@@ -20,7 +23,10 @@ pub struct Alternatives {
 impl Alternatives {
     /// Makes one go of many.
     pub(super) fn new(patterns: Vec<Pattern>) -> Self {
-        let others = patterns.get(1..).filter(|others| others.len() > 1);
+        let some = 2..=MOST;
+        let others = patterns
+            .get(1..)
+            .filter(|others| some.contains(&others.len()));
         let others = others.and_then(|others| {
             // One that can't be built, as it would be too large, saves nothing.
             RegexSetBuilder::new(others.iter().map(Pattern::expression))
