@@ -68,10 +68,9 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
         let now = Timestamp::now();
         let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
         if settings.as_ref().is_some_and(|s| !s.publish.map) {
-            // There is to be none, which the service has seen to; unless it could not.
-            if map.exists() {
-                map.publish(&[])?;
-            }
+            // It lists nobody; and it is there, as Postfix defers all mail where it is told to read one
+            // that is missing.
+            map.publish(&[])?;
             return Ok(ExitCode::SUCCESS);
         }
         let whitelist = whitelist.get_or_insert_with(|| {

@@ -195,6 +195,8 @@ impl MapKeeper {
         if self.disturbances.forget_if_calm(now) {
             self.fight = None;
         }
+        let found = Marks::of(&self.map);
+        self.look_at_directory(&found);
         // What is being published now changes the files, and puts them right.
         if self.schedule.is_under_way() {
             return;
@@ -202,8 +204,6 @@ impl MapKeeper {
         let Some(mut published) = self.marks else {
             return;
         };
-        let found = Marks::of(&self.map);
-        self.look_at_directory(&found);
         if self.directory_trouble.is_none() {
             // Put right again, it may be.
             published = published.with_directory_of(&found);
