@@ -10,9 +10,6 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) struct Moment(i64);
 
 impl Moment {
-    /// The end of time.
-    pub(super) const MAX: Moment = Moment(i64::MAX);
-
     /// So much later; or the end of time.
     pub(super) fn plus(self, duration: SignedDuration) -> Self {
         let whole = i64::try_from(duration.as_micros());

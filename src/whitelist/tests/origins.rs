@@ -55,14 +55,3 @@ fn a_boot_ends_the_sessions_of_its_own_host_only() {
     assert_eq!(whitelist.get(client(10)).unwrap().open, 0);
     assert_eq!(whitelist.get(client(12)).unwrap().open, 1);
 }
-
-#[test]
-fn a_boot_ends_the_sessions_of_former_ones_though_its_clock_is_behind() {
-    let mut whitelist = Whitelist::new(rules());
-    let login = from(origin(1, 1), login(1000, 10, Some("a")));
-    apply(&mut whitelist, &login);
-    // No battery: the clock begins where it was an hour ago.
-    whitelist.clock_set(at(10));
-    assert_eq!(whitelist.boot(origin(1, 2), at(5)), 1);
-    assert_eq!(whitelist.get(client(10)).unwrap().open, 0);
-}
