@@ -554,18 +554,8 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// This host, by machine-id(5), and its boot, by the kernel's random(4).
-pub fn here() -> Origin {
-    let read = |path| std::fs::read(path).unwrap_or_default();
-    let boot = read("/proc/sys/kernel/random/boot_id");
-    let digits: Vec<u8> = boot
-        .trim_ascii()
-        .iter()
-        .copied()
-        .filter(|b| *b != b'-')
-        .collect();
-    Origin {
-        machine: Id::parse(read("/etc/machine-id").trim_ascii()),
-        boot: Id::parse(&digits),
-    }
+/// This host, by machine-id(5).
+pub fn machine() -> Id {
+    let id = std::fs::read("/etc/machine-id").unwrap_or_default();
+    Id::parse(id.trim_ascii())
 }

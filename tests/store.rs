@@ -52,6 +52,16 @@ fn commit(store: &mut Store, n: i64) {
         .unwrap();
 }
 
+fn in_force() -> InForce {
+    InForce {
+        path: "/var/lib/x/clients".into(),
+        kind: MapType::Lmdb,
+        value: "OK".to_owned(),
+        grace: Duration::from_secs(20),
+        max_session: Duration::from_secs(60),
+    }
+}
+
 fn position(n: i64) -> Position {
     Position {
         cursor: format!("s=1;i={n}"),
@@ -87,13 +97,7 @@ fn what_was_committed_is_there_again_with_its_position() {
     let Opened { store, kept, .. } = Store::open(&path).unwrap();
     assert_eq!(kept.clients.len(), 197);
     assert_eq!(kept.position, Some(position(99)));
-    let in_force = InForce {
-        path: "/var/lib/x/clients".into(),
-        kind: MapType::Lmdb,
-        value: "OK".to_owned(),
-        grace: Duration::from_secs(20),
-        max_session: Duration::from_secs(60),
-    };
+    let in_force = in_force();
     store.set_in_force(&in_force).unwrap();
     drop(store);
     let Opened { kept, .. } = Store::open(&path).unwrap();
@@ -196,13 +200,7 @@ fn the_store_of_another_version_still_tells_which_map_was_in_force() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     fill(&path);
-    let in_force = InForce {
-        path: "/var/lib/x/clients".into(),
-        kind: MapType::Lmdb,
-        value: "OK".to_owned(),
-        grace: Duration::from_secs(20),
-        max_session: Duration::from_secs(60),
-    };
+    let in_force = in_force();
     let Opened { store, .. } = Store::open(&path).unwrap();
     store.set_in_force(&in_force).unwrap();
     drop(store);

@@ -189,7 +189,8 @@ impl Service {
         }
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot = earlier(now, SignedDuration::from_secs(up.tv_sec));
-        self.whitelist_mut().boot(journal::here(), boot);
+        let machine = journal::machine();
+        self.whitelist_mut().end_sessions_before(boot, machine);
     }
 }
 

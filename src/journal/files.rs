@@ -233,13 +233,10 @@ pub fn directories_of(source: &Source) -> impl Iterator<Item = PathBuf> {
         Source::Namespace(name) => format!(".{name}"),
         _ => String::new(),
     };
-    let machine = fs::read_to_string("/etc/machine-id").ok();
-    let name = machine.map(|machine| format!("{}{suffix}", machine.trim()));
-    let below = |root| name.clone().map(|name| Path::new(root).join(name));
+    let name = format!("{}{suffix}", super::machine());
     ["/var/log/journal", "/run/log/journal"]
-        .map(below)
+        .map(|root| Path::new(root).join(&name))
         .into_iter()
-        .flatten()
 }
 
 /// The directories in this one that are named like machines: libsystemd reads those too.

@@ -330,10 +330,10 @@ impl Whitelist {
         open.len()
     }
 
-    /// This machine has started at `time`: none of its sessions is older than that. Returns how many
-    /// ended. By the time, as a sandbox may show another id of the boot than journald writes.
-    pub fn boot(&mut self, here: Origin, time: Timestamp) -> usize {
-        self.end_opened_by(time.into(), Which::OfMachine(here.machine))
+    /// A machine has started at `boot`: none of its sessions is older than that. Returns how many ended.
+    /// By the time, as a sandbox may show another id of the boot than journald writes.
+    pub fn end_sessions_before(&mut self, boot: Timestamp, machine: Id) -> usize {
+        self.end_opened_by(boot.into(), Which::OfMachine(machine))
     }
 
     /// Nobody hears of logouts any more: all sessions end.

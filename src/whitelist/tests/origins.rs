@@ -45,8 +45,14 @@ fn a_boot_ends_the_sessions_of_its_own_host_only() {
         let login = login(0, n, Some("a"));
         apply(&mut whitelist, &from(origin(machine, 1), login));
     }
-    assert_eq!(whitelist.boot(origin(3, 1), at(60)), 0);
-    assert_eq!(whitelist.boot(origin(2, 1), at(60)), 1);
+    assert_eq!(
+        whitelist.end_sessions_before(at(60), origin(3, 1).machine),
+        0
+    );
+    assert_eq!(
+        whitelist.end_sessions_before(at(60), origin(2, 1).machine),
+        1
+    );
     // The first that is heard of another boot says the same.
     apply(
         &mut whitelist,
