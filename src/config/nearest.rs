@@ -1,5 +1,7 @@
 //! The known key that somebody may have meant.
 
+use strsim::osa_distance;
+
 /// A key that is not known, and those that are.
 pub(super) fn nearest<'k>(
     table: &str,
@@ -12,7 +14,7 @@ pub(super) fn nearest<'k>(
         .map(|candidate| {
             let (its_table, its_key) = candidate.rsplit_once('.').unwrap_or(("", candidate));
             let elsewhere = its_table != table;
-            (distance(&wanted, its_key), elsewhere, candidate)
+            (osa_distance(&wanted, its_key), elsewhere, candidate)
         })
         .filter(|(distance, ..)| *distance <= tolerance)
         .min()
@@ -26,28 +28,6 @@ fn normal(key: &str) -> String {
         .flat_map(char::to_lowercase)
         .map(|c| if c == '_' { '-' } else { c })
         .collect()
-}
-
-/// How many letters have to be inserted, removed, replaced or swapped with their neighbour
-/// (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before_last[j - 2] + 1);
-            }
-            row.push(best);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]
