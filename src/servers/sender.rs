@@ -173,6 +173,7 @@ impl Trust {
 }
 
 /// Whether `text` is `glob`, whose `*` stand for any text.
+// By hand: `?` has a meaning to `wildmatch`; `[`, `{` and the `\` of unit names have one to `globset`.
 #[must_use]
 pub fn matches_glob(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
@@ -312,6 +313,18 @@ mod tests {
             ("a*b*c", "a1b2c", true),
             ("a*b*c", "a1c2b", false),
             ("a*a", "a", false),
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+            ("*", "", true),
+            ("a*", "a", true),
+            ("a*c", "abbc", true),
+            ("a*c", "ab", false),
+            ("*b*", "abc", true),
+            ("a*b*c*d", "axbxcxd", true),
+            ("a*b*c*d", "axcxbxd", false),
+            ("*aab", "aaab", true),
+            ("*ab*ab", "ab", false),
+            ("a**b", "ab", true),
         ] {
             assert_eq!(matches_glob(glob, text), expected, "{glob} {text}");
         }
