@@ -50,20 +50,18 @@ pub(super) fn paragraphs(text: &str) -> String {
     let mut roff = String::new();
     let mut literal = false;
     let mut after_gap = false;
-    for line in text.lines() {
-        let indented = line.strip_prefix("  ");
-        if line.trim().is_empty() {
-            if literal {
-                roff += ".EE\n.RE\n";
-                literal = false;
-            }
-            after_gap = !roff.is_empty();
-            continue;
-        }
+    // An empty line ends what is literal, at the end of the text too.
+    for line in text.lines().chain([""]) {
+        let is_empty = line.trim().is_empty();
+        let indented = line.strip_prefix("  ").filter(|_| !is_empty);
         if indented.is_none() && literal {
             roff += ".EE\n.RE\n";
             literal = false;
             after_gap = true;
+        }
+        if is_empty {
+            after_gap = !roff.is_empty();
+            continue;
         }
         match indented {
             Some(code) => {
@@ -87,9 +85,6 @@ pub(super) fn paragraphs(text: &str) -> String {
         }
         after_gap = false;
         roff.push('\n');
-    }
-    if literal {
-        roff += ".EE\n.RE\n";
     }
     roff
 }
