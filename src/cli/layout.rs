@@ -25,6 +25,8 @@ pub fn terminal_width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
+// By hand: `comfy-table` and `tabled` hold a whole table; `list` writes its rows as they come.
+
 /// Names with their values, one below the other: the values are broken at spaces where the
 /// terminal ends.
 #[derive(Debug)]

@@ -56,6 +56,7 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
 
 /// Prints a duration as [`parse`] reads it, exactly, in the largest units that fit: `30min`,
 /// `24h`, `1h 30min`, `1s 500ms`, `2d`. Whole days are days from two days on.
+// By hand: jiff prints minutes as `m`, `mins` or `minutes`, never as `min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Humane(pub Duration);
 

@@ -67,6 +67,7 @@ impl fmt::Display for Problem {
 }
 
 /// The source line and, under it, the mark.
+// By hand: `annotate-snippets` and `ariadne` put FILE:LINE:COLUMN behind the message, not before it.
 fn write_excerpt(f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
     let number = place.line.to_string();
     let gutter = number.len();

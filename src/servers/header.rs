@@ -8,6 +8,8 @@
 //! stranger can put one there. Takes these forms and no others, and only at the very beginning; must
 //! never look for one further behind. Believes nothing of it: who wrote the line, the journal says.
 
+// By hand: `syslog_loose` reads text, not bytes, and takes a server's own words for a host.
+
 /// What a header says of the message behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {

@@ -173,7 +173,7 @@ impl Trust {
 }
 
 /// Whether `text` is `glob`, whose `*` stand for any text.
-// By hand: `?` has a meaning to `wildmatch`; `[`, `{` and the `\` of unit names have one to `globset`.
+// By hand: `wildmatch` gives `?` a meaning; `globset` also `[`, `{` and the `\` of unit names.
 #[must_use]
 pub fn matches_glob(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');

@@ -1,5 +1,7 @@
 //! The page of a command.
 
+// Only options and commands by `clap_mangen`: its synopsis has no values, its text no examples.
+
 use clap::{Arg, Command};
 use clap_mangen::Man;
 

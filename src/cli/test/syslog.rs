@@ -3,6 +3,8 @@
 //! RFC 3164, 4.1 (`Nov 24 10:34:11 host id[1]: text`), the same with the time of RFC 3339, as
 //! rsyslog writes by default, and RFC 5424, 6. A line that is none of these is a bare message.
 
+// By hand: `syslog_loose` reads text, not bytes, and takes a server's own words for a host.
+
 use jiff::civil::DateTime;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
