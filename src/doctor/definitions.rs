@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::point::Point;
-use super::systemd::{self, SERVICE};
-use super::{Host, LATELY};
+use super::Host;
+use super::point::{Point, notice, ok, or_ok};
+use super::systemd::{self, RELOAD, SERVICE};
 use crate::config::Settings;
-use crate::daemon;
 use crate::diagnostics::{count, local_time, message_id, printable};
 use crate::intake::NO_REMEDY;
 use crate::journal::reports::{Report, reports};
@@ -26,189 +25,186 @@ struct Server {
     on: bool,
 }
 
-/// Looks and judges.
-pub fn points(host: &Host) -> Vec<Point> {
-    // Without a configuration, another point says so.
-    let Some(settings) = host.settings() else {
-        return Vec::new();
-    };
-    let catalogue = Catalogue::read(&settings.servers_directory);
-    let servers: Vec<Server> = (catalogue.definitions.iter())
-        .map(|loaded| Server {
-            name: loaded.definition.name.clone(),
-            identifiers: (identifiers(&loaded.definition, &settings.senders).into_iter())
-                .map(str::to_owned)
-                .collect(),
-            on: settings.servers.contains(&loaded.definition.name),
-        })
-        .collect();
-    let since = host.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
-    let source = daemon::source(settings);
-    let names = servers.iter().flat_map(|server| &server.identifiers);
-    let mut points = Vec::new();
-    // Where the journal can't be read, another point says so.
-    if let Ok(Some(seen)) = journal::seen(&source, names.map(String::as_str), since) {
-        points.extend(writing(&servers, &seen, is_chosen(settings)));
-    }
-    points.extend(trusted(host, settings));
-    let fields = [
-        ("MESSAGE_ID", message_id::ENTRY_REFUSED),
-        ("_SYSTEMD_UNIT", SERVICE),
-    ];
-    if let Ok(reports) = reports(&Source::Host, &fields, since, REPORTS) {
-        points.extend(refused(&reports));
-    }
-    points
+/// The servers that are defined, and who has written lately.
+#[derive(Debug)]
+pub struct Servers {
+    all: Vec<Server>,
+    /// The identifiers under which somebody has written.
+    seen: BTreeSet<String>,
+    /// Whether somebody has named those that are on.
+    chosen: bool,
 }
 
-/// Whether somebody has named the servers that are on.
-fn is_chosen(settings: &Settings) -> bool {
-    let on: BTreeSet<&str> = settings.servers.iter().map(String::as_str).collect();
-    on != BUILT_IN.iter().map(|(name, _)| *name).collect()
-}
-
-/// Who has written lately, and who has not.
-fn writing(servers: &[Server], seen: &BTreeSet<String>, chosen: bool) -> Vec<Point> {
-    const POINT: &str = "servers";
-    let writes = |server: &&Server| server.identifiers.iter().any(|i| seen.contains(i));
-    let names = |servers: &[&Server]| {
-        let names: Vec<&str> = servers.iter().map(|server| &*server.name).collect();
-        names.join(", ")
-    };
-    let on = || servers.iter().filter(|server| server.on);
-    let heard: Vec<&Server> = on().filter(writes).collect();
-    let silent: Vec<&Server> = on().filter(|server| !writes(server)).collect();
-    let mut points = vec![if heard.is_empty() {
-        Point::notice(
-            POINT,
-            "no server that is on has written to the journal within a day",
-        )
-        .mend("# Does the server log to syslog, or to a file? Its lines belong into the journal.")
-    } else if chosen && !silent.is_empty() {
-        let finding = format!(
-            "{} writes to the journal; on, but silent within a day: {}",
-            names(&heard),
-            names(&silent)
-        );
-        Point::notice(POINT, finding)
-    } else {
-        Point::ok(POINT, format!("{} writes to the journal", names(&heard)))
-    }];
-    // Several definitions share identifiers: who has one that nobody listens to?
-    let heeded: BTreeSet<&String> = on().flat_map(|server| &server.identifiers).collect();
-    let unheard: Vec<&Server> = servers
-        .iter()
-        .filter(|server| !server.on)
-        .filter(|server| {
-            let mut identifiers = server.identifiers.iter();
-            identifiers.any(|i| seen.contains(i) && !heeded.contains(i))
-        })
-        .collect();
-    if !unheard.is_empty() {
-        let names: Vec<String> = on()
-            .chain(unheard.iter().copied())
-            .map(|server| format!("\"{}\"", server.name))
+impl Servers {
+    /// `None` where the journal can't be read; another point says so.
+    pub fn look(
+        settings: &Settings,
+        catalogue: &Catalogue,
+        source: &Source,
+        since: Timestamp,
+    ) -> Option<Self> {
+        let server = |definition| {
+            let identifiers = identifiers(definition, &settings.senders).into_iter();
+            Server {
+                name: definition.name.clone(),
+                identifiers: identifiers.map(str::to_owned).collect(),
+                on: settings.servers.contains(&definition.name),
+            }
+        };
+        let definitions = catalogue.definitions.iter();
+        let all: Vec<Server> = definitions
+            .map(|loaded| server(&loaded.definition))
             .collect();
+        let names = all.iter().flat_map(|server| &server.identifiers);
+        let seen = journal::seen(source, names.map(String::as_str), since).ok()??;
+        let on: BTreeSet<&str> = settings.servers.iter().map(String::as_str).collect();
+        let chosen = on != BUILT_IN.iter().map(|(name, _)| *name).collect();
+        Some(Servers { all, seen, chosen })
+    }
+
+    fn on(&self) -> impl Iterator<Item = &Server> {
+        self.all.iter().filter(|server| server.on)
+    }
+
+    /// Who is on has written lately, or has not.
+    fn writing(&self) -> Point {
+        let writes = |server: &&Server| server.identifiers.iter().any(|i| self.seen.contains(i));
+        let (heard, silent): (Vec<&Server>, _) = self.on().partition(writes);
+        if heard.is_empty() {
+            return notice("no server that is on has written to the journal within a day").mend(
+                "# Does the server log to syslog, or to a file? Its lines belong into the journal.",
+            );
+        }
+        let finding = format!("{} writes to the journal", names(&heard));
+        if self.chosen && !silent.is_empty() {
+            let silent = names(&silent);
+            return notice(format!("{finding}; on, but silent within a day: {silent}"));
+        }
+        ok(finding)
+    }
+
+    /// Several definitions share identifiers: who has one that nobody listens to?
+    fn off(&self) -> Option<Point> {
+        let heeded: BTreeSet<&String> = self.on().flat_map(|s| &s.identifiers).collect();
+        let is_unheard = |i: &String| self.seen.contains(i) && !heeded.contains(i);
+        let off = self.all.iter().filter(|server| !server.on);
+        let unheard: Vec<_> = off
+            .filter(|s| s.identifiers.iter().any(is_unheard))
+            .collect();
+        if unheard.is_empty() {
+            return None;
+        }
         let finding = format!(
             "something writes as {} does, which is not on: its logins do not count",
-            unheard
-                .iter()
-                .map(|server| &*server.name)
-                .collect::<Vec<_>>()
-                .join(", ")
+            names(&unheard)
         );
-        points.push(Point::notice("servers-off", finding).mend(format!(
+        let all = self.on().chain(unheard);
+        let all: Vec<String> = all.map(|server| format!("\"{}\"", server.name)).collect();
+        Some(notice(finding).mend(format!(
             "# If its logins should count:\n\
              printf 'servers = [{}]\\n' >/etc/pop-before-smtp/config.d/90-servers.toml\n\
-             systemctl reload {SERVICE}",
-            names.join(", ")
-        )));
+             {RELOAD}",
+            all.join(", ")
+        )))
     }
-    points
+}
+
+fn names(servers: &[&Server]) -> String {
+    let names: Vec<&str> = servers.iter().map(|server| &*server.name).collect();
+    names.join(", ")
+}
+
+/// Who has written lately, and who has not?
+pub fn writing(host: &Host) -> Option<Point> {
+    host.servers.as_ref().map(Servers::writing)
+}
+
+/// Who writes and is not on?
+pub fn off(host: &Host) -> Option<Point> {
+    host.servers.as_ref()?.off()
 }
 
 /// Whom the configuration trusts beside the definitions: are they there?
-fn trusted(host: &Host, settings: &Settings) -> Vec<Point> {
+pub fn senders(host: &Host) -> Option<Vec<Point>> {
     let mut points = Vec::new();
-    for (server, senders) in &settings.senders {
+    for (server, senders) in &host.settings()?.senders {
         let users = senders.users.iter().filter(|user| {
             user.parse::<u32>().is_err() && uzers::get_user_by_name(user.as_str()).is_none()
         });
         points.extend(users.map(|user| absent(server, "users", user)));
-        let named: Vec<&str> = (senders.units.iter().map(String::as_str))
-            .filter(|unit| !unit.contains('*'))
-            .collect();
+        let units = senders.units.iter().map(String::as_str);
+        let named: Vec<&str> = units.filter(|unit| !unit.contains('*')).collect();
         if named.is_empty() {
             continue;
         }
-        let Ok(found) = systemd::show(&host.programs, &named) else {
-            continue;
-        };
+        let found = systemd::show(&host.programs, &named).unwrap_or_default();
         let missing = found.iter().filter(|unit| !unit.is_there());
         points.extend(missing.map(|unit| absent(server, "units", unit.id())));
     }
-    points
+    Some(points)
 }
 
 fn absent(server: &str, key: &str, who: &str) -> Point {
-    let finding = format!(
+    notice(format!(
         "senders.{server}.{key} trusts {who}, and there is none: whoever makes one may let in \
          whom he likes"
-    );
-    Point::notice("senders", finding).mend(format!(
-        "# Take it out of the configuration, unless it is yet to come; then:\n\
-         systemctl reload {SERVICE}"
+    ))
+    .mend(format!(
+        "# Take it out of the configuration, unless it is yet to come; then:\n{RELOAD}"
     ))
 }
 
-/// What the service has turned away lately, by what would have it let in.
+/// What has the service turned away lately?
+pub fn refused_entries(host: &Host) -> Option<Vec<Point>> {
+    host.settings()?;
+    let fields = [
+        ("MESSAGE_ID", message_id::ENTRY_REFUSED),
+        ("_SYSTEMD_UNIT", SERVICE),
+    ];
+    let reports = reports(&Source::Host, &fields, host.lately(), REPORTS).ok()?;
+    Some(refused(&reports))
+}
+
+/// By what would have it let in.
 fn refused(reports: &[Report]) -> Vec<Point> {
-    const POINT: &str = "refused-entries";
     let mut of_senders: BTreeMap<&str, (usize, Timestamp, &str)> = BTreeMap::new();
     for report in reports {
         let message = report.get("MESSAGE");
-        let found = message
+        let remedy = message
             .find(NO_REMEDY)
             .or_else(|| message.find("[senders."));
-        let Some(at) = found else {
-            continue;
-        };
-        let (_, remedy) = message.split_at(at);
-        let (number, last, text) = of_senders
-            .entry(remedy)
-            .or_insert((0, report.time, message));
-        *number += 1;
-        (*last, *text) = (report.time, message);
-    }
-    if of_senders.is_empty() {
-        return vec![Point::ok(POINT, "none within a day")];
+        if let Some(at) = remedy {
+            let found = of_senders.entry(&message[at..]).or_default();
+            *found = (found.0 + 1, report.time, message);
+        }
     }
     let point = |(remedy, (number, last, message)): (&str, (usize, Timestamp, &str))| {
-        let finding = format!(
-            "{} within a day, the last at {}: {message}",
-            count(number, "report"),
-            local_time(last)
-        );
+        let (number, last) = (count(number, "report"), local_time(last));
+        let point = notice(format!(
+            "{number} within a day, the last at {last}: {message}"
+        ));
         // A line of it that were no comment would be a command for whoever pastes it.
         let remedy = printable(remedy);
         if remedy.starts_with(NO_REMEDY) {
-            return Point::notice(POINT, finding).mend(format!("# {remedy}."));
+            return point.mend(format!("# {remedy}."));
         }
         let remedy = remedy
             .replace("] users", "]\n#   users")
             .replace("] units", "]\n#   units");
-        Point::notice(POINT, finding).mend(format!(
+        point.mend(format!(
             "# Only if it was the server itself, add to /etc/pop-before-smtp/config.toml:\n\
-             #   {remedy}\n# and then: systemctl reload {SERVICE}"
+             #   {remedy}\n# and then: {RELOAD}"
         ))
     };
-    of_senders.into_iter().map(point).collect()
+    or_ok(of_senders.into_iter().map(point), "none within a day")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::found;
     use crate::doctor::point::Verdict;
+    use crate::doctor::systemd::Units;
 
     fn server(name: &str, identifiers: &[&str], on: bool) -> Server {
         Server {
@@ -216,6 +212,19 @@ mod tests {
             identifiers: identifiers.iter().map(ToString::to_string).collect(),
             on,
         }
+    }
+
+    fn writing(servers: &[Server], seen: &BTreeSet<String>, chosen: bool) -> Vec<Point> {
+        let servers = Servers {
+            all: servers.to_vec(),
+            seen: seen.clone(),
+            chosen,
+        };
+        let host = Host {
+            servers: Some(servers),
+            ..Host::with_units(Units::default(), None)
+        };
+        found(&host, &["servers", "servers-off"])
     }
 
     #[test]

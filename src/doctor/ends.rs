@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::point::Point;
-use super::{Host, LATELY};
+use super::Host;
+use super::host::read_back;
+use super::point::{Point, notice, or_ok};
 use crate::daemon::{self, Plan};
 use crate::diagnostics::{self, printable};
-use crate::journal::{Entry, JournalError, Reader};
+use crate::journal::{JournalError, Reader};
 use crate::servers::{Explainer, Outcome, Recogniser};
 
-const POINT: &str = "session-ends";
 /// How many entries of a server are looked at, from the last one back.
 const ENTRIES: usize = 20_000;
 /// How many of them, at most, that no pattern takes are looked at closely.
@@ -24,24 +24,16 @@ const SHOWN: usize = 3;
 /// How much of a line is shown, in characters.
 const LENGTH: usize = 160;
 
-/// Looks and judges. Where the service can't be asked, another point says so.
-pub fn points(host: &Host) -> Vec<Point> {
-    let (Ok(plan), Some(status)) = (&host.plan, host.status()) else {
-        return Vec::new();
-    };
-    let since = host.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
-    let problems = status.problems.iter().filter_map(|problem| {
+/// Which servers does the service find not to tell them? Where it can't be asked, another point says
+/// so.
+pub fn session_ends(host: &Host) -> Option<Vec<Point>> {
+    let (plan, status) = (host.plan()?, host.status()?);
+    let points = status.problems.iter().filter_map(|problem| {
         let server = diagnostics::untold_server(problem)?;
-        Some((problem, server))
+        Some(judge(problem, server, &read(plan, server, host.lately())))
     });
-    let points: Vec<Point> = problems
-        .map(|(problem, server)| judge(problem, server, &read(plan, server, since)))
-        .collect();
-    if points.is_empty() {
-        let finding = "no server is known not to tell the ends of its sessions";
-        return vec![Point::ok(POINT, finding)];
-    }
-    points
+    let finding = "no server is known not to tell the ends of its sessions";
+    Some(or_ok(points, finding))
 }
 
 fn judge(problem: &str, server: &str, closest: &Result<Vec<String>, JournalError>) -> Point {
@@ -56,7 +48,7 @@ fn judge(problem: &str, server: &str, closest: &Result<Vec<String>, JournalError
         ),
         Err(error) => format!("its lines can't be looked at: {error}"),
     };
-    Point::notice(POINT, format!("{told}\n{lines}")).mend(format!(
+    notice(format!("{told}\n{lines}")).mend(format!(
         "# If one of these lines is the end of a session, add a [[logout]] for it:\n\
          pop-before-smtp servers --show {server} > /etc/pop-before-smtp/servers.d/{server}.toml\n\
          # If the server logs none, have it log them, or make grace long enough for a session."
@@ -69,19 +61,14 @@ fn read(plan: &Plan, server: &str, since: Timestamp) -> Result<Vec<String>, Jour
     let is_its = |identifier: &&str| recogniser.servers_of(identifier).any(|name| name == server);
     let identifiers: Vec<&str> = recogniser.identifiers().filter(is_its).collect();
     let mut reader = Reader::open(&daemon::source(&plan.settings), identifiers)?;
-    reader.seek_end()?;
     let mut closest = Closest::new(recogniser.clone(), server);
-    let mut entry = Entry::default();
-    for _ in 0..ENTRIES {
-        if !reader.previous()? || reader.time()? < since || closest.explained >= EXPLAINED {
-            break;
-        }
-        reader.read(&mut entry)?;
+    read_back(&mut reader, since, ENTRIES, |entry| {
         let unit = entry.sender.unit.as_deref();
         if entry.is_message() && unit.is_none_or(|unit| recogniser.knows_unit(unit)) {
             closest.look(&entry.identifier, &entry.message);
         }
-    }
+        closest.explained < EXPLAINED
+    })?;
     Ok(closest.lines())
 }
 

@@ -1,31 +1,28 @@
 //! Servers that write under an identifier which nobody has named: their logins are not even read.
 
-use super::point::Point;
-use super::systemd::SERVICE;
-use super::{Host, LATELY};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::Host;
+use super::host::read_back;
+use super::point::{Point, notice, or_ok};
+use super::systemd::RELOAD;
 use crate::config::Settings;
 use crate::daemon::{self, Plan};
 use crate::diagnostics::{count, printable};
 use crate::intake::{MisnamedLogins, Senders, misnamed};
-use crate::journal::{Entry, JournalError, Reader};
+use crate::journal::{JournalError, Reader};
 
-use jiff::Timestamp;
-
-const POINT: &str = "identifiers";
 /// How many entries of servers' units are looked at, from the last one back: a second's worth.
 const ENTRIES: usize = 100_000;
 
-/// Looks and judges. Where the journal can't be read, or the configuration is wrong, another point
-/// says so.
-pub fn points(host: &Host) -> Vec<Point> {
-    let Ok(plan) = &host.plan else {
-        return Vec::new();
-    };
-    let since = host.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
-    match read(plan, since) {
-        Ok(logins) => judge(&logins, &plan.settings),
-        Err(_) => Vec::new(),
-    }
+/// Do servers write under others? Where the journal can't be read, or the configuration is wrong,
+/// another point says so.
+pub fn identifiers(host: &Host) -> Option<Vec<Point>> {
+    let plan = host.plan()?;
+    let logins = read(plan, host.lately()).ok()?;
+    Some(judge(&logins, &plan.settings))
 }
 
 fn read(plan: &Plan, since: Timestamp) -> Result<MisnamedLogins, JournalError> {
@@ -33,26 +30,19 @@ fn read(plan: &Plan, since: Timestamp) -> Result<MisnamedLogins, JournalError> {
     let recogniser = &plan.recogniser;
     let mut logins = MisnamedLogins::default();
     let opened = Reader::open_for_units(&source, |unit| recogniser.knows_unit(unit))?;
-    let Some(mut reader) = opened else {
-        return Ok(logins);
-    };
-    reader.seek_end()?;
-    let mut entry = Entry::default();
-    for _ in 0..ENTRIES {
-        if !reader.previous()? || reader.time()? < since {
-            break;
-        }
-        reader.read(&mut entry)?;
-        if let Some(login) = misnamed(recogniser, &entry, Senders::Trusted) {
-            logins.count(&login);
-        }
+    if let Some(mut reader) = opened {
+        read_back(&mut reader, since, ENTRIES, |entry| {
+            if let Some(login) = misnamed(recogniser, entry, Senders::Trusted) {
+                logins.count(&login);
+            }
+            true
+        })?;
     }
     Ok(logins)
 }
 
 fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
-    let point = |(server, identifiers): (&_, &std::collections::BTreeMap<String, usize>)| {
-        let server: &str = server;
+    let point = |(server, identifiers): (&str, &BTreeMap<String, usize>)| {
         let names: Vec<String> = identifiers.keys().map(|name| printable(name)).collect();
         let finding = format!(
             "{server} has written {} within a day under {}, which is not known as its own: they do \
@@ -63,22 +53,14 @@ fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
         let configured = settings.senders.get(server);
         let known = configured.map_or(&[][..], |senders| &senders.identifiers);
         let remedy = printable(&logins.remedy(server, known)).replace("] identi", "]\n#   identi");
-        Point::notice(POINT, finding).mend(format!(
-            "# Add to /etc/pop-before-smtp/config.toml:\n#   {remedy}\n\
-             # and then: systemctl reload {SERVICE}"
+        notice(finding).mend(format!(
+            "# Add to /etc/pop-before-smtp/config.toml:\n#   {remedy}\n# and then: {RELOAD}"
         ))
     };
-    let points: Vec<Point> = logins
+    let points = logins
         .servers()
-        .map(|(server, found)| point((&**server, found)))
-        .collect();
-    if points.is_empty() {
-        return vec![Point::ok(
-            POINT,
-            "servers write under those that are known as theirs",
-        )];
-    }
-    points
+        .map(|(server, found)| point((&**server, found)));
+    or_ok(points, "servers write under those that are known as theirs")
 }
 
 #[cfg(test)]

@@ -1,148 +1,142 @@
 //! The configuration on disk, whether it is what the service has in force, and what the service says
 //! of itself.
-//!
-//! Asks nothing itself: it is given what was looked at.
 
 use std::fs;
+use std::io::ErrorKind::PermissionDenied;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::point::Point;
+use super::Host;
+use super::point::{Point, notice, ok, or_ok, unknown, wrong};
+use super::systemd::{RELOAD, RESTART, SERVICE};
 use crate::config::Loaded;
+use crate::control::client::AskError;
 use crate::control::protocol::Status;
-use crate::daemon::{Plan, PlanError};
-use crate::diagnostics::{count, local_time};
+use crate::daemon::Plan;
+use crate::diagnostics::{count, local_time, message_id};
+use crate::journal::Source;
+use crate::journal::reports::reports;
 
-const RELOAD: &str = "systemctl reload pop-before-smtp.service";
-const RESTART: &str = "systemctl restart pop-before-smtp.service";
-
-/// Judges the configuration as the service would.
-#[must_use]
-pub fn configuration(plan: &Result<Plan, PlanError>) -> Point {
-    const POINT: &str = "configuration";
-    match plan {
+/// Is the configuration right?
+pub fn configuration(host: &Host) -> Option<Point> {
+    Some(match &host.plan {
         Ok(plan) if plan.warnings.is_empty() => {
             let servers = count(plan.settings.servers.len(), "server");
-            Point::ok(POINT, format!("is right; {servers} on"))
+            ok(format!("is right; {servers} on"))
         }
-        Ok(plan) => Point::notice(
-            POINT,
-            format!("is right, and odd: {}", plan.warnings.join("\n")),
-        ),
-        Err(error) if error.is_configuration() => {
-            Point::wrong(POINT, error.to_string()).mend(format!(
+        Ok(plan) => notice(format!("is right, and odd: {}", plan.warnings.join("\n"))),
+        Err(error) if error.is_configuration() => wrong(
+            error.to_string(),
+            format!(
                 "# Change the file until this is content, and then have the service read it:\n\
                  pop-before-smtp check-config && {RELOAD}"
-            ))
-        }
-        Err(error) => Point::wrong(POINT, error.to_string())
-            .mend("# Put Postfix right first: see the point postfix."),
-    }
+            ),
+        ),
+        Err(error) => wrong(
+            error.to_string(),
+            "# Put Postfix right first: see the point postfix.",
+        ),
+    })
+}
+
+/// Has the service read it since it was changed?
+pub fn read_since_changed(host: &Host) -> Option<Point> {
+    let loaded = host.loaded.as_ref().ok()?;
+    let service = Some(host.unit(SERVICE)).filter(|unit| unit.is_active())?;
+    let since = service.active_since()?;
+    // A reload by systemctl, or by a signal, of which the service tells at most levels.
+    let reloads = [service.reloaded(), last_reload(since)];
+    let read = reloads.into_iter().flatten().fold(since, Timestamp::max);
+    Some(match last_changed(loaded) {
+        Some((time, path)) if time > read => wrong(
+            format!(
+                "{} was changed at {}, and the service has read its configuration at {}",
+                path.display(),
+                local_time(time),
+                local_time(read)
+            ),
+            RELOAD,
+        ),
+        _ => ok(format!(
+            "read at {}, and not changed since",
+            local_time(read)
+        )),
+    })
+}
+
+/// When the service has last said that it has taken its configuration anew.
+fn last_reload(since: Timestamp) -> Option<Timestamp> {
+    let fields = [
+        ("MESSAGE_ID", message_id::RELOADED),
+        ("_SYSTEMD_UNIT", SERVICE),
+    ];
+    let reports = reports(&Source::Host, &fields, since, 1).ok()?;
+    Some(reports.last()?.time)
 }
 
 /// When a file of the configuration was changed last, and which. A directory changes when a file in
 /// it comes or goes.
-#[must_use]
-pub fn last_changed(loaded: &Loaded) -> Option<(PathBuf, Timestamp)> {
+fn last_changed(loaded: &Loaded) -> Option<(Timestamp, PathBuf)> {
     let servers = &loaded.settings.servers_directory;
     let drop_ins = servers.with_file_name("config.d");
     let of_servers = fs::read_dir(servers).into_iter().flatten().flatten();
-    let paths = loaded
-        .files
-        .iter()
-        .cloned()
+    let paths = (loaded.files.iter().cloned())
         .chain([drop_ins, servers.clone()])
         .chain(of_servers.map(|entry| entry.path()));
-    let changed = |path: PathBuf| Some((changed(&path)?, path));
-    let (time, path) = paths.filter_map(changed).max()?;
-    Some((path, time))
+    paths.filter_map(|path| Some((changed(&path)?, path))).max()
 }
 
 /// When a file was written.
-#[must_use]
-pub fn changed(path: &Path) -> Option<Timestamp> {
+fn changed(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 
-/// Judges whether the service has read the configuration since it was changed.
-#[must_use]
-pub fn read_since(changed: Option<&(PathBuf, Timestamp)>, read: Timestamp) -> Point {
-    const POINT: &str = "configuration-in-force";
-    match changed {
-        Some((path, time)) if *time > read => Point::wrong(
-            POINT,
-            format!(
-                "{} was changed at {}, and the service has read its configuration at {}",
-                path.display(),
-                local_time(*time),
-                local_time(read)
-            ),
-        )
-        .mend(RELOAD),
-        _ => Point::ok(
-            POINT,
-            format!("read at {}, and not changed since", local_time(read)),
-        ),
-    }
+/// What the service would do if it read its configuration now, and what it says.
+fn both(host: &Host) -> Option<(&Plan, &Status)> {
+    Some((host.plan()?, host.status()?))
 }
 
-/// Judges what the service says against what it would do if it read its configuration now.
-#[must_use]
-pub fn same(plan: &Plan, status: &Status) -> Vec<Point> {
-    let mut points = Vec::new();
-    if status.version != env!("CARGO_PKG_VERSION") {
-        points.push(
-            Point::wrong(
-                "service-version",
-                format!(
-                    "version {} runs, and {} is installed",
-                    status.version,
-                    env!("CARGO_PKG_VERSION")
-                ),
-            )
-            .mend(RESTART),
-        );
-    }
-    let would = plan.rules.permitted.to_string();
-    if status.permitted_networks != would {
-        points.push(
-            Point::wrong(
-                "permitted-networks",
-                format!(
-                    "the service takes {} for the networks that Postfix lets relay anyway, and \
-                     they are {would}",
-                    status.permitted_networks
-                ),
-            )
-            .mend(RELOAD),
-        );
-    }
-    let map = format!("{}:{}", plan.map.kind, plan.map.path.display());
-    let in_force = format!("{}:{}", status.map.kind, status.map.path);
-    if map != in_force {
-        points.push(
-            Point::wrong(
-                "map-in-force",
-                format!("the service publishes {in_force}, and its configuration says {map}"),
-            )
-            .mend(RESTART),
-        );
-    }
-    points
+/// Does this version run?
+pub fn version(host: &Host) -> Option<Point> {
+    let installed = env!("CARGO_PKG_VERSION");
+    let runs = &both(host)?.1.version;
+    let finding = || format!("version {runs} runs, and {installed} is installed");
+    (runs != installed).then(|| wrong(finding(), RESTART))
 }
 
-/// Passes on what the service itself finds wrong.
-#[must_use]
-pub fn problems(status: &Status) -> Vec<Point> {
-    const POINT: &str = "service-problems";
-    if status.problems.is_empty() {
-        return vec![Point::ok(POINT, "the service knows of none")];
-    }
-    let wrong = |problem: &String| {
-        Point::wrong(POINT, problem.clone()).mend(
-            "# The service goes on trying. What happened: journalctl -u pop-before-smtp -n 50",
+/// Does the service know whom Postfix lets relay anyway?
+pub fn permitted_networks(host: &Host) -> Option<Point> {
+    let (plan, status) = both(host)?;
+    let (are, taken) = (plan.rules.permitted.to_string(), &status.permitted_networks);
+    let finding = || {
+        format!(
+            "the service takes {taken} for the networks that Postfix lets relay anyway, and \
+             they are {are}"
         )
     };
-    status.problems.iter().map(wrong).collect()
+    (*taken != are).then(|| wrong(finding(), RELOAD))
+}
+
+/// Does it publish the map that the configuration names?
+pub fn map(host: &Host) -> Option<Point> {
+    let (plan, status) = both(host)?;
+    let map = format!("{}:{}", plan.map.kind, plan.map.path.display());
+    let in_force = format!("{}:{}", status.map.kind, status.map.path);
+    let finding = || format!("the service publishes {in_force}, and its configuration says {map}");
+    (map != in_force).then(|| wrong(finding(), RESTART))
+}
+
+/// What does the service itself find wrong?
+pub fn problems(host: &Host) -> Option<Vec<Point>> {
+    let status = match host.asked.as_ref()? {
+        Ok(status) => status,
+        Err(error @ AskError::Connect { source, .. }) if source.kind() == PermissionDenied => {
+            return Some(vec![unknown(error.to_string())]);
+        }
+        Err(error) => return Some(vec![wrong(error.to_string(), RESTART)]),
+    };
+    let mend = "# The service goes on trying. What happened: journalctl -u pop-before-smtp -n 50";
+    let points = status.problems.iter().map(|problem| wrong(problem, mend));
+    Some(or_ok(points, "the service knows of none"))
 }

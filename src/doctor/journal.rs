@@ -1,27 +1,21 @@
 //! The journal: can it be read, does it keep what the servers write, and for how long.
-//!
-//! Looks at files, at journald's configuration and at its own notices; judging is apart.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Host;
 use super::access::{Process, Want};
-use super::point::Point;
-use super::systemd::{JournaldConfiguration, SERVICE, Unit};
+use super::point::{Point, Verdict, notice, ok, or_ok, unknown, wrong};
+use super::systemd::{JournaldConfiguration, RESTART, SERVICE, Unit, reason};
 use super::units::{MailUnits, quoted};
-use super::{Host, LATELY};
-use crate::config::Settings;
-use crate::daemon;
 use crate::diagnostics::{count, local_time};
-use crate::journal::own::beginning;
 use crate::journal::reports::{Report, reports};
 use crate::journal::{Files, JournalError, Source, directories_of};
 
-const ACCESS: &str = "journal-access";
 /// journald's message when it drops a unit's entries (sd-messages.h, SD_MESSAGE_JOURNAL_DROPPED).
 const DROPPED: &str = "a596d6fe7bfa4994828e72309e95d61e";
 /// More notices than one host writes in a day that anybody would want to read.
@@ -29,102 +23,51 @@ const NOTICES: usize = 10_000;
 /// syslog(3): what servers log their logins at, at the least important.
 const INFO: usize = 6;
 
-/// Looks and judges.
-pub fn points(host: &Host) -> Vec<Point> {
-    let Some(settings) = host.settings() else {
-        return vec![Point::unknown(
-            ACCESS,
-            "not without a configuration that is right",
-        )];
+/// Can it be read? By this process; and by the service's own user, with the groups that its unit
+/// gives it, each file.
+pub fn access(host: &Host) -> Option<Point> {
+    let Some(source) = host.source() else {
+        return Some(unknown("not without a configuration that is right"));
     };
-    let source = daemon::source(settings);
-    let beginning = match beginning(&source) {
-        Ok(beginning) => beginning,
-        Err(error) => return vec![unreadable(&error)],
-    };
-    let mut points = Vec::new();
-    points.extend(readable_for_service(host, &source));
-    points.push(match beginning {
-        None => empty(&source),
-        Some(first) => reach(first, host.now, settings),
-    });
-    // What other hosts do with their journals can't be seen here.
-    if matches!(source, Source::Directory(_)) {
-        return points;
+    if let Err(error) = host.beginning.as_ref()? {
+        return Some(unreadable(error));
     }
-    match JournaldConfiguration::look(&host.programs, settings.journal.namespace.as_deref()) {
-        Ok(journald) => {
-            let kept = directories_of(&source).next();
-            let is_kept = kept.is_some_and(|directory| directory.exists());
-            points.push(storage(&journald, is_kept));
-            points.push(level(&journald));
-        }
-        Err(error) => points.push(Point::unknown(
-            "journal-storage",
-            super::systemd::reason(&error),
-        )),
-    }
-    let Ok(units) = &host.units else {
-        return points;
-    };
-    let mail = MailUnits::of(settings, &units.services);
-    let since = host.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
-    let fields = [("MESSAGE_ID", DROPPED), ("_TRANSPORT", "driver")];
-    points.extend(match reports(&source, &fields, since, NOTICES) {
-        Ok(reports) => dropped(&reports, &mail),
-        Err(error) => vec![unreadable(&error)],
-    });
-    points.extend(namespaces(settings.journal.namespace.as_deref(), &mail));
-    points
-}
-
-fn unreadable(error: &JournalError) -> Point {
-    match error {
-        JournalError::Forbidden { file } => {
-            let path = file.path.display();
-            Point::unknown(
-                ACCESS,
-                format!("{path}: this user may not read it; ask as root"),
-            )
-        }
-        error => Point::wrong(ACCESS, error.to_string()),
-    }
-}
-
-/// Whether the service's own user, with the groups that its unit gives it, can read each file.
-fn readable_for_service(host: &Host, source: &Source) -> Option<Point> {
     let unit = host.unit(SERVICE);
     let groups = unit.get("SupplementaryGroups").split(' ');
     let groups: Vec<&str> = groups.chain([unit.get("Group")]).collect();
     let service = Process::of_user(unit.get("User"), &groups)?;
-    let files = match Files::look(source) {
+    let files = match Files::look(&source) {
         Ok(files) => files,
         Err(error) => return Some(unreadable(&error)),
     };
     if let [file, ..] = files.unreadable() {
-        let finding = format!(
-            "{}: this user may not read it; ask as root",
-            file.path.display()
-        );
-        return Some(Point::unknown(ACCESS, finding));
+        return Some(forbidden(&file.path));
     }
-    let obstacles = service.obstacles(files.readable(), Want::Read);
-    Some(match obstacles {
-        Err(error) => Point::unknown(ACCESS, error.to_string()),
-        Ok(obstacles) if obstacles.is_empty() => {
-            let name = &service.name;
-            Point::ok(
-                ACCESS,
-                format!("the service's user {name} can read {source}"),
-            )
-        }
+    Some(match service.obstacles(files.readable(), Want::Read) {
+        Err(error) => unknown(error.to_string()),
+        Ok(obstacles) if obstacles.is_empty() => ok(format!(
+            "the service's user {} can read {source}",
+            service.name
+        )),
         Ok(obstacles) => {
-            let groups = groups_that_help(&service, files.readable(), &obstacles);
             let is_elsewhere = matches!(source, Source::Directory(_));
+            let groups = groups_that_help(&service, files.readable(), &obstacles);
             let groups = groups.filter(|_| is_elsewhere);
             unreadable_for(&service.name, &obstacles, groups.as_deref())
         }
     })
+}
+
+fn unreadable(error: &JournalError) -> Point {
+    match error {
+        JournalError::Forbidden { file } => forbidden(&file.path),
+        error => Point::new(Verdict::Wrong, error.to_string()),
+    }
+}
+
+fn forbidden(path: &Path) -> Point {
+    let path = path.display();
+    unknown(format!("{path}: this user may not read it; ask as root"))
 }
 
 /// The groups with which it could read all of these files; `None` if there are none, or none that it
@@ -158,115 +101,122 @@ fn groups_that_help(
 }
 
 fn group_name(gid: u32) -> String {
-    let group = uzers::get_group_by_gid(gid);
-    group.map_or_else(
-        || gid.to_string(),
-        |group| group.name().to_string_lossy().into_owned(),
-    )
+    let name = uzers::get_group_by_gid(gid).map(|g| g.name().to_string_lossy().into_owned());
+    name.unwrap_or_else(|| gid.to_string())
 }
 
 /// It can't read these; with `groups` it could.
 fn unreadable_for(user: &str, obstacles: &[PathBuf], groups: Option<&[String]>) -> Point {
     const NAMED: usize = 3;
-    let of_group = |path: &PathBuf| match fs::metadata(path) {
-        Ok(found) => format!(
-            "{} (of the group {})",
-            path.display(),
-            group_name(found.gid())
-        ),
-        Err(_) => path.display().to_string(),
+    let of_group = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let group = fs::metadata(path).map(|found| group_name(found.gid()));
+        group.map_or(name.clone(), |group| {
+            format!("{name} (of the group {group})")
+        })
     };
     let named: Vec<String> = obstacles.iter().take(NAMED).map(of_group).collect();
     let mut finding = format!("the service's user {user} can't read {}", named.join(", "));
     if obstacles.len() > NAMED {
         finding.push_str(&format!(", and {} more", obstacles.len() - NAMED));
     }
-    let Some(groups) = groups else {
-        let paths: Vec<String> = (obstacles.iter())
-            .map(|path| quoted(&path.to_string_lossy()))
-            .collect();
-        let paths = paths.join(" ");
-        finding.push_str(": they must be readable by the group systemd-journal, and it needs that");
-        return Point::wrong(ACCESS, finding).mend(format!(
+    if let Some(groups) = groups {
+        let groups = groups.join(" ");
+        let mend = drop_in(SERVICE, "journal-groups", "SupplementaryGroups", &groups);
+        return wrong(
+            format!("{finding}: it needs {groups} among its groups"),
+            format!("{mend}\n{RESTART}"),
+        );
+    }
+    let paths = obstacles.iter().map(|path| quoted(&path.to_string_lossy()));
+    let paths = paths.collect::<Vec<_>>().join(" ");
+    wrong(
+        format!("{finding}: they must be readable by the group systemd-journal, and it needs that"),
+        format!(
             "# 'systemctl cat {SERVICE}' should show SupplementaryGroups=systemd-journal.\n\
              systemd-tmpfiles --create --prefix /var/log/journal --prefix /run/log/journal\n\
-             chgrp -R systemd-journal {paths}\nchmod -R g+rX {paths}\nsystemctl restart {SERVICE}"
+             chgrp -R systemd-journal {paths}\nchmod -R g+rX {paths}\n{RESTART}"
+        ),
+    )
+}
+
+/// The commands that set a key of a service for good.
+fn drop_in(unit: &str, name: &str, key: &str, value: &str) -> String {
+    let directory = quoted(&format!("/etc/systemd/system/{unit}.d"));
+    format!(
+        "mkdir -p {directory}\nprintf '[Service]\\n{key}={value}\\n' >{directory}/{name}.conf\n\
+         systemctl daemon-reload"
+    )
+}
+
+/// How far back could a lost store be made up for?
+pub fn reach(host: &Host) -> Option<Point> {
+    let settings = host.settings()?;
+    let Some(first) = host.beginning.as_ref()?.as_ref().ok()? else {
+        return Some(wrong(
+            format!("{} has no entries", host.source()?),
+            "# Is journald running? systemctl status systemd-journald\n\
+             # Is the right journal read? pop-before-smtp show-config | grep -A3 journal",
         ));
     };
-    let groups = groups.join(" ");
-    finding.push_str(&format!(": it needs {groups} among its groups"));
-    Point::wrong(ACCESS, finding).mend(format!(
-        "mkdir -p /etc/systemd/system/{SERVICE}.d\n\
-         printf '[Service]\\nSupplementaryGroups={groups}\\n' \
-         >/etc/systemd/system/{SERVICE}.d/journal-groups.conf\n\
-         systemctl daemon-reload\nsystemctl restart {SERVICE}"
-    ))
-}
-
-fn empty(source: &Source) -> Point {
-    Point::wrong("journal-reach", format!("{source} has no entries")).mend(
-        "# Is journald running? systemctl status systemd-journald\n\
-         # Is the right journal read? pop-before-smtp show-config | grep -A3 journal",
-    )
-}
-
-/// How far back a lost store could be made up for.
-fn reach(first: Timestamp, now: Timestamp, settings: &Settings) -> Point {
-    const POINT: &str = "journal-reach";
     let needed = settings.grace.saturating_add(settings.max_session);
     let needed = SignedDuration::try_from(needed).unwrap_or(SignedDuration::MAX);
-    let back = now.duration_since(first);
-    let since = format!("goes back to {}", local_time(first));
-    if back >= needed {
-        return Point::ok(POINT, since);
+    let since = format!("goes back to {}", local_time(*first));
+    if host.now.duration_since(*first) >= needed {
+        return Some(ok(since));
     }
-    Point::notice(
-        POINT,
-        format!(
-            "{since}, which is less than grace and max-session: were the store lost, so would be \
-             the sessions that began before"
-        ),
-    )
+    Some(notice(format!(
+        "{since}, which is less than grace and max-session: were the store lost, so would be \
+         the sessions that began before"
+    )))
 }
 
-fn storage(journald: &JournaldConfiguration, is_kept: bool) -> Point {
-    const POINT: &str = "journal-storage";
-    let storage = journald.get("Storage").to_ascii_lowercase();
-    let drop_in = |value: &str| journald_drop_in("Storage", value);
-    match (&*storage, is_kept) {
-        ("none", _) => Point::wrong(POINT, "Storage=none: journald keeps no entries to be read")
-            .mend(drop_in("persistent")),
-        ("volatile", _) => Point::notice(
-            POINT,
-            "Storage=volatile: a boot forgets logins that the service has not read yet",
-        )
-        .mend(drop_in("persistent")),
-        (_, false) => Point::notice(
-            POINT,
-            "in memory alone: a boot forgets logins that the service has not read yet",
-        )
-        .mend(
-            "mkdir -p /var/log/journal\nsystemd-tmpfiles --create --prefix /var/log/journal\n\
-             journalctl --flush",
-        ),
-        (_, true) => Point::ok(POINT, "on disk"),
+/// Does it outlast a boot?
+pub fn storage(host: &Host) -> Option<Point> {
+    Some(match host.journald.as_ref()? {
+        Ok(journald) => {
+            let kept = directories_of(&host.source()?).next();
+            judge_storage(journald, kept.is_some_and(|directory| directory.exists()))
+        }
+        Err(error) => unknown(reason(error)),
+    })
+}
+
+fn judge_storage(journald: &JournaldConfiguration, is_kept: bool) -> Point {
+    let mend = journald_drop_in("Storage", "persistent");
+    match (&*journald.get("Storage").to_ascii_lowercase(), is_kept) {
+        ("none", _) => wrong("Storage=none: journald keeps no entries to be read", mend),
+        ("volatile", _) => {
+            notice("Storage=volatile: a boot forgets logins that the service has not read yet")
+                .mend(mend)
+        }
+        (_, false) => {
+            notice("in memory alone: a boot forgets logins that the service has not read yet").mend(
+                "mkdir -p /var/log/journal\n\
+                 systemd-tmpfiles --create --prefix /var/log/journal\njournalctl --flush",
+            )
+        }
+        (_, true) => ok("on disk"),
     }
 }
 
-fn level(journald: &JournaldConfiguration) -> Point {
-    const POINT: &str = "journal-level";
+/// Does it keep entries of the levels at which servers tell of logins?
+pub fn level(host: &Host) -> Option<Point> {
+    Some(judge_level(host.journald.as_ref()?.as_ref().ok()?))
+}
+
+fn judge_level(journald: &JournaldConfiguration) -> Point {
     const LEVELS: [&str; 8] = [
         "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
     ];
     let text = journald.get("MaxLevelStore").to_ascii_lowercase();
     let level = (LEVELS.iter().position(|level| *level == text)).or(text.parse().ok());
     match level {
-        Some(level) if level < INFO => Point::wrong(
-            POINT,
+        Some(level) if level < INFO => wrong(
             format!("MaxLevelStore={text}: journald throws away what servers say of logins"),
-        )
-        .mend(journald_drop_in("MaxLevelStore", "debug")),
-        _ => Point::ok(POINT, "entries of all levels that logins have are kept"),
+            journald_drop_in("MaxLevelStore", "debug"),
+        ),
+        _ => ok("entries of all levels that logins have are kept"),
     }
 }
 
@@ -279,48 +229,56 @@ fn journald_drop_in(key: &str, value: &str) -> String {
     )
 }
 
-/// What journald says that it has dropped of mail units.
+/// Has journald dropped entries of mail units?
+pub fn rate_limit(host: &Host) -> Option<Vec<Point>> {
+    let mail = host.mail.as_ref()?;
+    let fields = [("MESSAGE_ID", DROPPED), ("_TRANSPORT", "driver")];
+    Some(
+        match reports(&host.source()?, &fields, host.lately(), NOTICES) {
+            Ok(reports) => dropped(&reports, mail),
+            Err(error) => vec![Point {
+                point: "journal-access",
+                ..unreadable(&error)
+            }],
+        },
+    )
+}
+
+/// What journald says that it has dropped.
 fn dropped(reports: &[Report], mail: &MailUnits) -> Vec<Point> {
-    const POINT: &str = "journal-rate-limit";
     let mut of_units: BTreeMap<&str, (u64, Timestamp)> = BTreeMap::new();
     for report in reports {
         let unit = report.get("OBJECT_SYSTEMD_UNIT");
         if mail.is_one(unit) {
-            let dropped = report.get("N_DROPPED").parse().unwrap_or(0);
+            let dropped: u64 = report.get("N_DROPPED").parse().unwrap_or(0);
             let (sum, last) = of_units.entry(unit).or_insert((0, report.time));
             *sum += dropped;
             *last = report.time.max(*last);
         }
     }
-    let points: Vec<Point> = of_units
-        .into_iter()
-        .map(|(name, (sum, last))| {
-            let sum = count(usize::try_from(sum).unwrap_or(usize::MAX), "entry");
-            let finding = format!(
-                "journald has dropped {sum} of {name} within a day, last seen at {}, and with them \
-                 perhaps logins",
-                local_time(last)
-            );
-            if is_free_since(mail.get(name), last) {
-                let finding = format!("{finding}; since then the unit has another limit");
-                return Point::notice(POINT, finding);
-            }
-            Point::wrong(POINT, finding).mend(without_limit(name))
-        })
-        .collect();
-    if points.is_empty() {
-        return vec![Point::ok(
-            POINT,
-            "no entries of mail servers were dropped within a day",
-        )];
-    }
-    points
+    let points = of_units.into_iter().map(|(name, (sum, last))| {
+        let sum = count(usize::try_from(sum).unwrap_or(usize::MAX), "entry");
+        let finding = format!(
+            "journald has dropped {sum} of {name} within a day, last seen at {}, and with them \
+             perhaps logins",
+            local_time(last)
+        );
+        if is_free_since(mail.get(name), last) {
+            return notice(format!("{finding}; since then the unit has another limit"));
+        }
+        wrong(finding, without_limit(name))
+    });
+    or_ok(
+        points,
+        "no entries of mail servers were dropped within a day",
+    )
 }
 
 /// Whether the unit was given a limit of its own, and started with it, after the last drop.
 fn is_free_since(unit: Option<&Unit>, last: Timestamp) -> bool {
     unit.is_some_and(|unit| {
-        let own = ["LogRateLimitIntervalUSec", "LogRateLimitBurst"]
+        let limits = ["LogRateLimitIntervalUSec", "LogRateLimitBurst"];
+        let own = limits
             .iter()
             .any(|limit| !matches!(unit.get(limit), "" | "0"));
         own && unit.active_since().is_some_and(|since| since > last)
@@ -331,18 +289,17 @@ fn is_free_since(unit: Option<&Unit>, last: Timestamp) -> bool {
 /// interval of a microsecond holds no more than one entry. systemd tells journald of it when the
 /// unit is started.
 fn without_limit(unit: &str) -> String {
-    let directory = quoted(&format!("/etc/systemd/system/{unit}.d"));
-    format!(
-        "mkdir -p {directory}\n\
-         printf '[Service]\\nLogRateLimitIntervalSec=1us\\n' >{directory}/no-rate-limit.conf\n\
-         systemctl daemon-reload\nsystemctl restart {}",
-        quoted(unit)
-    )
+    let drop_in = drop_in(unit, "no-rate-limit", "LogRateLimitIntervalSec", "1us");
+    format!("{drop_in}\nsystemctl restart {}", quoted(unit))
 }
 
-/// Whether the servers write where the service reads.
+/// Do the servers write where the service reads?
+pub fn namespace(host: &Host) -> Option<Vec<Point>> {
+    let read = host.settings()?.journal.namespace.as_deref();
+    Some(namespaces(read, host.mail.as_ref()?))
+}
+
 fn namespaces(read: Option<&str>, mail: &MailUnits) -> Vec<Point> {
-    const POINT: &str = "journal-namespace";
     let read = read.unwrap_or_default();
     let name = |namespace: &str| match namespace {
         "" => "the default namespace".to_owned(),
@@ -356,26 +313,23 @@ fn namespaces(read: Option<&str>, mail: &MailUnits) -> Vec<Point> {
         // put them into a namespace of their own.
         its != read && (!its.is_empty() || !any_here)
     });
-    let points: Vec<Point> = elsewhere
-        .map(|unit| {
-            let its = unit.get("LogNamespace");
-            let finding = format!(
+    let points = elsewhere.map(|unit| {
+        let its = unit.get("LogNamespace");
+        wrong(
+            format!(
                 "{} writes to {}, and the service reads {}",
                 unit.id(),
                 name(its),
                 name(read)
-            );
-            Point::wrong(POINT, finding).mend(format!(
+            ),
+            format!(
                 "printf '[journal]\\nnamespace = \"{its}\"\\n' \
-                 >/etc/pop-before-smtp/config.d/90-namespace.toml\nsystemctl restart {SERVICE}"
-            ))
-        })
-        .collect();
-    if points.is_empty() {
-        let finding = format!("mail servers write to {}, which is read", name(read));
-        return vec![Point::ok(POINT, finding)];
-    }
-    points
+                 >/etc/pop-before-smtp/config.d/90-namespace.toml\n{RESTART}"
+            ),
+        )
+    });
+    let finding = format!("mail servers write to {}, which is read", name(read));
+    or_ok(points, finding)
 }
 
 #[cfg(test)]

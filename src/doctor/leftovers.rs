@@ -1,68 +1,65 @@
 //! What the Perl daemon of the same name has left: a process, a map that nobody tends, a link that
 //! would start it.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::point::Point;
+use super::Host;
+use super::point::{Point, notice, ok, unknown, wrong};
 use crate::postfix::configuration::Configuration;
 use crate::postfix::restrictions;
 
-const POINT: &str = "perl-daemon";
 /// Where it kept its map: Debian's package, and its own default.
 const MAPS: [&str; 2] = [
     "/var/lib/pop-before-smtp/hosts",
     "/etc/postfix/pop-before-smtp",
 ];
 
-/// Looks and judges.
-#[must_use]
-pub fn points(postfix: Option<&Configuration>) -> Vec<Point> {
-    let mut points: Vec<Point> = processes().into_iter().map(running).collect();
-    points.extend(boot_links().first().map(|link| {
-        let finding = format!("{} is left: a boot would start it", link.display());
-        Point::notice(POINT, finding).mend("update-rc.d pop-before-smtp remove")
+/// Is anything left?
+pub fn perl_daemon(host: &Host) -> Option<Vec<Point>> {
+    let mut points: Vec<Point> = processes().map(running).collect();
+    points.extend(boot_link().map(|link| {
+        notice(format!("{} is left: a boot would start it", link.display()))
+            .mend("update-rc.d pop-before-smtp remove")
     }));
-    for map in MAPS {
-        let commands = postfix
-            .map(|postfix| without_map(postfix, map))
-            .unwrap_or_default();
-        let index = PathBuf::from(format!("{map}.db"));
-        points.extend(old_map(map, &commands, index.exists()));
+    points.extend(MAPS.iter().filter_map(|map| {
+        let commands = host.postfix().map(|postfix| without_map(postfix, map));
+        let exists = Path::new(&format!("{map}.db")).exists();
+        old_map(map, &commands.unwrap_or_default(), exists)
+    }));
+    if points.is_empty() {
+        points.push(match host.postfix() {
+            Some(_) => ok("nothing is left of it"),
+            None => unknown("whether Postfix still asks a map of its can't be seen"),
+        });
     }
-    match (points.is_empty(), postfix) {
-        (true, Some(_)) => points.push(Point::ok(POINT, "nothing is left of it")),
-        (true, None) => {
-            let finding = "whether Postfix still asks a map of its can't be seen";
-            points.push(Point::unknown(POINT, finding));
-        }
-        (false, _) => {}
-    }
-    points
+    Some(points)
 }
 
 fn running(pid: u32) -> Point {
-    let finding =
-        format!("runs as process {pid}, and writes a map of its own beside the service's");
-    Point::wrong(POINT, finding).mend(format!("kill {pid}"))
+    wrong(
+        format!("runs as process {pid}, and writes a map of its own beside the service's"),
+        format!("kill {pid}"),
+    )
 }
 
 fn old_map(map: &str, commands: &[String], exists: bool) -> Option<Point> {
-    if commands.is_empty() {
-        return exists.then(|| {
-            let finding = format!("{map}.db is left, and nobody asks it");
-            Point::notice(POINT, finding).mend(format!("rm {map}.db"))
-        });
-    }
-    let state = if exists {
-        "whoever is in it may relay for ever, as nobody takes anybody out"
-    } else {
-        "it is gone, so that Postfix defers all mail"
+    let state = match (commands.is_empty(), exists) {
+        (true, false) => return None,
+        (true, true) => {
+            let point = notice(format!("{map}.db is left, and nobody asks it"));
+            return Some(point.mend(format!("rm {map}.db")));
+        }
+        (false, true) => "whoever is in it may relay for ever, as nobody takes anybody out",
+        (false, false) => "it is gone, so that Postfix defers all mail",
     };
-    let finding = format!("Postfix still asks the old map {map}: {state}");
-    let mend = format!("{}\npostfix reload", commands.join("\n"));
-    Some(Point::wrong(POINT, finding).mend(mend))
+    Some(wrong(
+        format!("Postfix still asks the old map {map}: {state}"),
+        format!("{}\npostfix reload", commands.join("\n")),
+    ))
 }
 
 /// The commands that take a map out of every list of restrictions.
@@ -84,7 +81,7 @@ fn without_map(postfix: &Configuration, map: &str) -> Vec<String> {
 }
 
 /// Its processes, as far as this user sees them. It ran as root; anybody else's would only play it.
-fn processes() -> Vec<u32> {
+fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
@@ -92,40 +89,25 @@ fn processes() -> Vec<u32> {
         fs::metadata(&directory).is_ok_and(|process| process.uid() == 0)
             && fs::read(format!("{directory}/cmdline")).is_ok_and(|line| is_daemon(&line))
     })
-    .collect()
 }
 
 /// Whether a command line is of perl(1), running a script of that name.
 fn is_daemon(command_line: &[u8]) -> bool {
-    let words: Vec<_> = command_line
-        .split(|byte| *byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect();
-    let name = |word: &String| Path::new(word).file_name().map(|n| n.to_os_string());
-    let is_perl = words
-        .first()
-        .and_then(name)
-        .is_some_and(|n| n.to_string_lossy().starts_with("perl"));
-    is_perl
-        && words
-            .iter()
-            .skip(1)
-            .filter_map(name)
-            .any(|n| n == "pop-before-smtp")
+    let words = command_line.split(|byte| *byte == 0);
+    let mut names = words.map(|word| Path::new(OsStr::from_bytes(word)).file_name());
+    let program = names.next().flatten().unwrap_or_default();
+    program.as_bytes().starts_with(b"perl") && names.flatten().any(|n| n == "pop-before-smtp")
 }
 
-/// The links by which a boot without our unit would start it.
-fn boot_links() -> Vec<PathBuf> {
-    let directories = (2..=5).map(|level| PathBuf::from(format!("/etc/rc{level}.d")));
-    let links = directories.flat_map(|directory| fs::read_dir(directory).into_iter().flatten());
-    links
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with('S') && name.ends_with("pop-before-smtp")
-        })
-        .collect()
+/// The first of the links by which a boot without our unit would start it.
+fn boot_link() -> Option<PathBuf> {
+    let directories = (2..=5).map(|level| format!("/etc/rc{level}.d"));
+    let entries = directories.flat_map(|directory| fs::read_dir(directory).into_iter().flatten());
+    let mut links = entries.flatten().map(|entry| entry.path());
+    links.find(|path| {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        name.starts_with(b"S") && name.ends_with(b"pop-before-smtp")
+    })
 }
 
 #[cfg(test)]

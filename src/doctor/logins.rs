@@ -6,17 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Host;
 use super::gateways::Gateways;
-use super::point::Point;
-use super::systemd::SERVICE;
+use super::point::{Point, notice, or_ok};
+use super::systemd::RELOAD;
 use crate::client::Client;
 use crate::daemon::{self, Plan, crowd};
 use crate::diagnostics::count;
 use crate::event::EventKind;
 use crate::intake::{Intake, Senders, Taker};
 use crate::journal::{Entry, JournalError, Reader, Source};
+use crate::networks::Networks;
 use crate::servers::Unknown;
 
-const POINT: &str = "logins";
 /// How far back logins are looked at.
 const BACK: SignedDuration = SignedDuration::from_hours(1);
 /// How many entries are read at most: two seconds' worth.
@@ -27,17 +27,13 @@ const TOLD: usize = 5;
 /// The users that logged in, by client.
 type Logins = BTreeMap<Client, BTreeSet<String>>;
 
-/// Looks and judges. Where the journal can't be read, another point says so.
-pub fn points(host: &Host) -> Vec<Point> {
-    let Ok(plan) = &host.plan else {
-        return Vec::new();
-    };
+/// Do many come from one address? Where the journal can't be read, another point says so.
+pub fn logins(host: &Host) -> Option<Vec<Point>> {
+    let plan = host.plan()?;
     let since = host.now.checked_sub(BACK).unwrap_or(Timestamp::MIN);
-    let Ok(mut logins) = read(plan, since) else {
-        return Vec::new();
-    };
+    let mut logins = read(plan, since).ok()?;
     // Nobody is let in from there, whoever logs in.
-    let never = crate::networks::Networks::from(plan.settings.never.clone());
+    let never = Networks::from(plan.settings.never.clone());
     logins.retain(|client, _| {
         let address = client.address();
         !never.contains(address) && !plan.rules.permitted.contains(address)
@@ -47,7 +43,7 @@ pub fn points(host: &Host) -> Vec<Point> {
         Source::Directory(_) => Gateways::default(),
         _ => Gateways::look(),
     };
-    judge(&logins, &gateways)
+    Some(judge(&logins, &gateways))
 }
 
 fn read(plan: &Plan, since: Timestamp) -> Result<Logins, JournalError> {
@@ -76,30 +72,27 @@ fn judge(logins: &Logins, gateways: &Gateways) -> Vec<Point> {
         return Vec::new();
     }
     let suspicious = |(client, users): (&Client, &BTreeSet<String>)| {
-        let users_of = count(users.len(), "user");
-        let finding = if let Some(what) = gateways.what(*client) {
-            format!("{users_of} logged in within an hour from {client}, which is {what}")
+        let from = if let Some(what) = gateways.what(*client) {
+            format!(" from {client}, which is {what}")
         } else if logins.len() == 1 && users.len() >= crowd(*client) {
-            format!("{users_of} logged in within an hour, all from {client}")
+            format!(", all from {client}")
         } else {
             return None;
         };
         let finding = format!(
-            "{finding}: if that is a bridge, a proxy or a web mail server, a login lets in everybody \
-             behind it"
+            "{} logged in within an hour{from}: if that is a bridge, a proxy or a web mail server, \
+             a login lets in everybody behind it",
+            count(users.len(), "user")
         );
-        Some(Point::notice(POINT, finding).mend(format!(
+        Some(notice(finding).mend(format!(
             "# If {client} is not one person's: have the clients' addresses passed on (PROXY protocol;\n\
              # in Dovecot: haproxy = yes), and in any case add \"{client}\" to never in\n\
-             # /etc/pop-before-smtp/config.toml; then:\n# systemctl reload {SERVICE}"
+             # /etc/pop-before-smtp/config.toml; then:\n# {RELOAD}"
         )))
     };
-    let points: Vec<Point> = logins.iter().filter_map(suspicious).take(TOLD).collect();
-    if points.is_empty() {
-        let clients = count(logins.len(), "client");
-        return vec![Point::ok(POINT, format!("from {clients} within an hour"))];
-    }
-    points
+    let points = logins.iter().filter_map(suspicious).take(TOLD);
+    let clients = count(logins.len(), "client");
+    or_ok(points, format!("from {clients} within an hour"))
 }
 
 #[cfg(test)]

@@ -6,98 +6,46 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
+use super::Host;
 use super::access::{Process, Want};
-use super::point::Point;
-use super::systemd::SERVICE;
+use super::host::LIMIT;
+use super::point::{Point, ok, unknown, unseen, wrong};
+use super::systemd::{RESTART, SERVICE, START};
 use super::units::quoted;
 use crate::client::Client;
+use crate::control::client::{AskError, Service};
+use crate::control::protocol::Filter;
 use crate::diagnostics::count;
 use crate::postfix::access_map::{AccessMap, SENTINEL};
 use crate::postfix::command::{CommandError, table};
 
-const FILE: &str = "map-file";
-const DIRECTORY: &str = "map-directory";
-const READABLE: &str = "map-readable";
-const CONTENTS: &str = "map-contents";
 /// smtpd complains of a source that is newer than its index by this much (dict_open of Postfix).
 const NEWER: Duration = Duration::from_secs(100);
+/// How long a change of the list may take to be in the map, the debounce aside.
+const PUBLICATION: Duration = Duration::from_secs(2);
+/// How long is waited for a publication at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many clients are looked up in a map that can't be listed.
+const SAMPLE: usize = 20;
 
-/// Looks at the files of the map. `service_runs`: whether there is a service that could mend it;
-/// `reader` is the process that opens maps for Postfix's other daemons.
-#[must_use]
-pub fn files(map: &AccessMap, reader: Option<&Process>, service_runs: bool) -> Vec<Point> {
-    let again = if service_runs {
-        format!("systemctl restart {SERVICE}")
-    } else {
-        format!("systemctl start {SERVICE}")
-    };
-    let index = map.index();
-    let metadata = match fs::metadata(&index) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let finding = format!(
-                "{} is missing{}: Postfix defers all mail where a list names it",
-                index.display(),
-                if service_runs {
-                    ", and the service has not put it back"
-                } else {
-                    ""
-                }
-            );
-            return vec![Point::wrong(FILE, finding).mend(again)];
-        }
-        Err(error) => {
-            return vec![Point::unknown(
-                FILE,
-                format!("{}: {error}", index.display()),
-            )];
-        }
-    };
-    let source = fs::metadata(&map.path).and_then(|source| source.modified());
-    let behind = match (source, metadata.modified()) {
-        (Ok(source), Ok(index)) => source.duration_since(index).unwrap_or_default(),
-        _ => Duration::ZERO,
-    };
-    let mut points = Vec::new();
-    if behind > NEWER {
-        let finding = format!(
-            "{} is older than its source by {} s: somebody else has written {}",
-            index.display(),
-            behind.as_secs(),
-            map.path.display()
-        );
-        points.push(Point::wrong(FILE, finding).mend(again));
-    } else {
-        points.push(Point::ok(FILE, format!("{} is there", index.display())));
-    }
-    points.extend(reader.map(|reader| readable(&index, reader)));
-    points
-}
+type Clients = BTreeSet<Client>;
 
-/// Whether the service alone may write where the map is: whoever can replace it decides who may
-/// relay.
-#[must_use]
-pub fn directory(map: &AccessMap, service: &Process) -> Point {
-    let path = map.directory();
-    match fs::metadata(path) {
-        Ok(found) => directory_of(path, (found.uid(), found.gid(), found.mode()), service),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let finding = format!("{} is missing", path.display());
-            Point::wrong(DIRECTORY, finding).mend(format!("systemctl restart {SERVICE}"))
-        }
-        Err(error) => Point::unknown(DIRECTORY, format!("{}: {error}", path.display())),
-    }
+/// May the service alone write where the map is? Whoever can replace it decides who may relay.
+pub fn directory(host: &Host) -> Option<Point> {
+    let path = host.published_map()?.directory();
+    let service = Process::of_user(host.unit(SERVICE).get("User"), &[])?;
+    Some(match fs::metadata(path) {
+        Ok(found) => directory_of(path, (found.uid(), found.gid(), found.mode()), &service),
+        Err(error) => unseen(path, &error, "is missing", RESTART),
+    })
 }
 
 fn directory_of(path: &Path, (uid, gid, mode): (u32, u32, u32), service: &Process) -> Point {
-    let name = path.display();
+    let (name, user) = (path.display(), &service.name);
     let word = quoted(&path.to_string_lossy());
-    let wrong = |what: String, mend: String| {
-        let finding = format!("{name} {what}");
-        Point::wrong(DIRECTORY, finding).mend(mend)
-    };
     let is_foreign_group = gid != 0 && !service.gids.contains(&gid);
     let others = match mode {
         mode if mode & 0o002 != 0 => Some("anybody on this host".to_owned()),
@@ -106,24 +54,21 @@ fn directory_of(path: &Path, (uid, gid, mode): (u32, u32, u32), service: &Proces
     };
     if let Some(others) = others {
         wrong(
-            format!("can be written to by {others}, who so decides who may relay"),
+            format!("{name} can be written to by {others}, who so decides who may relay"),
             format!("chmod go-w {word}"),
         )
     } else if uid != service.uid && uid != 0 {
         wrong(
-            format!("belongs to the uid {uid}, who so decides who may relay"),
-            format!("chown {} {word}", service.name),
+            format!("{name} belongs to the uid {uid}, who so decides who may relay"),
+            format!("chown {user} {word}"),
         )
     } else if !may_write(service, mode, uid, gid) {
         wrong(
-            format!("can't be written to by {}", service.name),
-            format!("chown {} {word}\nchmod u+rwx {word}", service.name),
+            format!("{name} can't be written to by {user}"),
+            format!("chown {user} {word}\nchmod u+rwx {word}"),
         )
     } else {
-        Point::ok(
-            DIRECTORY,
-            format!("only {} can write to {name}", service.name),
-        )
+        ok(format!("only {user} can write to {name}"))
     }
 }
 
@@ -139,29 +84,66 @@ fn may_write(process: &Process, mode: u32, uid: u32, gid: u32) -> bool {
     process.uid == 0 || mode & class != 0
 }
 
-/// smtpd opens its maps as root, whatever comes later; proxymap(8) and a `postmap -q` by hand do not.
-fn readable(index: &Path, reader: &Process) -> Point {
-    match reader.obstacle(index, Want::Read) {
-        Ok(None) => Point::ok(
-            READABLE,
-            format!("{} can read it, as all of Postfix can", reader.name),
-        ),
-        Ok(Some(obstacle)) => {
-            let (mode, what) = if obstacle == index {
-                ("644", "read")
-            } else {
-                ("755", "go through")
-            };
-            let finding = format!(
-                "the user {} can't {what} {}: daemons of Postfix without privileges can't use the \
-                 map",
-                reader.name,
-                obstacle.display()
-            );
-            Point::wrong(READABLE, finding).mend(format!("chmod {mode} {}", obstacle.display()))
+/// Is the index there, and of its source?
+pub fn file(host: &Host) -> Option<Point> {
+    let map = host.published_map()?;
+    let (again, not_put_back) = match host.runs() {
+        true => (RESTART, ", and the service has not put it back"),
+        false => (START, ""),
+    };
+    let path = map.index();
+    let index = match fs::metadata(&path) {
+        Ok(index) => index,
+        Err(error) => {
+            let finding =
+                format!("is missing{not_put_back}: Postfix defers all mail where a list names it");
+            return Some(unseen(&path, &error, &finding, again));
         }
-        Err(error) => Point::unknown(READABLE, format!("{}: {error}", index.display())),
-    }
+    };
+    let source = fs::metadata(&map.path).and_then(|source| source.modified());
+    let behind = match (source, index.modified()) {
+        (Ok(source), Ok(index)) => source.duration_since(index).unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    let name = path.display();
+    Some(if behind > NEWER {
+        let finding = format!(
+            "{name} is older than its source by {} s: somebody else has written {}",
+            behind.as_secs(),
+            map.path.display()
+        );
+        wrong(finding, again)
+    } else {
+        ok(format!("{name} is there"))
+    })
+}
+
+/// Can those of Postfix's daemons read it that open maps without root's rights? smtpd opens its maps
+/// as root, whatever comes later; proxymap(8) and a `postmap -q` by hand do not.
+pub fn readable(host: &Host) -> Option<Point> {
+    let index = host.published_map()?.index();
+    let reader = host.mail_owner()?;
+    // Where it can't be seen, another point says so.
+    fs::metadata(&index).ok()?;
+    let name = &reader.name;
+    Some(match reader.obstacle(&index, Want::Read) {
+        Ok(None) => ok(format!("{name} can read it, as all of Postfix can")),
+        Ok(Some(obstacle)) => {
+            let (mode, what) = match obstacle == index {
+                true => ("644", "read"),
+                false => ("755", "go through"),
+            };
+            let obstacle = obstacle.display();
+            wrong(
+                format!(
+                    "the user {name} can't {what} {obstacle}: daemons of Postfix without \
+                     privileges can't use the map"
+                ),
+                format!("chmod {mode} {obstacle}"),
+            )
+        }
+        Err(error) => unknown(format!("{}: {error}", index.display())),
+    })
 }
 
 /// What the map says.
@@ -172,7 +154,7 @@ pub struct Contents {
     /// The value of the sentinel in the source.
     of_source: Option<String>,
     /// The addresses in it, where its type lets them be listed.
-    pub clients: Option<BTreeSet<Client>>,
+    clients: Option<Clients>,
 }
 
 /// Reads the map through postmap.
@@ -181,100 +163,133 @@ pub struct Contents {
 /// When postmap can't be run.
 pub fn read(map: &AccessMap) -> Result<Contents, CommandError> {
     let name = table(map.kind, &map.path);
-    let looked_up = map
-        .programs
-        .run("postmap", &["-q".into(), SENTINEL.into(), name.clone()])?;
+    let postmap = |arguments: &[_]| map.programs.run("postmap", arguments);
+    let looked_up = postmap(&["-q".into(), SENTINEL.into(), name.clone()])?;
     let sentinel = looked_up.status.success();
-    let sentinel = sentinel.then(|| looked_up.text().trim_end().to_owned());
     let of_source = fs::read_to_string(&map.path).ok().and_then(|text| {
         let last = text.lines().last()?.strip_prefix(SENTINEL)?;
         Some(last.trim().to_owned())
     });
     // cdb can't be listed; a map of millions is more than we read.
-    let listed = map.programs.run("postmap", &["-s".into(), name]);
-    let clients = listed
-        .ok()
-        .filter(|listed| listed.status.success())
-        .map(|listed| {
-            let text = listed.text();
-            let keys = text.lines().filter_map(|line| line.split('\t').next());
-            keys.filter_map(|key| key.parse().ok()).collect()
-        });
+    let listed = postmap(&["-s".into(), name]);
+    let listed = listed.ok().filter(|listed| listed.status.success());
+    let clients = listed.map(|listed| {
+        let text = listed.text();
+        let keys = text.lines().filter_map(|line| line.split('\t').next());
+        keys.filter_map(|key| key.parse().ok()).collect()
+    });
     Ok(Contents {
-        sentinel,
+        sentinel: sentinel.then(|| looked_up.text().trim_end().to_owned()),
         of_source,
         clients,
     })
 }
 
-/// Judges the contents by themselves.
-#[must_use]
-pub fn whole(contents: &Contents) -> Point {
-    let mend = format!("systemctl restart {SERVICE}");
+/// Is it whole?
+pub fn contents(host: &Host) -> Option<Point> {
+    Some(match host.contents.as_ref()? {
+        Ok(contents) => whole(contents),
+        Err(error) => unknown(error.to_string()),
+    })
+}
+
+fn whole(contents: &Contents) -> Point {
     match (&contents.sentinel, &contents.of_source) {
-        (None, _) => Point::wrong(
-            CONTENTS,
+        (None, _) => wrong(
             format!("holds no {SENTINEL}: it is damaged, or not the service's"),
-        )
-        .mend(mend),
-        (Some(index), Some(source)) if index != source => Point::wrong(
-            CONTENTS,
+            RESTART,
+        ),
+        (Some(index), Some(source)) if index != source => wrong(
             "was not made from the source beside it: somebody else has written one of them",
-        )
-        .mend(mend),
-        (Some(_), _) => {
-            let clients = contents.clients.as_ref();
-            let lists =
-                clients.map(|clients| format!(", and lists {}", count(clients.len(), "client")));
-            Point::ok(CONTENTS, format!("is whole{}", lists.unwrap_or_default()))
-        }
+            RESTART,
+        ),
+        (Some(_), _) => ok(match &contents.clients {
+            Some(clients) => format!("is whole, and lists {}", count(clients.len(), "client")),
+            None => "is whole".to_owned(),
+        }),
     }
+}
+
+/// Does it list whom the service lists? A change that is on its way makes no difference: what
+/// differs has to do so for longer than a publication takes.
+pub fn and_list(host: &Host) -> Option<Point> {
+    host.contents.as_ref()?.as_ref().ok()?;
+    host.status()?;
+    let map = host.published_map()?;
+    let wait = host.settings()?.map.debounce.saturating_add(PUBLICATION);
+    Some(match compare(host, map, wait.min(PATIENCE)) {
+        Ok((missing, left)) => agreement(&missing, &left),
+        Err(why) => unknown(why),
+    })
+}
+
+/// The clients that only the list has, and those that only the map has, all the while.
+fn compare(host: &Host, map: &AccessMap, wait: Duration) -> Result<(Clients, Clients), String> {
+    let first = compare_once(host, map)?;
+    if first.0.is_empty() && first.1.is_empty() {
+        return Ok(first);
+    }
+    thread::sleep(wait);
+    let second = compare_once(host, map)?;
+    Ok((&first.0 & &second.0, &first.1 & &second.1))
+}
+
+fn compare_once(host: &Host, map: &AccessMap) -> Result<(Clients, Clients), String> {
+    let list = || -> Result<Clients, AskError> {
+        let mut clients = Clients::new();
+        Service::connect_for(&host.socket, LIMIT)?.clients(&Filter::default(), |info| {
+            clients.insert(info.client);
+            Ok::<_, AskError>(())
+        })?;
+        Ok(clients)
+    };
+    let failed = |error: AskError| error.to_string();
+    let before = list().map_err(failed)?;
+    let contents = read(map).map_err(|error| error.to_string())?;
+    let Some(in_map) = contents.clients else {
+        let mut missing = Clients::new();
+        for client in before.iter().take(SAMPLE) {
+            let name = client.to_string();
+            let arguments = ["-q".into(), name.into(), table(map.kind, &map.path)];
+            let found = map.programs.run("postmap", &arguments);
+            if !found.map_err(|error| error.to_string())?.status.success() {
+                missing.insert(*client);
+            }
+        }
+        return Ok((missing, Clients::new()));
+    };
+    // Who came or went meanwhile may be in the map or not.
+    let after = list().map_err(failed)?;
+    let (missing, _) = differences(&(&before & &after), &in_map);
+    let (_, left) = differences(&(&before | &after), &in_map);
+    Ok((missing, left))
 }
 
 /// The clients that only the list has, and those that only the map has.
-#[must_use]
-pub fn differences(
-    listed: &BTreeSet<Client>,
-    map: &BTreeSet<Client>,
-) -> (BTreeSet<Client>, BTreeSet<Client>) {
-    (
-        listed.difference(map).copied().collect(),
-        map.difference(listed).copied().collect(),
-    )
+fn differences(listed: &Clients, map: &Clients) -> (Clients, Clients) {
+    (listed - map, map - listed)
 }
 
-/// Judges what differs between the service's list and the map, and has for longer than a
-/// publication takes.
-#[must_use]
-pub fn agreement(missing: &BTreeSet<Client>, left: &BTreeSet<Client>) -> Point {
-    const POINT: &str = "map-and-list";
-    let some = |clients: &BTreeSet<Client>| {
+fn agreement(missing: &Clients, left: &Clients) -> Point {
+    let some = |clients: &Clients| {
         let first: Vec<String> = clients.iter().take(3).map(ToString::to_string).collect();
         let more = if clients.len() > 3 { ", …" } else { "" };
-        format!(
-            "{} ({}{more})",
-            count(clients.len(), "client"),
-            first.join(", ")
-        )
+        let number = count(clients.len(), "client");
+        format!("{number} ({}{more})", first.join(", "))
     };
-    let mut wrong = Vec::new();
+    let mut found = Vec::new();
     if !missing.is_empty() {
-        wrong.push(format!(
-            "it does not let in {} of the service's list",
-            some(missing)
-        ));
+        let some = some(missing);
+        found.push(format!("it does not let in {some} of the service's list"));
     }
     if !left.is_empty() {
-        wrong.push(format!(
-            "it lets in {} that the service does not list",
-            some(left)
-        ));
+        let some = some(left);
+        found.push(format!("it lets in {some} that the service does not list"));
     }
-    if wrong.is_empty() {
-        Point::ok(POINT, "the map lists whom the service lists")
-    } else {
-        Point::wrong(POINT, wrong.join("; ")).mend(format!("systemctl restart {SERVICE}"))
+    if found.is_empty() {
+        return ok("the map lists whom the service lists");
     }
+    wrong(found.join("; "), RESTART)
 }
 
 #[cfg(test)]

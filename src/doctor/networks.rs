@@ -4,10 +4,11 @@
 
 use ipnet::IpNet;
 
-use super::point::Point;
+use super::Host;
+use super::point::{Point, notice, ok, wrong};
+use super::systemd::RELOAD;
 use crate::postfix::configuration::Configuration;
 
-const POINT: &str = "mynetworks";
 /// Networks in which nobody else's hosts are: RFC 1918, 6598, 3927, 4193, 4291 and loopback.
 const PRIVATE: [&str; 9] = [
     "10.0.0.0/8",
@@ -32,41 +33,37 @@ enum Width {
     TooWide,
 }
 
-/// Judges its value, and where that comes from.
-#[must_use]
-pub fn judge(postfix: &Configuration) -> Point {
+/// Is it no wider than one's own networks?
+pub fn mynetworks(host: &Host) -> Option<Point> {
+    host.postfix().map(judge)
+}
+
+fn judge(postfix: &Configuration) -> Point {
     let value = postfix.value("mynetworks");
-    let style = postfix.value("mynetworks_style");
     if postfix.set("mynetworks").is_none() {
-        return computed(value, style);
+        return computed(value, postfix.value("mynetworks_style"));
     }
-    let words = || {
-        value
-            .split([',', ' ', '\t'])
-            .filter(|word| !word.is_empty())
-    };
-    let worst = words().map(width).max().unwrap_or(Width::Fine);
-    let wide: Vec<&str> = words().filter(|word| width(word) > Width::Fine).collect();
-    let wide = wide.join(" ");
+    let words = value
+        .split([',', ' ', '\t'])
+        .filter(|word| !word.is_empty());
+    let worst = words.clone().map(width).max().unwrap_or(Width::Fine);
+    let wide = words.clone().filter(|word| width(word) > Width::Fine);
+    let wide = wide.collect::<Vec<_>>().join(" ");
     match worst {
-        Width::Fine => Point::ok(POINT, format!("{value}, as main.cf says")),
-        Width::Wide => Point::notice(
-            POINT,
-            format!("{wide}: every host of these may relay without a login: are they all yours?"),
-        ),
+        Width::Fine => ok(format!("{value}, as main.cf says")),
+        Width::Wide => notice(format!(
+            "{wide}: every host of these may relay without a login: are they all yours?"
+        )),
         Width::TooWide => {
-            let rest: Vec<&str> = words()
-                .filter(|word| width(word) < Width::TooWide)
-                .collect();
-            let finding = format!(
-                "{wide}: nobody has that many hosts of his own; the world may relay, and logins \
-                 make no difference"
-            );
-            Point::wrong(POINT, finding).mend(format!(
-                "postconf -e 'mynetworks = {}'\npostfix reload\n\
-                 systemctl reload pop-before-smtp.service",
-                rest.join(" ")
-            ))
+            let rest = words.filter(|word| width(word) < Width::TooWide);
+            let rest = rest.collect::<Vec<_>>().join(" ");
+            wrong(
+                format!(
+                    "{wide}: nobody has that many hosts of his own; the world may relay, and \
+                     logins make no difference"
+                ),
+                format!("postconf -e 'mynetworks = {rest}'\npostfix reload\n{RELOAD}"),
+            )
         }
     }
 }
@@ -74,25 +71,17 @@ pub fn judge(postfix: &Configuration) -> Point {
 /// main.cf does not say.
 fn computed(value: &str, style: &str) -> Point {
     match style {
-        "class" => Point::wrong(
-            POINT,
+        "class" => wrong(
             format!("{value}, by mynetworks_style = class: whole networks of strangers may relay"),
-        )
-        .mend(
-            "postconf -e 'mynetworks_style = host'\npostfix reload\n\
-             systemctl reload pop-before-smtp.service",
+            format!("postconf -e 'mynetworks_style = host'\npostfix reload\n{RELOAD}"),
         ),
-        "subnet" => Point::notice(
-            POINT,
-            format!(
-                "{value}, the networks that this host is in (mynetworks_style = subnet): every \
-                 host there may relay without a login"
-            ),
-        ),
-        style => Point::ok(
-            POINT,
-            format!("{value}, computed from the interfaces (mynetworks_style = {style})"),
-        ),
+        "subnet" => notice(format!(
+            "{value}, the networks that this host is in (mynetworks_style = subnet): every \
+             host there may relay without a login"
+        )),
+        style => ok(format!(
+            "{value}, computed from the interfaces (mynetworks_style = {style})"
+        )),
     }
 }
 
@@ -102,11 +91,8 @@ fn width(word: &str) -> Width {
     let Ok(network) = text.parse::<IpNet>() else {
         return Width::Fine;
     };
-    let private = PRIVATE.iter().filter_map(|text| text.parse::<IpNet>().ok());
-    if private
-        .into_iter()
-        .any(|private| private.contains(&network))
-    {
+    let mut private = PRIVATE.iter().filter_map(|text| text.parse::<IpNet>().ok());
+    if private.any(|private| private.contains(&network)) {
         return Width::Fine;
     }
     let (too_wide, wide) = match network {

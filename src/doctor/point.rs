@@ -1,5 +1,8 @@
 //! A point of an examination: what was found, and the command that mends it.
 
+use std::io;
+use std::path::Path;
+
 use serde::Serialize;
 
 /// How a point is.
@@ -19,7 +22,7 @@ pub enum Verdict {
 /// One point of the examination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Point {
-    /// What was looked at: a name that stays the same.
+    /// What was looked at: a name that stays the same. The table of checks gives it.
     pub point: &'static str,
     /// How it is.
     pub verdict: Verdict,
@@ -31,37 +34,13 @@ pub struct Point {
 }
 
 impl Point {
-    /// All is well.
-    pub fn ok(point: &'static str, finding: impl Into<String>) -> Self {
+    /// A point that the table of checks is to name, and that nothing mends.
+    pub fn new(verdict: Verdict, finding: impl Into<String>) -> Self {
         Point {
-            point,
-            verdict: Verdict::Ok,
+            point: "",
+            verdict,
             finding: finding.into(),
             mend: None,
-        }
-    }
-
-    /// Worth knowing.
-    pub fn notice(point: &'static str, finding: impl Into<String>) -> Self {
-        Point {
-            verdict: Verdict::Notice,
-            ..Point::ok(point, finding)
-        }
-    }
-
-    /// Something is wrong.
-    pub fn wrong(point: &'static str, finding: impl Into<String>) -> Self {
-        Point {
-            verdict: Verdict::Wrong,
-            ..Point::ok(point, finding)
-        }
-    }
-
-    /// Nobody knows.
-    pub fn unknown(point: &'static str, finding: impl Into<String>) -> Self {
-        Point {
-            verdict: Verdict::Unknown,
-            ..Point::ok(point, finding)
         }
     }
 
@@ -73,4 +52,43 @@ impl Point {
             ..self
         }
     }
+}
+
+/// All is well.
+pub fn ok(finding: impl Into<String>) -> Point {
+    Point::new(Verdict::Ok, finding)
+}
+
+/// Worth knowing.
+pub fn notice(finding: impl Into<String>) -> Point {
+    Point::new(Verdict::Notice, finding)
+}
+
+/// Something is wrong, and this mends it.
+pub fn wrong(finding: impl Into<String>, mend: impl Into<String>) -> Point {
+    Point::new(Verdict::Wrong, finding).mend(mend)
+}
+
+/// Nobody knows.
+pub fn unknown(finding: impl Into<String>) -> Point {
+    Point::new(Verdict::Unknown, finding)
+}
+
+/// A file at which this process could not look: it is wrong if it is not there, and unknown
+/// otherwise.
+pub fn unseen(path: &Path, error: &io::Error, finding: &str, mend: &str) -> Point {
+    let name = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => wrong(format!("{name} {finding}"), mend),
+        _ => unknown(format!("{name}: {error}")),
+    }
+}
+
+/// These points; where there are none, all is well.
+pub fn or_ok(points: impl IntoIterator<Item = Point>, finding: impl Into<String>) -> Vec<Point> {
+    let points: Vec<Point> = points.into_iter().collect();
+    if points.is_empty() {
+        return vec![ok(finding)];
+    }
+    points
 }

@@ -2,15 +2,14 @@
 //!
 //! Looks at Dovecot's configuration; judging is pure.
 
-use super::point::Point;
+use super::Host;
+use super::point::{Point, notice, ok, or_ok};
 use crate::postfix::command::Programs;
 use crate::postfix::configuration::Configuration;
 
-const POINT: &str = "proxies";
-
 /// Dovecot's listeners, as `doveconf -n` shows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dovecot {
+struct Dovecot {
     /// Whether a listener takes the PROXY protocol.
     haproxy: bool,
     /// `login_trusted_networks`.
@@ -19,8 +18,7 @@ pub struct Dovecot {
 
 impl Dovecot {
     /// Asks `doveconf`; `None` where there is no Dovecot, or its configuration can't be read.
-    #[must_use]
-    pub fn look(programs: &Programs) -> Option<Self> {
+    fn look(programs: &Programs) -> Option<Self> {
         let output = programs.run("doveconf", &["-n"]).ok()?.succeeded().ok()?;
         Some(Self::parse(&output.text()))
     }
@@ -41,98 +39,79 @@ impl Dovecot {
     }
 }
 
-/// Judges both sides together.
-#[must_use]
-pub fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
+/// Is the word of one taken?
+pub fn proxies(host: &Host) -> Option<Vec<Point>> {
+    let dovecot = Dovecot::look(&host.programs);
+    Some(judge(host.postfix()?, dovecot.as_ref()))
+}
+
+fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
     let mut points = Vec::new();
     let xclient = postfix.value("smtpd_authorized_xclient_hosts");
     if !xclient.is_empty() {
-        points.push(Point::notice(
-            POINT,
-            format!(
-                "smtpd_authorized_xclient_hosts = {xclient}: these hosts may tell smtpd any client \
-                 address, also that of a listed client"
-            ),
-        ));
+        points.push(notice(format!(
+            "smtpd_authorized_xclient_hosts = {xclient}: these hosts may tell smtpd any client \
+             address, also that of a listed client"
+        )));
     }
-    let behind: Vec<String> = postfix
+    let open = postfix
         .services
         .iter()
-        .filter(|service| !service.is_local())
-        .filter_map(|service| {
-            let parameter = match &*service.program {
-                "smtpd" => "smtpd_upstream_proxy_protocol",
-                "postscreen" => "postscreen_upstream_proxy_protocol",
-                _ => return None,
-            };
-            let protocol = postfix.value_for(service, parameter);
-            (!protocol.is_empty()).then(|| format!("{} ({parameter} = {protocol})", service.name))
-        })
-        .collect();
-    let haproxy = dovecot.is_some_and(|dovecot| dovecot.haproxy);
-    let behind_text = behind.join(", ");
-    if !behind.is_empty() {
-        points.push(Point::notice(
-            POINT,
-            format!(
-                "{behind_text}: the client's address is the one in the proxy's header; nobody but \
-                 the proxy should get to that port"
-            ),
-        ));
-    }
-    if dovecot.is_some() && haproxy == behind.is_empty() {
-        let (with, without) = if haproxy {
-            ("Dovecot", "Postfix")
-        } else {
-            ("Postfix", "Dovecot")
+        .filter(|service| !service.is_local());
+    let behind = open.filter_map(|service| {
+        let parameter = match &*service.program {
+            "smtpd" => "smtpd_upstream_proxy_protocol",
+            "postscreen" => "postscreen_upstream_proxy_protocol",
+            _ => return None,
         };
-        points.push(
-            Point::notice(
-                POINT,
-                format!(
-                    "{with} takes addresses from a proxy (PROXY protocol), and {without} does not: \
-                     a client must be seen with the same address by both"
-                ),
-            )
-            .mend(format!(
-                "# If {without} is behind the proxy as well, it sees everybody with the proxy's \
-                 address:\n# have the proxy pass the client's on, and list the proxy in never."
-            )),
-        );
+        let protocol = postfix.value_for(service, parameter);
+        (!protocol.is_empty()).then(|| format!("{} ({parameter} = {protocol})", service.name))
+    });
+    let behind: Vec<String> = behind.collect();
+    if !behind.is_empty() {
+        points.push(notice(format!(
+            "{}: the client's address is the one in the proxy's header; nobody but the proxy \
+             should get to that port",
+            behind.join(", ")
+        )));
     }
-    if let Some(dovecot) = dovecot.filter(|dovecot| !dovecot.trusted.is_empty()) {
-        points.push(Point::notice(
-            POINT,
-            format!(
-                "login_trusted_networks = {}: these hosts may tell Dovecot any client address, \
-                 and so list any; a web mail server there lists its users' addresses",
-                dovecot.trusted
-            ),
-        ));
+    let sides = match dovecot.map(|dovecot| dovecot.haproxy) {
+        Some(true) if behind.is_empty() => Some(("Dovecot", "Postfix")),
+        Some(false) if !behind.is_empty() => Some(("Postfix", "Dovecot")),
+        _ => None,
+    };
+    points.extend(sides.map(|(with, without)| {
+        notice(format!(
+            "{with} takes addresses from a proxy (PROXY protocol), and {without} does not: a \
+             client must be seen with the same address by both"
+        ))
+        .mend(format!(
+            "# If {without} is behind the proxy as well, it sees everybody with the proxy's \
+             address:\n# have the proxy pass the client's on, and list the proxy in never."
+        ))
+    }));
+    let trusted = dovecot.map_or("", |dovecot| &dovecot.trusted);
+    if !trusted.is_empty() {
+        points.push(notice(format!(
+            "login_trusted_networks = {trusted}: these hosts may tell Dovecot any client address, \
+             and so list any; a web mail server there lists its users' addresses"
+        )));
     }
-    if points.is_empty() {
-        points.push(Point::ok(
-            POINT,
-            "addresses are those of the connections: no proxy's word is taken",
-        ));
-    }
-    points.extend(postscreen(postfix));
-    points
+    or_ok(
+        points,
+        "addresses are those of the connections: no proxy's word is taken",
+    )
 }
 
-fn postscreen(postfix: &Configuration) -> Option<Point> {
-    let screen = postfix
-        .services
-        .iter()
-        .find(|service| service.program == "postscreen")?;
-    Some(Point::ok(
-        "postscreen",
-        format!(
-            "{} hands clients on to smtpd with their addresses; its own tests come first, for \
-             listed clients too",
-            screen.name
-        ),
-    ))
+/// Does postscreen come first? It is a point only where it does.
+pub fn postscreen(host: &Host) -> Option<Point> {
+    let mut services = host.postfix()?.services.iter();
+    let screen = services.find(|service| service.program == "postscreen")?;
+    Some(ok(format!(
+        "{} hands clients on to smtpd with their addresses; its own tests come first, for \
+         listed clients too",
+        screen.name
+    )))
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! Whether Postfix asks us, and in time: the restriction lists of each smtpd that takes mail.
 //!
-//! Pure: judges what postconf has shown.
+//! Looks at nothing but what postconf has shown.
 
 use std::path::{Path, PathBuf};
 
-use super::point::Point;
+use super::Host;
+use super::point::{Point, notice, ok, unknown, wrong};
 use crate::postfix::configuration::{Configuration, Service};
 use crate::postfix::map_type::MapType;
 use crate::postfix::restrictions::{self, End, Policy, Step, Table};
 
-/// The point's name.
-const POINT: &str = "relay-restrictions";
 /// Both lists are gone through for each recipient, and what one refuses is refused.
 const LISTS: [&str; 2] = ["smtpd_relay_restrictions", "smtpd_recipient_restrictions"];
 /// What stands in a list for the policy socket.
@@ -18,17 +17,17 @@ const POLICY: &str = "{ unix:pop-before-smtp/policy, default_action=DUNNO, timeo
 
 /// What there is for Postfix to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+struct Offer {
     /// The type of the access map.
-    pub kind: MapType,
+    kind: MapType,
     /// The access map, without the extension of its type.
-    pub map: PathBuf,
+    map: PathBuf,
     /// Whether clients are published in it.
-    pub publishes_map: bool,
+    publishes_map: bool,
     /// The policy socket.
-    pub policy: PathBuf,
+    policy: PathBuf,
     /// Whether it answers OK for them.
-    pub publishes_policy: bool,
+    publishes_policy: bool,
 }
 
 impl Offer {
@@ -60,41 +59,56 @@ struct Heard {
     end: Option<End>,
 }
 
-/// Judges every smtpd that others can connect to.
-#[must_use]
-pub fn judge(postfix: &Configuration, offer: &Offer) -> Vec<Point> {
-    let services: Vec<&Service> = postfix
-        .services
-        .iter()
-        .filter(|service| service.program == "smtpd" && !service.is_local())
-        .collect();
-    if services.is_empty() {
-        let finding =
-            "master.cf has no smtpd that clients could send to: nobody asks who may relay";
-        return vec![
-            Point::wrong(POINT, finding)
-                .mend("# Switch on 'smtp inet ... smtpd' in /etc/postfix/master.cf (master(5))."),
-        ];
+/// Is the service asked, and in time, by every smtpd that others can connect to?
+pub fn restrictions(host: &Host) -> Option<Vec<Point>> {
+    let postfix = host.postfix()?;
+    let (Some(map), Some(publish)) = (&host.map, host.publish()) else {
+        return Some(vec![unknown("not without a configuration that is right")]);
+    };
+    let offer = Offer {
+        kind: map.kind,
+        map: map.path.clone(),
+        publishes_map: publish.map,
+        policy: host.policy().to_owned(),
+        publishes_policy: publish.policy,
+    };
+    Some(judge(postfix, &offer))
+}
+
+fn judge(postfix: &Configuration, offer: &Offer) -> Vec<Point> {
+    let services = postfix.services.iter();
+    let services = services.filter(|service| service.program == "smtpd" && !service.is_local());
+    let judged: Vec<Judged> = services.map(|s| Judged::new(postfix, s, offer)).collect();
+    if judged.is_empty() {
+        return vec![wrong(
+            "master.cf has no smtpd that clients could send to: nobody asks who may relay",
+            "# Switch on 'smtp inet ... smtpd' in /etc/postfix/master.cf (master(5)).",
+        )];
     }
-    let judged: Vec<Judged> = services
-        .iter()
-        .map(|service| Judged::new(postfix, service, offer))
-        .collect();
     let any = judged.iter().any(Judged::asks);
     // Where nobody asks, one has to: the one that other mail servers talk to.
-    let main = judged
-        .iter()
-        .position(|judged| {
-            matches!(
-                &*judged.service.name,
-                "smtp/inet" | "25/inet" | "smtpd/pass"
-            )
-        })
-        .unwrap_or(0);
+    let is_main = |judged: &Judged| {
+        let name = &*judged.service.name;
+        matches!(name, "smtp/inet" | "25/inet" | "smtpd/pass")
+    };
+    let main = judged.iter().position(is_main).unwrap_or(0);
     let points = judged.iter().enumerate();
     points
         .map(|(number, judged)| judged.point(!any && number == main))
         .collect()
+}
+
+impl Heard {
+    /// A way that lets them in; where it has faults, there is something to write instead.
+    fn way(&mut self, way: &str, faults: Vec<String>, instead: (&'static str, &String, String)) {
+        if faults.is_empty() {
+            self.ways.push(way.to_owned());
+        } else {
+            let (keyword, old, new) = instead;
+            self.exchanges.push((keyword, old.clone(), new));
+        }
+        self.faults.extend(faults);
+    }
 }
 
 struct Judged<'a> {
@@ -125,71 +139,60 @@ impl<'a> Judged<'a> {
 
     /// Whether it asks us anywhere, rightly or not.
     fn asks(&self) -> bool {
-        self.lists
-            .iter()
-            .any(|(_, heard)| heard.ways.len() + heard.faults.len() + heard.idle.len() > 0)
+        let asks = |heard: &Heard| heard.ways.len() + heard.faults.len() + heard.idle.len() > 0;
+        self.lists.iter().any(|(_, heard)| asks(heard))
     }
 
     fn point(&self, has_to: bool) -> Point {
         let name = &self.service.name;
         if self.refusing().next().is_none() {
-            let finding = format!(
-                "{name}: neither {} nor {} refuses mail to elsewhere: everybody may relay, or \
-                 Postfix does not start; logins make no difference",
-                LISTS[0], LISTS[1]
+            let [relay, recipient] = LISTS;
+            return wrong(
+                format!(
+                    "{name}: neither {relay} nor {recipient} refuses mail to elsewhere: everybody \
+                     may relay, or Postfix does not start; logins make no difference"
+                ),
+                format!(
+                    "postconf -e '{relay} = permit_mynetworks, permit_sasl_authenticated, {}, \
+                     reject_unauth_destination'\npostfix reload",
+                    self.offer.restriction()
+                ),
             );
-            return Point::wrong(POINT, finding).mend(format!(
-                "postconf -e '{} = permit_mynetworks, permit_sasl_authenticated, {}, \
-                 reject_unauth_destination'\npostfix reload",
-                LISTS[0],
-                self.offer.restriction()
-            ));
         }
-        let faults: Vec<&str> = (self.lists.iter())
-            .flat_map(|(_, heard)| heard.faults.iter().map(String::as_str))
-            .collect();
-        let deaf: Vec<&str> = (self.refusing())
-            .filter(|(_, heard)| heard.ways.is_empty())
-            .map(|(list, _)| *list)
+        let faults = self.lists.iter().flat_map(|(_, heard)| &heard.faults);
+        let faults: Vec<String> = faults.cloned().collect();
+        let deaf = self.refusing().filter(|(_, heard)| heard.ways.is_empty());
+        let deaf: Vec<String> = deaf
+            .map(|(list, heard)| self.deafness(list, heard))
             .collect();
         if faults.is_empty() && deaf.is_empty() {
-            let ways: Vec<String> = (self.refusing())
-                .map(|(list, heard)| format!("{} in {list}", heard.ways.join(" and ")))
-                .collect();
-            let finding = format!(
+            let ways = self.refusing();
+            let ways = ways.map(|(list, heard)| format!("{} in {list}", heard.ways.join(" and ")));
+            return ok(format!(
                 "{name}: {}, before mail to elsewhere is refused",
-                ways.join("; ")
-            );
-            return Point::ok(POINT, finding);
+                ways.collect::<Vec<_>>().join("; ")
+            ));
         }
         if !self.asks() && !has_to {
-            return Point::notice(
-                POINT,
-                format!("{name}: does not ask us; who sends there needs another permission"),
-            );
+            return notice(format!(
+                "{name}: does not ask us; who sends there needs another permission"
+            ));
         }
-        let mut said: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        if faults.is_empty() || self.asks_rightly() {
-            said.extend(deaf.iter().map(|list| self.deafness(list)));
-        }
-        let point = Point::wrong(POINT, format!("{name}: {}", said.join("; ")));
-        point.mend(self.mend())
-    }
-
-    fn asks_rightly(&self) -> bool {
-        self.lists.iter().any(|(_, heard)| !heard.ways.is_empty())
+        let asks_rightly = self.lists.iter().any(|(_, heard)| !heard.ways.is_empty());
+        let said = match faults.is_empty() || asks_rightly {
+            true => [faults, deaf].concat(),
+            false => faults,
+        };
+        wrong(format!("{name}: {}", said.join("; ")), self.mend())
     }
 
     /// Why a list does not hear of our clients.
-    fn deafness(&self, list: &str) -> String {
-        let value = self.postfix.value_for(self.service, list);
-        let late = [self.offer.table(), "pop-before-smtp/policy".to_owned()];
-        let heard = self.lists.iter().find(|(name, _)| *name == list);
-        if let Some((_, heard)) = heard
-            && !heard.idle.is_empty()
-        {
+    fn deafness(&self, list: &str, heard: &Heard) -> String {
+        if !heard.idle.is_empty() {
             return format!("in {list}, {}", heard.idle.join("; "));
         }
+        let value = self.postfix.value_for(self.service, list);
+        let late = [self.offer.table(), "pop-before-smtp/policy".to_owned()];
         match late.iter().find(|text| value.contains(text.as_str())) {
             Some(text) => format!(
                 "in {list}, {text} stands behind what refuses mail to elsewhere, and is never asked"
@@ -208,12 +211,9 @@ impl<'a> Judged<'a> {
             if !deaf && heard.exchanges.is_empty() {
                 continue;
             }
-            let new = self
-                .put_right(&setting.raw, heard)
-                .or_else(|| self.put_right(expanded, heard));
-            if let Some(new) = new {
-                commands.push(setting.command(&new));
-            }
+            let new = self.put_right(&setting.raw, heard);
+            let new = new.or_else(|| self.put_right(expanded, heard));
+            commands.extend(new.map(|new| setting.command(&new)));
         }
         commands.push("postfix reload".to_owned());
         commands.join("\n")
@@ -225,17 +225,13 @@ impl<'a> Judged<'a> {
         for (keyword, old, exchange) in &heard.exchanges {
             new = restrictions::exchanged(&new, keyword, old, exchange)?;
         }
-        let hears_now = {
-            let class = |name: &str| self.postfix.class(name);
-            let steps = restrictions::steps(&new, &class);
-            let before_end = steps.iter().any(|step| match step {
-                Step::Table(table) => self.offer.publishes_map && table.text == self.offer.table(),
-                Step::Policy(policy) => self.offer.publishes_policy && is_ours(policy, self.offer),
-                Step::End(_) => false,
-            });
-            before_end || !heard.ways.is_empty()
-        };
-        if heard.end == Some(End::Refuses) && !hears_now {
+        let steps = restrictions::steps(&new, &|name| self.postfix.class(name));
+        let hears_now = steps.iter().any(|step| match step {
+            Step::Table(table) => self.offer.publishes_map && table.text == self.offer.table(),
+            Step::Policy(policy) => self.offer.publishes_policy && is_ours(policy, self.offer),
+            Step::End(_) => false,
+        });
+        if heard.end == Some(End::Refuses) && heard.ways.is_empty() && !hears_now {
             new = restrictions::without(&new, "check_client_access", &self.offer.table());
             new = restrictions::with(&new, &self.offer.restriction())?;
         }
@@ -293,13 +289,8 @@ fn hear_table(offer: &Offer, table: &Table, heard: &mut Heard) {
             table.text
         ));
     }
-    if faults.is_empty() {
-        heard.ways.push(table.text.clone());
-    } else {
-        let exchange = ("check_client_access", table.text.clone(), offer.table());
-        heard.exchanges.push(exchange);
-    }
-    heard.faults.extend(faults);
+    let exchange = ("check_client_access", &table.text, offer.table());
+    heard.way(&table.text, faults, exchange);
 }
 
 /// Whether it asks our socket, by whatever path.
@@ -346,18 +337,15 @@ fn hear_policy(
              not answer ({default})"
         ));
     }
-    if faults.is_empty() {
-        heard.ways.push(server.clone());
-    } else {
-        let right = if Path::new(queue).join("pop-before-smtp/policy") == offer.policy {
-            POLICY.to_owned()
-        } else {
-            POLICY.replace("pop-before-smtp/policy", &offer.policy.to_string_lossy())
-        };
-        let exchange = ("check_policy_service", policy.text.clone(), right);
-        heard.exchanges.push(exchange);
-    }
-    heard.faults.extend(faults);
+    let right = match Path::new(queue).join("pop-before-smtp/policy") == offer.policy {
+        true => POLICY.to_owned(),
+        false => POLICY.replace("pop-before-smtp/policy", &offer.policy.to_string_lossy()),
+    };
+    heard.way(
+        server,
+        faults,
+        ("check_policy_service", &policy.text, right),
+    );
 }
 
 #[cfg(test)]

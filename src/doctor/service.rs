@@ -1,231 +1,209 @@
 //! The service, its sockets, and what goes on when it is stopped: as systemd has them.
-//!
-//! Pure: judges what systemctl has shown.
 
-use jiff::Timestamp;
-
-use super::point::Point;
+use super::Host;
+use super::point::{Point, ok, unknown, wrong};
 use super::systemd::{
-    CONTROL_SOCKET, EXPIRE_SERVICE, EXPIRE_TIMER, NETWORKS_SERVICE, POLICY_SOCKET, SERVICE, Unit,
-    Units,
+    CONTROL_SOCKET, EXPIRE_SERVICE, EXPIRE_TIMER, NETWORKS_SERVICE, POLICY_SOCKET, RELOAD, RESTART,
+    SERVICE, START, Unit, reason,
 };
 use crate::diagnostics::local_time;
 
 /// Exit status of a service whose configuration is wrong.
 const EX_CONFIG: &str = "78";
+const INSTALL: &str = "# Install the package pop-before-smtp, or: systemctl daemon-reload";
 
-/// Judges all units. `program_changed` is when the installed program was last written, where that
-/// is known.
-#[must_use]
-pub fn judge(units: &Units, program_changed: Option<Timestamp>) -> Vec<Point> {
-    let service = units.get(SERVICE);
-    if !service.is_there() {
-        return vec![
-            Point::wrong("service", format!("systemd does not know {SERVICE}"))
-                .mend("# Install the package pop-before-smtp, or: systemctl daemon-reload"),
-        ];
-    }
-    let mut points = vec![running(&service), enabled(&service)];
-    points.extend(installed(&service, program_changed));
-    points.push(socket(
-        "control-socket",
-        &units.get(CONTROL_SOCKET),
-        &service,
-    ));
-    points.push(socket("policy-socket", &units.get(POLICY_SOCKET), &service));
-    points.push(expiry(units, &service));
-    points.extend(networks(&units.get(NETWORKS_SERVICE)));
-    points
+/// Is there a systemd to ask? It is a point only where there is none.
+pub fn systemd(host: &Host) -> Option<Point> {
+    let error = host.units.as_ref().err()?;
+    Some(unknown(reason(error)))
 }
 
-fn running(service: &Unit) -> Point {
-    const POINT: &str = "service";
-    let start = format!("systemctl start {SERVICE}");
-    match service.get("ActiveState") {
-        "active" | "reloading" => {
-            let since = service.active_since();
-            let since = since.map(|since| format!(" since {}", local_time(since)));
-            Point::ok(POINT, format!("runs{}", since.unwrap_or_default()))
-        }
-        _ if service.get("LoadState") == "masked" => {
-            Point::wrong(POINT, "is masked: nothing can start it")
-                .mend(format!("systemctl unmask {SERVICE}\n{start}"))
-        }
-        "failed" if service.get("ExecMainStatus") == EX_CONFIG => Point::wrong(
-            POINT,
+/// Does it run? Where systemd does not know it, the other points say nothing.
+pub fn running(host: &Host) -> Option<Point> {
+    let service = host.units.as_ref().ok()?.get(SERVICE);
+    let state = service.state();
+    Some(match service.get("ActiveState") {
+        _ if !service.is_there() => wrong(format!("systemd does not know {SERVICE}"), INSTALL),
+        "active" | "reloading" => ok(match service.active_since() {
+            Some(since) => format!("runs since {}", local_time(since)),
+            None => "runs".to_owned(),
+        }),
+        _ if service.get("LoadState") == "masked" => wrong(
+            "is masked: nothing can start it",
+            format!("systemctl unmask {SERVICE}\n{START}"),
+        ),
+        "failed" if service.get("ExecMainStatus") == EX_CONFIG => wrong(
             "has not started, as its configuration is wrong: see the point configuration",
-        )
-        .mend(format!("# First put the configuration right.\n{start}")),
-        "failed" => Point::wrong(
-            POINT,
+            format!("# First put the configuration right.\n{START}"),
+        ),
+        "failed" => wrong(
             format!(
                 "has failed ({}, exit status {})",
                 service.get("Result"),
                 service.get("ExecMainStatus")
             ),
-        )
-        .mend(format!(
-            "# Why: journalctl -u pop-before-smtp -n 20\n{start}"
-        )),
-        "activating" => Point::wrong(
-            POINT,
+            format!("# Why: journalctl -u pop-before-smtp -n 20\n{START}"),
+        ),
+        "activating" => wrong(
             format!(
-                "is being started: {}, {} restarts so far",
-                service.state(),
+                "is being started: {state}, {} restarts so far",
                 service.get("NRestarts")
             ),
-        )
-        .mend("# It may be up in a moment. If not: journalctl -u pop-before-smtp -n 20"),
-        _ => Point::wrong(
-            POINT,
-            format!(
-                "is stopped ({}): no login lets anybody in until somebody asks it",
-                service.state()
-            ),
-        )
-        .mend(start),
-    }
+            "# It may be up in a moment. If not: journalctl -u pop-before-smtp -n 20",
+        ),
+        _ => wrong(
+            format!("is stopped ({state}): no login lets anybody in until somebody asks it"),
+            START,
+        ),
+    })
 }
 
-fn enabled(service: &Unit) -> Point {
-    const POINT: &str = "service-at-boot";
+/// Does a boot start it?
+pub fn enabled(host: &Host) -> Option<Point> {
+    let service = host.service()?;
     if service.is_enabled() {
-        Point::ok(POINT, "the service is started at boot")
-    } else {
-        let finding = format!(
-            "the service is not started at boot ({})",
-            service.get("UnitFileState")
-        );
-        Point::wrong(POINT, finding).mend(format!("systemctl enable {SERVICE}"))
+        return Some(ok("the service is started at boot"));
     }
+    let state = service.get("UnitFileState");
+    Some(wrong(
+        format!("the service is not started at boot ({state})"),
+        format!("systemctl enable {SERVICE}"),
+    ))
 }
 
-/// Whether what runs is what is installed.
-fn installed(service: &Unit, program_changed: Option<Timestamp>) -> Option<Point> {
-    const POINT: &str = "service-version";
+/// Is what runs what is installed?
+pub fn installed(host: &Host) -> Option<Point> {
+    let service = host.service()?;
     if service.get("NeedDaemonReload") == "yes" {
-        return Some(
-            Point::wrong(
-                POINT,
-                "the unit file was changed, and systemd has not read it",
-            )
-            .mend(format!(
-                "systemctl daemon-reload\nsystemctl restart {SERVICE}"
-            )),
-        );
+        return Some(wrong(
+            "the unit file was changed, and systemd has not read it",
+            format!("systemctl daemon-reload\n{RESTART}"),
+        ));
     }
     if !service.is_active() {
         return None;
     }
-    let (since, changed) = (service.active_since()?, program_changed?);
-    Some(if changed > since {
-        Point::wrong(
-            POINT,
-            format!(
-                "the program was installed at {}, and the service runs an older one",
-                local_time(changed)
-            ),
-        )
-        .mend(format!("systemctl restart {SERVICE}"))
-    } else {
-        Point::ok(
-            POINT,
-            concat!("the installed program runs, ", env!("CARGO_PKG_VERSION")),
-        )
-    })
+    let (since, changed) = (service.active_since()?, host.program_changed?);
+    if changed <= since {
+        let version = env!("CARGO_PKG_VERSION");
+        return Some(ok(format!("the installed program runs, {version}")));
+    }
+    let changed = local_time(changed);
+    let finding =
+        format!("the program was installed at {changed}, and the service runs an older one");
+    Some(wrong(finding, RESTART))
 }
 
-fn socket(point: &'static str, socket: &Unit, service: &Unit) -> Point {
-    let path = socket.get("Listen").split(' ').next().unwrap_or_default();
+/// Is the socket open where it is asked about itself?
+pub fn control_socket(host: &Host) -> Option<Point> {
+    socket(host, CONTROL_SOCKET)
+}
+
+/// Is the socket open where Postfix asks?
+pub fn policy_socket(host: &Host) -> Option<Point> {
+    socket(host, POLICY_SOCKET)
+}
+
+fn socket(host: &Host, name: &str) -> Option<Point> {
+    let service = host.service()?;
+    let socket = host.unit(name);
     if !socket.is_there() {
-        return Point::wrong(point, "systemd does not know it")
-            .mend("# Install the package pop-before-smtp, or: systemctl daemon-reload");
+        return Some(wrong("systemd does not know it", INSTALL));
     }
-    let name = socket.id();
-    let mut wrong = Vec::new();
+    let mut found = Vec::new();
     let mut mend = Vec::new();
     if socket.get("LoadState") == "masked" {
-        wrong.push("it is masked".to_owned());
+        found.push("it is masked".to_owned());
         mend.push(format!("systemctl unmask {name}"));
     } else if !socket.is_enabled() {
-        wrong.push("it is not opened at boot".to_owned());
+        found.push("it is not opened at boot".to_owned());
         mend.push(format!("systemctl enable {name}"));
     }
     if !socket.is_active() {
-        wrong.push(format!(
-            "systemd does not listen on it ({})",
-            socket.state()
-        ));
+        let state = socket.state();
+        found.push(format!("systemd does not listen on it ({state})"));
         // A socket is not opened under a service that runs; but a service opens its sockets.
-        mend.push(if service.is_active() {
-            format!("systemctl restart {SERVICE}")
-        } else {
-            format!("systemctl start {name}")
+        mend.push(match service.is_active() {
+            true => RESTART.to_owned(),
+            false => format!("systemctl start {name}"),
         });
     }
-    if wrong.is_empty() {
-        Point::ok(point, format!("systemd listens on {path}"))
-    } else {
-        Point::wrong(point, format!("{name}: {}", wrong.join(", and "))).mend(mend.join("\n"))
+    if found.is_empty() {
+        let path = socket.get("Listen").split(' ').next().unwrap_or_default();
+        return Some(ok(format!("systemd listens on {path}")));
     }
+    let finding = format!("{name}: {}", found.join(", and "));
+    Some(wrong(finding, mend.join("\n")))
 }
 
-fn expiry(units: &Units, service: &Unit) -> Point {
-    const POINT: &str = "expiry";
-    let (timer, oneshot) = (units.get(EXPIRE_TIMER), units.get(EXPIRE_SERVICE));
+/// Does grace end while the service is stopped?
+pub fn expiry(host: &Host) -> Option<Point> {
+    let service = host.service()?;
+    let (timer, oneshot) = (host.unit(EXPIRE_TIMER), host.unit(EXPIRE_SERVICE));
     if !timer.is_there() || !oneshot.is_there() {
-        return Point::wrong(
-            POINT,
-            format!("systemd does not know {EXPIRE_TIMER}: grace does not end while the service is stopped"),
-        )
-        .mend("# Install the package pop-before-smtp, or: systemctl daemon-reload");
+        let finding = format!(
+            "systemd does not know {EXPIRE_TIMER}: grace does not end while the service is stopped"
+        );
+        return Some(wrong(finding, INSTALL));
     }
     if oneshot.get("ActiveState") == "failed" {
-        let finding = "clients whose grace has passed could not be taken out of the access map \
-                       while the service was stopped";
-        let again = if service.is_active() {
-            SERVICE
-        } else {
-            EXPIRE_TIMER
+        let again = match service.is_active() {
+            true => SERVICE,
+            false => EXPIRE_TIMER,
         };
         // A unit that has failed stays so until somebody says that it was seen.
-        return Point::wrong(POINT, finding).mend(format!(
-            "# Why: journalctl -u {EXPIRE_SERVICE} -n 20\n\
-             systemctl reset-failed {EXPIRE_SERVICE}\nsystemctl restart {again}"
+        return Some(wrong(
+            "clients whose grace has passed could not be taken out of the access map while the \
+             service was stopped",
+            format!(
+                "# Why: journalctl -u {EXPIRE_SERVICE} -n 20\n\
+                 systemctl reset-failed {EXPIRE_SERVICE}\nsystemctl restart {again}"
+            ),
         ));
     }
     if !timer.is_enabled() {
-        let finding = format!(
-            "{EXPIRE_TIMER} is not enabled: after a boot that does not start the service, grace \
-             would not end"
-        );
-        return Point::wrong(POINT, finding).mend(format!("systemctl enable {EXPIRE_TIMER}"));
+        return Some(wrong(
+            format!(
+                "{EXPIRE_TIMER} is not enabled: after a boot that does not start the service, \
+                 grace would not end"
+            ),
+            format!("systemctl enable {EXPIRE_TIMER}"),
+        ));
     }
-    let at_work = ["active", "activating"];
-    let expires = at_work.contains(&timer.get("ActiveState"))
-        || at_work.contains(&oneshot.get("ActiveState"));
-    let finding = match (service.is_active(), expires) {
+    let is_at_work = |unit: &Unit| matches!(unit.get("ActiveState"), "active" | "activating");
+    let expires = is_at_work(timer) || is_at_work(oneshot);
+    Some(ok(match (service.is_active(), expires) {
         (true, _) => "grace would end in time, also with the service stopped",
         (false, true) => "the service is stopped, and grace ends all the same",
         (false, false) => "the service is stopped, and so is what ends grace: nobody was listed",
-    };
-    Point::ok(POINT, finding)
+    }))
 }
 
-fn networks(networks: &Unit) -> Option<Point> {
-    (networks.get("ActiveState") == "failed").then(|| {
-        let finding = format!("{NETWORKS_SERVICE} has failed: if main.cf does not set mynetworks, the service does not know whom Postfix lets relay anyway");
-        Point::wrong("networks-service", finding).mend(format!(
-            "# Why: journalctl -u {NETWORKS_SERVICE} -n 20\nsystemctl restart {NETWORKS_SERVICE}\n\
-             systemctl reload {SERVICE}"
-        ))
-    })
+/// Could Postfix's networks be found out? It is a point only where they could not.
+pub fn networks(host: &Host) -> Option<Point> {
+    host.service()?;
+    let failed = host.unit(NETWORKS_SERVICE).get("ActiveState") == "failed";
+    let finding = || {
+        format!(
+            "{NETWORKS_SERVICE} has failed: if main.cf does not set mynetworks, the service does \
+             not know whom Postfix lets relay anyway"
+        )
+    };
+    let mend = format!(
+        "# Why: journalctl -u {NETWORKS_SERVICE} -n 20\n\
+         systemctl restart {NETWORKS_SERVICE}\n{RELOAD}"
+    );
+    failed.then(|| wrong(finding(), mend))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::found;
     use crate::doctor::point::Verdict;
+    use crate::doctor::systemd::Units;
+
+    use jiff::Timestamp;
 
     const GOOD: [&str; 6] = [
         "Id=pop-before-smtp.service LoadState=loaded ActiveState=active SubState=running \
@@ -241,11 +219,26 @@ mod tests {
         "Id=pop-before-smtp-networks.service LoadState=loaded ActiveState=active",
     ];
 
+    /// What the checks of this file find.
+    fn judge(units: Units, program_changed: Option<Timestamp>) -> Vec<Point> {
+        let points = [
+            "systemd",
+            "service",
+            "service-at-boot",
+            "service-version",
+            "control-socket",
+            "policy-socket",
+            "expiry",
+            "networks-service",
+        ];
+        found(&Host::with_units(units, program_changed), &points)
+    }
+
     /// What is wrong once `change` is made to the good host.
     fn wrong(change: (&str, &str), changed: i64) -> Vec<(&'static str, String)> {
         let text = GOOD.map(|unit| unit.replace(change.0, change.1));
         let units = Units::of(text.iter().map(|unit| Unit::with(unit)).collect());
-        let points = judge(&units, Timestamp::from_second(changed).ok());
+        let points = judge(units, Timestamp::from_second(changed).ok());
         points
             .into_iter()
             .filter(|p| p.verdict != Verdict::Ok)
@@ -333,7 +326,7 @@ mod tests {
 
     #[test]
     fn without_the_unit_nothing_else_is_said() {
-        let points = judge(&Units::default(), None);
+        let points = judge(Units::default(), None);
         assert_eq!(points.len(), 1);
         assert_eq!(points[0].verdict, Verdict::Wrong);
     }

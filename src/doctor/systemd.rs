@@ -24,6 +24,13 @@ pub const EXPIRE_SERVICE: &str = "pop-before-smtp-expire.service";
 /// Finds out `mynetworks` where main.cf does not set it.
 pub const NETWORKS_SERVICE: &str = "pop-before-smtp-networks.service";
 
+/// Starts the service.
+pub const START: &str = "systemctl start pop-before-smtp.service";
+/// Starts it anew.
+pub const RESTART: &str = "systemctl restart pop-before-smtp.service";
+/// Has it read its configuration.
+pub const RELOAD: &str = "systemctl reload pop-before-smtp.service";
+
 /// The properties that are asked for.
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,\
     ExecMainStatus,MainPID,NRestarts,NeedDaemonReload,ActiveEnterTimestamp,LogNamespace,\
@@ -32,6 +39,9 @@ const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileS
 /// The properties of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit(BTreeMap<String, String>);
+
+/// A unit that is not there.
+pub static NO_UNIT: Unit = Unit(BTreeMap::new());
 
 impl Unit {
     /// A property; empty where the unit has none of that name.
@@ -142,9 +152,9 @@ impl Units {
 
     /// A unit of ours, or of Postfix's; one that systemd does not know is not there.
     #[must_use]
-    pub fn get(&self, name: &str) -> Unit {
+    pub fn get(&self, name: &str) -> &Unit {
         let found = self.own.iter().find(|unit| unit.id() == name);
-        found.cloned().unwrap_or_default()
+        found.unwrap_or(&NO_UNIT)
     }
 }
 

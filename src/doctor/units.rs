@@ -17,17 +17,11 @@ pub struct MailUnits {
 impl MailUnits {
     /// Those of the servers that are on, among `services`.
     #[must_use]
-    pub fn of(settings: &Settings, services: &[Unit]) -> Self {
-        let catalogue = Catalogue::read(&settings.servers_directory);
-        let defined = settings
-            .servers
-            .iter()
-            .filter_map(|name| catalogue.get(name));
-        let defined = defined.flat_map(|loaded| loaded.definition.units.iter());
-        let configured = settings
-            .senders
-            .values()
-            .flat_map(|senders| senders.units.iter());
+    pub fn of(settings: &Settings, catalogue: &Catalogue, services: &[Unit]) -> Self {
+        let on = settings.servers.iter();
+        let defined = on.filter_map(|name| catalogue.get(name));
+        let defined = defined.flat_map(|loaded| &loaded.definition.units);
+        let configured = settings.senders.values().flat_map(|senders| &senders.units);
         Self::named(defined.chain(configured).cloned(), services)
     }
 

@@ -26,7 +26,7 @@ fn a_journal_that_throws_entries_away_is_wrong() {
         ("Storage=volatile", true, Verdict::Notice),
         ("Storage=none", true, Verdict::Wrong),
     ] {
-        let point = storage(&journald(text), kept);
+        let point = judge_storage(&journald(text), kept);
         assert_eq!(point.verdict, verdict, "{text}");
         assert_eq!(point.mend.is_some(), verdict != Verdict::Ok);
     }
@@ -39,7 +39,7 @@ fn a_journal_that_throws_entries_away_is_wrong() {
         ("MaxLevelStore=3", Verdict::Wrong),
         ("MaxLevelStore=rubbish", Verdict::Ok),
     ] {
-        assert_eq!(level(&journald(text)).verdict, verdict, "{text}");
+        assert_eq!(judge_level(&journald(text)).verdict, verdict, "{text}");
     }
 }
 
