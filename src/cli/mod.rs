@@ -20,6 +20,7 @@ mod manual;
 mod metrics;
 mod migrate;
 mod monitor;
+mod old_perl;
 mod past;
 mod revoke;
 mod run;

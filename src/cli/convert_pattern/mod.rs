@@ -5,7 +5,6 @@
 
 mod header;
 mod message;
-pub(super) mod perl;
 mod syntax;
 mod write;
 
@@ -17,7 +16,7 @@ use clap::Args;
 
 use self::header::Headed;
 use self::message::Converted;
-use super::CommandError;
+use super::{CommandError, old_perl};
 use crate::servers::Definition;
 
 /// The old pattern, and what is known beside.
@@ -127,7 +126,7 @@ pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, 
 /// # Errors
 /// Why they can't be carried over.
 pub(super) fn from_configuration(text: &str) -> Result<Option<(String, Definition)>, ConvertError> {
-    if !perl::gives_patterns(text) {
+    if !old_perl::gives_patterns(text) {
         return Ok(None);
     }
     let mut old = Old::new();
@@ -181,7 +180,7 @@ fn read(args: &ConvertPatternArgs) -> Result<Old, CommandError> {
 
 /// Adds what a text says; what it gives to no variable is `name`'s.
 fn add(old: &mut Old, name: &str, text: &str) -> Result<(), ConvertError> {
-    for (variable, value) in perl::read(text, old).map_err(ConvertError::Perl)? {
+    for (variable, value) in old_perl::patterns(text, old).map_err(ConvertError::Perl)? {
         let variable = if variable.is_empty() { name } else { &variable };
         if old.insert(variable.to_owned(), value).is_some() {
             return Err(ConvertError::Variables(format!(

@@ -1,11 +1,10 @@
 //! What the Perl daemon's configuration says, of what matters to the service.
 //!
-//! That configuration is a program. It is read as text, line by line, and never run; what only Perl
-//! could work out is told, not guessed.
+//! What only Perl could work out is told, not guessed.
 
 use std::collections::BTreeMap;
 
-use crate::cli::convert_pattern::perl;
+use crate::cli::old_perl::{self, Assignment};
 
 /// What was found in an old configuration.
 #[derive(Debug, Default)]
@@ -14,11 +13,11 @@ pub(super) struct OldSettings {
     pub(super) grace: Option<u64>,
     /// Variables with texts: `dbfile`, `dbvalue`, `logto`, `logtime_pat`; and `file_tail`, the log
     /// file.
-    pub(super) texts: BTreeMap<&'static str, String>,
+    pub(super) texts: BTreeMap<String, String>,
     /// `@mynets`.
     pub(super) mynets: Option<Vec<String>>,
     /// Variables with functions, such as `tie_func`, and the functions' names.
-    pub(super) functions: BTreeMap<&'static str, String>,
+    pub(super) functions: BTreeMap<String, String>,
     /// The subroutines and lists that stand for several patterns.
     pub(super) has_custom_match: bool,
     /// What matters but can't be read: the line, counted from 1, and why.
@@ -27,204 +26,60 @@ pub(super) struct OldSettings {
     pub(super) in_force: String,
 }
 
-const TEXTS: [&str; 4] = ["dbfile", "dbvalue", "logto", "logtime_pat"];
-const FUNCTIONS: [&str; 9] = [
-    "mynet_func",
-    "tie_func",
-    "flock_func",
-    "add_func",
-    "del_func",
-    "sync_func",
-    "tail_init_func",
-    "tail_getline_func",
-    "log_func",
-];
-/// Where the daemon looked for its log file by itself.
-const LOG_FILE: [&str; 3] = [
-    "$file_tail{'name'}",
-    "$file_tail{\"name\"}",
-    "$file_tail{name}",
-];
-
 impl OldSettings {
     /// Reads an old configuration.
     pub(super) fn read(text: &str) -> Self {
-        let mut settings = OldSettings {
-            in_force: in_force(text),
-            ..OldSettings::default()
-        };
-        let in_force = std::mem::take(&mut settings.in_force);
-        let mut offset = 0;
-        for (number, line) in in_force.split_inclusive('\n').enumerate() {
-            settings.statement(number + 1, &in_force[offset..]);
-            offset += line.len();
+        let in_force = old_perl::in_force(text);
+        let mut settings = OldSettings::default();
+        settings.has_custom_match = in_force
+            .lines()
+            .map(str::trim_start)
+            .any(|line| line.starts_with("sub custom_match") || line.starts_with("$login["));
+        for assignment in old_perl::assignments(&in_force) {
+            if let Err(why) = settings.take(&assignment) {
+                settings.unread.push((assignment.line, why));
+            }
         }
         settings.in_force = in_force;
         settings
     }
 
-    /// Reads the statement that begins with a line, if it is one that matters.
-    fn statement(&mut self, number: usize, code: &str) {
-        let bare = code.trim_start_matches([' ', '\t']);
-        if bare.starts_with("sub custom_match") || bare.starts_with("$login[") {
-            self.has_custom_match = true;
-            return;
-        }
-        let Some((name, value)) = assignment(bare) else {
-            return;
+    /// Takes a value, if it is one that matters.
+    fn take(&mut self, assignment: &Assignment<'_>) -> Result<(), String> {
+        let Assignment {
+            in_block,
+            variable,
+            value,
+            ..
+        } = *assignment;
+        let variable = variable.replace(['\'', '"'], "");
+        let name = match &*variable {
+            "$file_tail{name}" => "file_tail",
+            "$grace" | "@mynets" | "$dbfile" | "$dbvalue" | "$logto" | "$logtime_pat"
+            | "$mynet_func" | "$tie_func" | "$flock_func" | "$add_func" | "$del_func"
+            | "$sync_func" | "$tail_init_func" | "$tail_getline_func" | "$log_func" => {
+                &variable[1..]
+            }
+            _ => return Ok(()),
         };
-        if bare.len() < code.len() {
-            // In a block, such as the daemon's own search for its log file.
-            if name != "file_tail" {
-                let why = format!("{name} is set in a block, where only Perl knows if it counts");
-                self.unread.push((number, why));
-            }
-            return;
-        }
-        if let Err(why) = self.take(name, value) {
-            self.unread.push((number, format!("{name}: {why}")));
-        }
-    }
-
-    fn take(&mut self, name: &'static str, value: &str) -> Result<(), String> {
-        match name {
-            "grace" => self.grace = Some(number(value)?),
-            "mynets" => self.mynets = Some(list(value)?),
-            _ if FUNCTIONS.contains(&name) => {
-                let function = value.strip_prefix("\\&").and_then(|rest| {
-                    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
-                    (rest[end..].trim_start().starts_with(';')).then_some(&rest[..end])
-                });
-                let function = function.ok_or("only Perl can tell which function this is")?;
-                self.functions.insert(name, function.to_owned());
-            }
-            _ => {
-                let (text, rest) = perl::string(value)?;
-                ended(rest)?;
-                self.texts.insert(name, text);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The variable that a statement gives a value to, and the expression, if it matters.
-fn assignment(code: &str) -> Option<(&'static str, &str)> {
-    let all = LOG_FILE
-        .iter()
-        .map(|variable| (*variable, "file_tail"))
-        .chain([("$grace", "grace"), ("@mynets", "mynets")]);
-    let found = all
-        .filter_map(|(variable, name)| Some((name, code.strip_prefix(variable)?)))
-        .next();
-    let (name, rest) = found.or_else(|| {
-        let variable = code.strip_prefix('$')?;
-        TEXTS
-            .into_iter()
-            .chain(FUNCTIONS)
-            .filter_map(|name| Some((name, variable.strip_prefix(name)?)))
-            .find(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
-    })?;
-    let value = rest.trim_start().strip_prefix('=')?;
-    // Not a comparison, nor a match.
-    (!value.starts_with(['=', '~'])).then(|| (name, value.trim_start()))
-}
-
-/// A whole number, or some multiplied and added: `30*60`.
-fn number(value: &str) -> Result<u64, String> {
-    let only_perl = || "only Perl can work out this number".to_owned();
-    let (expression, _) = value.split_once(';').ok_or_else(only_perl)?;
-    let digits = |text: &str| {
-        let text = text.trim().replace('_', "");
-        // A leading zero is octal to Perl.
-        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let octal = text.len() > 1 && text.starts_with('0');
-        (plain && !octal)
-            .then(|| text.parse::<u64>().ok())
-            .flatten()
-    };
-    let expression = expression.trim().trim_matches(['\'', '"']);
-    let product = |text: &str| {
-        let mut factors = text.split('*').map(digits);
-        factors.try_fold(1_u64, |product, factor| product.checked_mul(factor?))
-    };
-    let mut summands = expression.split('+').map(product);
-    summands
-        .try_fold(0_u64, |sum, summand| sum.checked_add(summand?))
-        .ok_or_else(only_perl)
-}
-
-/// `('…', "…")`, or `qw( … )`.
-fn list(value: &str) -> Result<Vec<String>, String> {
-    let only_perl = || "only Perl can work out this list".to_owned();
-    let words = value
-        .strip_prefix("qw")
-        .map(str::trim_start)
-        .and_then(|rest| {
-            let open = rest.chars().next()?;
-            let close = match open {
-                '(' => ')',
-                '[' => ']',
-                '{' => '}',
-                '/' | '|' | '!' => open,
-                _ => return None,
+        if in_block {
+            // The daemon's own search for its log file is one.
+            return match name {
+                "file_tail" => Ok(()),
+                _ => Err(format!(
+                    "{name} is set in a block, where only Perl knows if it counts"
+                )),
             };
-            rest[1..].split_once(close)
-        });
-    if let Some((words, rest)) = words {
-        ended(rest)?;
-        return Ok(words.split_whitespace().map(str::to_owned).collect());
-    }
-    let mut rest = value.strip_prefix('(').ok_or_else(only_perl)?.trim_start();
-    let mut texts = Vec::new();
-    loop {
-        if let Some(after) = rest.strip_prefix(')') {
-            ended(after)?;
-            return Ok(texts);
         }
-        let (text, after) = perl::string(rest)?;
-        texts.push(text);
-        rest = after.trim_start();
-        rest = match rest.strip_prefix(',') {
-            Some(after) => after.trim_start(),
-            None if rest.starts_with(')') => rest,
-            None => return Err(only_perl()),
+        let taken = match name {
+            "grace" => old_perl::number(value).map(|grace| self.grace = Some(grace)),
+            "mynets" => old_perl::list(value).map(|networks| self.mynets = Some(networks)),
+            _ if name.ends_with("_func") => old_perl::function(value)
+                .map(|function| drop(self.functions.insert(name.to_owned(), function))),
+            _ => old_perl::text(value).map(|text| drop(self.texts.insert(name.to_owned(), text))),
         };
+        taken.map_err(|why| format!("{name}: {why}"))
     }
-}
-
-/// Nothing else may belong to the expression.
-fn ended(rest: &str) -> Result<(), String> {
-    if rest.trim_start().starts_with(';') {
-        Ok(())
-    } else {
-        Err("only Perl can work out this expression".to_owned())
-    }
-}
-
-/// The text without what is commented out, is documentation (perlpod(1): from a line with `=word` to
-/// one with `=cut`) or stands behind the end. Lines keep their numbers.
-fn in_force(text: &str) -> String {
-    let mut documentation = false;
-    let mut ended = false;
-    let mut kept = String::with_capacity(text.len());
-    for line in text.lines() {
-        ended |= !documentation && matches!(line.trim_end(), "__END__" | "__DATA__");
-        let command = line
-            .strip_prefix('=')
-            .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()));
-        if documentation {
-            let rest = line.strip_prefix("=cut");
-            let cut = rest.is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_alphabetic()));
-            documentation = !cut;
-        } else if command {
-            documentation = true;
-        } else if !ended && !line.trim_start().starts_with('#') {
-            kept.push_str(line);
-        }
-        kept.push('\n');
-    }
-    kept
 }
 
 #[cfg(test)]
