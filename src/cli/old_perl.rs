@@ -318,6 +318,9 @@ mod tests {
             "use strict;\n$debug = 1; # a\n  $pat = 'a' .\n  # more\n  'b';\n#$pat = 'c';\n";
         let pat = |value: &str| [("pat".to_owned(), value.to_owned())];
         assert_eq!(values(whole).unwrap(), pat("ab"));
+        let documentation = "=pod\n$pat = 'x';\n=cut\n";
+        let ended = format!("{documentation}{whole}__END__\n$pat = 'y';\n");
+        assert_eq!(values(&ended).unwrap(), pat("ab"));
         let commented = whole.replace("  $pat", "# Two\n  ##$Pat");
         assert_eq!(values(&commented).unwrap(), pat("c"));
     }

@@ -2,15 +2,22 @@
 //!
 //! Takes it off, and tells which identifiers it names.
 
-use regex::Regex;
-use regex_syntax::ast::{Ast, GroupKind, RepetitionKind};
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::ast::Ast;
+use regex_syntax::hir::literal::Extractor;
+
+use super::syntax::LOGTIME;
 
 /// How many identifiers an expression may stand for.
 const MOST: usize = 64;
+/// A host's name with its spaces, as the old patterns write it.
+const HOST: &str = r"^ (?:\\S[+*]\??|\[\^(?: |\\s)\][+*]|\\w[+*]|\[[^\]^]*\][+*]|\.\+\?|(?:[A-Za-z0-9_-]|\\\.)+) |^ \(\?:\\\[\|\\S\+ \)";
+/// A pid behind an identifier.
+const PID: &str = r"(?:\(\?:)?\\\[\(?(?:\\d|\[0-9\])[+*]\)?\\\](?:\)\?)?$";
+/// Any text in an identifier.
+const ANY: &str = r"\[\^[^\]]*\][*+]|\.[*+]\??|\\S[*+]";
 
 /// An old pattern without its head.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Headed {
     /// The identifiers that the head names; none, where it names none.
     pub(super) identifiers: Vec<String>,
@@ -30,171 +37,103 @@ pub(super) struct Headed {
 /// Why it can't be found.
 pub(super) fn take_off(pattern: &str) -> Result<Headed, String> {
     let ast = parse(pattern)?;
-    let items: Vec<&Ast> = match &ast {
-        Ast::Concat(concat) => concat.asts.iter().collect(),
+    let asts = match &ast {
+        Ast::Concat(concat) => &concat.asts[..],
         Ast::Alternation(_) => {
             return Err("alternatives of whole lines: convert each by itself".to_owned());
         }
-        _ => vec![&ast],
+        _ => std::slice::from_ref(&ast),
     };
-    let anchored = matches!(items.first(), Some(Ast::Assertion(_)));
-    let start = if anchored {
-        items[0].span().end.offset
-    } else {
-        0
-    };
-    let Some(time) = items.iter().find(|item| is_time(item, pattern)) else {
-        return Ok(Headed {
-            message: pattern[start..].to_owned(),
-            anchored,
-            ..Headed::nothing()
-        });
-    };
-    let (before, rest) = (
-        &pattern[start..time.span().start.offset],
-        time.span().end.offset,
-    );
-    if let Some(host) = host(&pattern[rest..])? {
-        let start = rest + host;
-        let mut headed = Headed::of_identifier(pattern, &items, start)?;
-        headed.anchored = anchored;
-        return Ok(headed);
-    }
-    // A log file of the server's own: it may name itself before the time.
-    let message = pattern[rest..].trim_start_matches(' ');
+    // Where each item of the pattern begins, and its text.
+    let place = |item: &Ast| (item.span().start.offset, item.span().end.offset);
+    let items: Vec<(usize, &str)> = (asts.iter().map(place))
+        .map(|(start, end)| (start, &pattern[start..end]))
+        .collect();
     let mut headed = Headed {
-        message: match message.strip_prefix(".* ") {
+        anchored: matches!(asts.first(), Some(Ast::Assertion(_))),
+        ..Headed::default()
+    };
+    let start = if headed.anchored { items[0].1.len() } else { 0 };
+    let Some((time_at, time)) = items.iter().find(|(_, item)| is_time(item)) else {
+        headed.message = pattern[start..].to_owned();
+        return Ok(headed);
+    };
+    let host_at = time_at + time.len();
+    let Some(host) = regex(HOST)?.find(&pattern[host_at..]) else {
+        // A log file of the server's own: it may name itself before the time.
+        let message = pattern[host_at..].trim_start_matches(' ');
+        headed.message = match message.strip_prefix(".* ") {
             Some(message) => format!("(?:.* )?{message}"),
             None => message.to_owned(),
-        },
-        anchored,
-        ..Headed::nothing()
+        };
+        if let Some(names) = pattern[start..*time_at].strip_suffix(": ") {
+            headed.add_identifiers(names)?;
+        }
+        return Ok(headed);
     };
-    if let Some(names) = before.strip_suffix(": ") {
-        headed.add_identifiers(names);
+    let mut at = host_at + host.end();
+    // (?:dovecot: )?(?:imap|pop3)-login: the first may be missing, and then it is the second.
+    let first = items.iter().find(|(start, _)| *start == at);
+    let optional = first.and_then(|(_, item)| item.strip_prefix("(?:")?.strip_suffix(": )?"));
+    if let Some(names) = optional {
+        headed.add_identifiers(names)?;
+        at += "(?:".len() + names.len() + ": )?".len();
     }
+    let colon = (items.windows(2))
+        .find(|pair| pair[0].0 > at && pair[0].1 == ":" && pair[1].1 == " ")
+        .ok_or("no identifier with a colon and a space behind it")?;
+    let (names, message) = (&pattern[at..colon[0].0], &pattern[colon[1].0 + 1..]);
+    headed.add_identifiers(names)?;
+    headed.message = match optional {
+        Some(_) => format!("(?:{names}: )?{message}"),
+        None => message.to_owned(),
+    };
     Ok(headed)
 }
 
 impl Headed {
-    fn nothing() -> Self {
-        Headed {
-            identifiers: Vec::new(),
-            has_pid: false,
-            message: String::new(),
-            anchored: true,
-            notes: Vec::new(),
-        }
-    }
-
-    /// The identifier begins at `start`, and ends with a colon and a space.
-    fn of_identifier(pattern: &str, items: &[&Ast], start: usize) -> Result<Self, String> {
-        let mut headed = Headed::nothing();
-        let mut at = start;
-        // (?:dovecot: )?(?:imap|pop3)-login: the first may be missing, and then it is the second.
-        let optional = items.iter().find_map(|item| match item {
-            Ast::Repetition(repetition)
-                if item.span().start.offset == start
-                    && repetition.op.kind == RepetitionKind::ZeroOrOne =>
-            {
-                let text =
-                    &pattern[repetition.ast.span().start.offset..repetition.ast.span().end.offset];
-                let inner = text.strip_prefix("(?:")?.strip_suffix(": )")?;
-                Some((inner, item.span().end.offset))
-            }
-            _ => None,
-        });
-        if let Some((names, end)) = optional {
-            headed.add_identifiers(names);
-            at = end;
-        }
-        let is = |item: Option<&&Ast>, wanted: char| matches!(item, Some(Ast::Literal(literal)) if literal.c == wanted);
-        let colon = (0..items.len()).find(|number| {
-            items[*number].span().start.offset > at
-                && is(items.get(*number), ':')
-                && is(items.get(number + 1), ' ')
-        });
-        let Some(colon) = colon else {
-            return Err("no identifier with a colon and a space behind it".to_owned());
-        };
-        let names = &pattern[at..items[colon].span().start.offset];
-        let message = &pattern[items[colon + 1].span().end.offset..];
-        headed.add_identifiers(names);
-        headed.message = if optional.is_some() {
-            format!("(?:{names}: )?{message}")
-        } else {
-            message.to_owned()
-        };
-        Ok(headed)
-    }
-
     /// Adds those that an expression stands for, whatever the pid.
-    fn add_identifiers(&mut self, names: &str) {
-        let mut bare = names.to_owned();
-        let replace = |text: &mut String, expression: &str| {
-            let regex = Regex::new(expression).ok();
-            let replaced = regex.map(|r| r.replace_all(text, "").into_owned());
-            let changed = replaced.as_ref().is_some_and(|new| new != text);
-            *text = replaced.unwrap_or_default();
-            changed
-        };
-        let pid = r"(?:\(\?:)?\\\[\(?(?:\\d|\[0-9\])[+*]\)?\\\](?:\)\?)?$";
-        self.has_pid |= replace(&mut bare, pid);
-        replace(&mut bare, r"\\[\[\]]\?");
-        if replace(&mut bare, r"\[\^[^\]]*\][*+]|\.[*+]\??|\\S[*+]") {
+    fn add_identifiers(&mut self, names: &str) -> Result<(), String> {
+        let without_pid = replace(names, PID, "")?;
+        self.has_pid |= without_pid != names;
+        let open = replace(&without_pid, r"\\[\[\]]\?", "")?;
+        let bare = replace(&open, ANY, "")?;
+        if bare != open {
             self.notes.push(format!(
                 "The old pattern took any text in the identifier: {names}. Name the identifiers \
                  that your server writes under."
             ));
         }
-        match parse(&bare)
-            .ok()
-            .and_then(|ast| strings(&translate(&bare, &ast)?))
-        {
-            Some(found) => {
-                for identifier in found {
-                    if !self.identifiers.contains(&identifier) && !identifier.is_empty() {
-                        self.identifiers.push(identifier);
-                    }
-                }
-            }
-            None => self.notes.push(format!(
+        let Some(found) = strings(&bare) else {
+            self.notes.push(format!(
                 "The old pattern names the identifier by {names}, which stands for too many."
-            )),
+            ));
+            return Ok(());
+        };
+        for identifier in found {
+            if !self.identifiers.contains(&identifier) && !identifier.is_empty() {
+                self.identifiers.push(identifier);
+            }
         }
+        Ok(())
     }
 }
 
-/// Whether an item is the group that the time is taken from, the first of the pattern.
-fn is_time(item: &Ast, pattern: &str) -> bool {
-    let Ast::Group(group) = item else {
-        return false;
-    };
-    match &group.kind {
-        GroupKind::CaptureName { name, .. } => name.name == "logtime",
-        // Written out: (... .. ..:..:..) or (\w\w\w +\d+ \d+:\d+:\d+).
-        GroupKind::CaptureIndex(1) => {
-            let text = &pattern[group.span.start.offset..group.span.end.offset];
-            text.matches(':').count() >= 2
-                && [
-                    "Nov 24 10:34:11",
-                    "Nov  4 10:34:11",
-                    "2026-11-24 10:34:11",
-                    "Nov 24 2026 10:34:11",
-                    "Tue Nov 24 10:34:11 2026",
-                ]
-                .iter()
-                .any(|time| matches_whole(text, time))
-        }
-        _ => false,
-    }
-}
-
-/// How long the host's name with its spaces is, if one comes next.
-fn host(text: &str) -> Result<Option<usize>, String> {
-    let forms = r"^ (?:\\S[+*]\??|\[\^(?: |\\s)\][+*]|\\w[+*]|\[[^\]^]*\][+*]|\.\+\?|(?:[A-Za-z0-9_-]|\\\.)+) |^ \(\?:\\\[\|\\S\+ \)";
-    let regex = Regex::new(forms).map_err(|error| error.to_string())?;
-    Ok(regex.find(text).map(|found| found.end()))
+/// Whether an item is the group that the time is taken from: `[LOGTIME]`, or written out as
+/// `(... .. ..:..:..)` or `(\w\w\w +\d+ \d+:\d+:\d+)`.
+fn is_time(item: &str) -> bool {
+    let times = [
+        "Nov 24 10:34:11",
+        "Nov  4 10:34:11",
+        "2026-11-24 10:34:11",
+        "Nov 24 2026 10:34:11",
+        "Tue Nov 24 10:34:11 2026",
+    ];
+    let takes = item.starts_with('(') && item.ends_with(')') && !item.starts_with("(?");
+    item == LOGTIME
+        || takes
+            && item.matches(':').count() >= 2
+            && times.iter().any(|time| matches_whole(item, time))
 }
 
 /// Whether an old expression matches the whole of a text.
@@ -211,69 +150,26 @@ pub(super) fn parse(expression: &str) -> Result<Ast, String> {
         .map_err(|error| format!("{}: {expression}", error.kind()))
 }
 
-fn translate(expression: &str, ast: &Ast) -> Option<Hir> {
-    regex_syntax::hir::translate::TranslatorBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .translate(expression, ast)
-        .ok()
+pub(super) fn regex(expression: &str) -> Result<regex::Regex, String> {
+    regex::Regex::new(expression).map_err(|error| error.to_string())
 }
 
-/// All texts that an expression matches, if they are few.
-fn strings(hir: &Hir) -> Option<Vec<String>> {
-    let texts = match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => vec![String::new()],
-        HirKind::Literal(literal) => vec![String::from_utf8(literal.0.to_vec()).ok()?],
-        HirKind::Class(Class::Bytes(class)) => (class.iter())
-            .flat_map(|range| range.start()..=range.end())
-            .filter(u8::is_ascii_graphic)
-            .map(|byte| char::from(byte).to_string())
-            .collect(),
-        HirKind::Class(Class::Unicode(class)) => (class.iter())
-            .flat_map(|range| range.start()..=range.end())
-            .take(MOST + 1)
-            .map(String::from)
-            .collect(),
-        HirKind::Repetition(repetition) => {
-            let once = strings(&repetition.sub)?;
-            let mut all = Vec::new();
-            for times in repetition.min..=repetition.max? {
-                let mut texts = vec![String::new()];
-                for _ in 0..times {
-                    texts = product(&texts, &once)?;
-                }
-                all.extend(texts);
-            }
-            all
-        }
-        HirKind::Capture(capture) => strings(&capture.sub)?,
-        HirKind::Concat(items) => {
-            let mut texts = vec![String::new()];
-            for item in items {
-                texts = product(&texts, &strings(item)?)?;
-            }
-            texts
-        }
-        HirKind::Alternation(items) => {
-            let mut texts = Vec::new();
-            for item in items {
-                texts.extend(strings(item)?);
-            }
-            texts
-        }
-    };
-    (texts.len() <= MOST).then_some(texts)
+/// `text` with `by` in the place of all that `expression` matches.
+pub(super) fn replace(text: &str, expression: &str, by: &str) -> Result<String, String> {
+    Ok(regex(expression)?.replace_all(text, by).into_owned())
 }
 
-fn product(left: &[String], right: &[String]) -> Option<Vec<String>> {
-    if left.len() * right.len() > MOST {
-        return None;
-    }
-    let pairs = left
-        .iter()
-        .flat_map(|l| right.iter().map(move |r| format!("{l}{r}")));
-    Some(pairs.collect())
+/// All texts that an expression matches, if they are few; those without what may be missing first.
+fn strings(expression: &str) -> Option<Vec<String>> {
+    let mut parser = regex_syntax::ParserBuilder::new();
+    let parser = parser.unicode(false).utf8(false).swap_greed(true);
+    let hir = parser.build().parse(expression).ok()?;
+    let mut extractor = Extractor::new();
+    extractor.limit_class(MOST).limit_total(MOST);
+    let found = extractor.extract(&hir);
+    let literals = found.literals().filter(|_| found.is_exact())?;
+    let text = |literal: &[u8]| String::from_utf8(literal.to_vec()).ok();
+    (literals.iter().map(|literal| text(literal.as_bytes()))).collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use regex_syntax::ast::{Ast, GroupKind, Span};
 
-use super::header::{matches_whole, parse};
+use super::header::{matches_whole, parse, regex, replace};
 use crate::servers::{Pattern, PatternError};
 
 /// A pattern of a definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Converted {
     pub(super) pattern: String,
     pub(super) unless: Option<String>,
@@ -31,40 +30,52 @@ const ONCE: &str = "The old pattern let any text stand before the address, also 
 
 /// An address, as the old patterns write it where they do not take it.
 const QUAD: &str = r"(?:\\d(?:\+|\{1,3\})\\\.){3}\\d(?:\+|\{1,3\})|\(\?:\\d(?:\+|\{1,3\})\\\.\)\{3\}\\d(?:\+|\{1,3\})";
-/// What takes its place.
+/// What takes its place: it may be an IPv6 address today.
 const ANY_ADDRESS: &str = "[0-9A-Fa-f:.]+";
+/// The beginning of an IPv4 address that is mapped to IPv6: `{client}` takes it along.
+const MAPPINGS: [&str; 6] = [
+    "[:f]*",
+    "[f:]*",
+    "[:fF]*",
+    "(?:::ffff:)?",
+    "(?:::f{4}:)?",
+    "(?:::[fF]+:)?",
+];
+/// A user, where a text says that one follows.
+const USER: &str =
+    r#"((?-u:\b)[Uu]ser(?:=| )"?|(?-u:\b)for )(\\S[+*]|\.[+*]\??|\[\^(?:"| |\\s|<>)\][+*])"#;
 
 /// A message's pattern whose first group is the client's address.
 ///
 /// # Errors
 /// Why there is no such group, or none that can be trusted.
 pub(super) fn with_client(message: &str) -> Result<Converted, String> {
-    let ast = parse(message)?;
     let mut groups = Vec::new();
-    add_groups(&ast, &mut groups);
-    let Some((group, rest)) = groups.split_first() else {
+    add_groups(&parse(message)?, &mut groups);
+    let Some((group, others)) = groups.split_first() else {
         return Err(
             "it has no group for the address (the second one, after the time's)".to_owned(),
         );
     };
-    let taken = &message[group.start.offset..group.end.offset];
-    if !takes_addresses(taken) {
+    let (start, end) = (group.start.offset, group.end.offset);
+    let taken = &message[start..end];
+    let is_taken = |address: &&str| matches_whole(taken, address);
+    if !["192.0.2.10", "2001:db8::10"].iter().any(is_taken) {
         return Err(format!(
             "the group {taken}, where the address should be, takes no address"
         ));
     }
-    let before = without_mapping(&message[..group.start.offset]);
-    let mut after = message[group.end.offset..].to_owned();
-    for other in rest.iter().rev() {
-        let at = other.start.offset - group.end.offset;
-        after.replace_range(at..at + opening(&after[at..]), "(?:");
-    }
-    let (before, after) = (carry_over(&before), carry_over(&after));
-    let named = match name_user(&before) {
-        named if named != before => (named, after.clone()),
-        _ => (before.clone(), name_user(&after)),
+    // Groups within the address's go with it.
+    let behind = others.iter().filter(|other| other.start.offset >= end);
+    let before = &message[..start];
+    let mapping = (MAPPINGS.iter()).find_map(|mapping| before.strip_suffix(mapping));
+    let before = replace(mapping.unwrap_or(before), QUAD, ANY_ADDRESS)?;
+    let after = replace(&without_groups(message, behind)[end..], QUAD, ANY_ADDRESS)?;
+    let named = match name_user(&before)? {
+        named if named != before => anchored(&named, &after),
+        _ => anchored(&before, &name_user(&after)?),
     };
-    anchored(&named.0, &named.1).or_else(|_| anchored(&before, &after))
+    named.or_else(|_| anchored(&before, &after))
 }
 
 /// A message's pattern that tells of no address.
@@ -72,34 +83,15 @@ pub(super) fn with_client(message: &str) -> Result<Converted, String> {
 /// # Errors
 /// Why it can't be one.
 pub(super) fn without_client(message: &str) -> Result<Converted, String> {
-    let ast = parse(message)?;
     let mut groups = Vec::new();
-    add_groups(&ast, &mut groups);
-    let mut pattern = message.to_owned();
-    for group in groups.iter().rev() {
-        let at = group.start.offset;
-        pattern.replace_range(at..at + opening(&pattern[at..]), "(?:");
-    }
-    let pattern = name_user(&carry_over(&pattern));
-    compile(&pattern).map_err(|error| error.to_string())?;
-    Ok(Converted {
-        pattern,
-        unless: None,
-        note: None,
-    })
+    add_groups(&parse(message)?, &mut groups);
+    let pattern = replace(&without_groups(message, groups.iter()), QUAD, ANY_ADDRESS)?;
+    converted(name_user(&pattern)?, None, None)
 }
 
 /// Puts the pattern together, with an end that lets no stranger's address be taken.
 fn anchored(before: &str, after: &str) -> Result<Converted, String> {
     let plain = format!("{before}{{client}}{after}");
-    let converted = |pattern: String, unless, note| {
-        compile(&pattern).map_err(|error| error.to_string())?;
-        Ok(Converted {
-            pattern,
-            unless,
-            note,
-        })
-    };
     match compile(&plain) {
         Ok(()) if success_follows_any_text(after) => {
             return converted(format!("{plain}$"), None, Some(SUCCESS_AT_END));
@@ -109,8 +101,7 @@ fn anchored(before: &str, after: &str) -> Result<Converted, String> {
         Err(error) => return Err(error.to_string()),
     }
     let (before, plain) = (&greedy(before), greedy(&plain));
-    let bracket = before.chars().next_back().filter(|c| "[(<{\"".contains(*c));
-    if let Some(bracket) = bracket {
+    if let Some(bracket) = before.chars().next_back().filter(|c| "[(<{\"".contains(*c)) {
         return converted(format!("{plain}[^\\{bracket}]*$"), None, Some(FIXED_END));
     }
     if !after.ends_with([',', ']', ' ', ';']) {
@@ -119,6 +110,23 @@ fn anchored(before: &str, after: &str) -> Result<Converted, String> {
     let introduction = introduction(before);
     let unless = format!("{introduction}.*{introduction}");
     converted(format!("{plain}[^\"]*$"), Some(unless), Some(ONCE))
+}
+
+fn converted(
+    pattern: String,
+    unless: Option<String>,
+    note: Option<&'static str>,
+) -> Result<Converted, String> {
+    compile(&pattern).map_err(|error| error.to_string())?;
+    Ok(Converted {
+        pattern,
+        unless,
+        note,
+    })
+}
+
+fn compile(pattern: &str) -> Result<(), PatternError> {
+    Pattern::compile(pattern, None, &BTreeMap::new()).map(|_| ())
 }
 
 /// With repetitions of any text that take as much as they can: what is left is the last address.
@@ -131,10 +139,8 @@ fn greedy(text: &str) -> String {
 
 /// Whether the last thing that an expression asks for is a text, with any text before it.
 fn success_follows_any_text(after: &str) -> bool {
-    let any = [".*", ".+", r"\S+", r"\S*"];
-    let ends = any
-        .iter()
-        .filter_map(|any| Some(after.rfind(any)? + any.len()));
+    let any = [".*", ".+", r"\S+", r"\S*"].iter();
+    let ends = any.filter_map(|any| Some(after.rfind(any)? + any.len()));
     let success = ends.max().map_or("", |end| &after[end..]);
     success.contains(|c: char| c.is_ascii_alphanumeric()) && !success.ends_with('$')
 }
@@ -147,28 +153,20 @@ fn introduction(before: &str) -> &str {
     let mut start = before.len();
     for item in concat.asts.iter().rev() {
         match item {
-            Ast::Literal(literal) => {
-                start = literal.span.start.offset;
-                if literal.c == ' ' {
-                    break;
-                }
-            }
-            Ast::Group(group) if start == before.len() => {
-                start = group.span.start.offset;
-                break;
-            }
+            Ast::Literal(_) => start = item.span().start.offset,
+            Ast::Group(_) if start == before.len() => return &before[item.span().start.offset..],
             _ => break,
+        }
+        if before[start..].starts_with(' ') {
+            break;
         }
     }
     &before[start..]
 }
 
-fn compile(pattern: &str) -> Result<(), PatternError> {
-    Pattern::compile(pattern, None, &BTreeMap::new()).map(|_| ())
-}
-
 /// The capturing groups, in their order.
 fn add_groups(ast: &Ast, groups: &mut Vec<Span>) {
+    let mut add = |ast: &Ast| add_groups(ast, groups);
     match ast {
         Ast::Group(group) => {
             if !matches!(group.kind, GroupKind::NonCapturing(_)) {
@@ -176,60 +174,27 @@ fn add_groups(ast: &Ast, groups: &mut Vec<Span>) {
             }
             add_groups(&group.ast, groups);
         }
-        Ast::Repetition(repetition) => add_groups(&repetition.ast, groups),
-        Ast::Alternation(alternation) => {
-            (alternation.asts.iter()).for_each(|a| add_groups(a, groups))
-        }
-        Ast::Concat(concat) => concat.asts.iter().for_each(|a| add_groups(a, groups)),
+        Ast::Repetition(repetition) => add(&repetition.ast),
+        Ast::Alternation(alternation) => alternation.asts.iter().for_each(add),
+        Ast::Concat(concat) => concat.asts.iter().for_each(add),
         _ => {}
     }
 }
 
-/// How long the beginning of a capturing group is: `(`, `(?<name>`, `(?P<name>`.
-fn opening(group: &str) -> usize {
-    match group.find('>') {
-        Some(end) if group.starts_with("(?") => end + 1,
-        _ => 1,
+/// `text` with these groups, given in their order, taking nothing.
+fn without_groups<'a>(text: &str, groups: impl DoubleEndedIterator<Item = &'a Span>) -> String {
+    let mut text = text.to_owned();
+    for start in groups.rev().map(|group| group.start.offset) {
+        // `(`, `(?<name>` or `(?P<name>`
+        let named = (text[start..].starts_with("(?")).then(|| text[start..].find('>'));
+        let opening = named.flatten().map_or(1, |end| end + 1);
+        text.replace_range(start..start + opening, "(?:");
     }
+    text
 }
 
-fn takes_addresses(group: &str) -> bool {
-    ["192.0.2.10", "2001:db8::10"]
-        .iter()
-        .any(|address| matches_whole(group, address))
-}
-
-/// Without the beginning of an IPv4 address that is mapped to IPv6: `{client}` takes it along.
-fn without_mapping(before: &str) -> String {
-    for mapping in [
-        "[:f]*",
-        "[f:]*",
-        "[:fF]*",
-        "(?:::ffff:)?",
-        "(?:::f{4}:)?",
-        "(?:::[fF]+:)?",
-    ] {
-        if let Some(rest) = before.strip_suffix(mapping) {
-            return rest.to_owned();
-        }
-    }
-    before.to_owned()
-}
-
-/// Dotted quads that are not taken may be IPv6 addresses today.
-fn carry_over(text: &str) -> String {
-    let quads = Regex::new(QUAD).map(|quad| quad.replace_all(text, ANY_ADDRESS).into_owned());
-    quads.unwrap_or_else(|_| text.to_owned())
-}
-
-/// Names the user, where a text says that one follows.
-fn name_user(text: &str) -> String {
-    let user =
-        r#"((?-u:\b)[Uu]ser(?:=| )"?|(?-u:\b)for )(\\S[+*]|\.[+*]\??|\[\^(?:"| |\\s|<>)\][+*])"#;
-    match Regex::new(user) {
-        Ok(regex) => regex.replace(text, "${1}(?<user>${2})").into_owned(),
-        Err(_) => text.to_owned(),
-    }
+fn name_user(text: &str) -> Result<String, String> {
+    Ok(regex(USER)?.replace(text, "${1}(?<user>${2})").into_owned())
 }
 
 #[cfg(test)]
@@ -279,6 +244,7 @@ mod tests {
             ),
             (r"login ADDRESS (\S+)", r"login {client} (?:\S+)", None),
             (r"login ([\d.]+)", "login {client}", None),
+            (r"login ((\d+)\.(\d+)\.(\d+)\.(\d+)) (x)", "login {client} (?:x)", None),
         ] {
             let converted = with_client(&old.replace("ADDRESS", ADDRESS)).unwrap();
             assert_eq!(converted.pattern, pattern, "{old}");

@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::header::Headed;
 use self::message::Converted;
 use super::{CommandError, old_perl};
 use crate::servers::Definition;
@@ -66,43 +65,10 @@ pub struct ConvertPatternArgs {
     unit: Vec<String>,
 }
 
-/// An old pattern can't be carried over.
+/// An old pattern can't be carried over: which, and why.
 #[derive(Debug, thiserror::Error)]
-pub enum ConvertError {
-    /// The Perl around it is not understood.
-    #[error("can't read the pattern: {0}")]
-    Perl(String),
-    /// A variable is missing, or there are too many.
-    #[error("{0}")]
-    Variables(String),
-    /// Something in it has no counterpart.
-    #[error("can't carry over ${variable}: {message}\n    {pattern}\n    {:>width$}", "^", width = at + 1)]
-    Syntax {
-        /// Its variable.
-        variable: String,
-        /// What it is.
-        message: String,
-        /// The old pattern.
-        pattern: String,
-        /// Where it stands, in characters.
-        at: usize,
-    },
-    /// It is not what a pattern was.
-    #[error("can't carry over ${variable}: {message}\n    {pattern}")]
-    Meaning {
-        /// Its variable.
-        variable: String,
-        /// Why.
-        message: String,
-        /// The old pattern.
-        pattern: String,
-    },
-    /// What came out is no definition.
-    #[error(
-        "can't carry this over by itself: {0}; write the definition by hand, as in 'pop-before-smtp servers --show dovecot'"
-    )]
-    Definition(String),
-}
+#[error("{0}")]
+pub struct ConvertError(String);
 
 /// A converted pattern, and the table of the definition that it belongs to.
 struct Entry {
@@ -115,7 +81,30 @@ type Old = BTreeMap<String, String>;
 
 /// Prints the definition.
 pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-    let (text, _) = convert(args, &read(args)?)?;
+    let mut old = Old::new();
+    let (out_pat, has_pattern) = match args.pid_pattern {
+        Some(_) => ("OUT_pat", true),
+        None => ("out_pat", args.pattern.is_some()),
+    };
+    for (name, text) in [
+        ("PID_pat", &args.pid_pattern),
+        ("IP_pat", &args.ip_pattern),
+        ("OK_pat", &args.ok_pattern),
+        ("FAIL_pat", &args.fail_pattern),
+        ("pat", &args.pattern),
+        (out_pat, &args.out_pattern),
+    ] {
+        if let Some(text) = text {
+            add(&mut old, name, text).map_err(ConvertError)?;
+        }
+    }
+    if !has_pattern {
+        let mut text = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut text);
+        read.map_err(CommandError::Input)?;
+        add(&mut old, "pat", &String::from_utf8_lossy(&text)).map_err(ConvertError)?;
+    }
+    let (text, _) = convert(args, &old).map_err(ConvertError)?;
     out.write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -125,7 +114,7 @@ pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, 
 ///
 /// # Errors
 /// Why they can't be carried over.
-pub(super) fn from_configuration(text: &str) -> Result<Option<(String, Definition)>, ConvertError> {
+pub(super) fn from_configuration(text: &str) -> Result<Option<(String, Definition)>, String> {
     if !old_perl::gives_patterns(text) {
         return Ok(None);
     }
@@ -134,157 +123,95 @@ pub(super) fn from_configuration(text: &str) -> Result<Option<(String, Definitio
     convert(&ConvertPatternArgs::default(), &old).map(Some)
 }
 
-fn convert(args: &ConvertPatternArgs, old: &Old) -> Result<(String, Definition), ConvertError> {
-    let (heads, entries) = if old.contains_key("PID_pat") {
-        two_lines(old)?
-    } else {
-        one_line(old)?
-    };
-    let text = write::definition(args, old, &heads, &entries);
-    match Definition::parse(&text) {
-        Ok(definition) => Ok((text, definition)),
-        Err(faults) => {
-            let messages: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            Err(ConvertError::Definition(messages.join("; ")))
-        }
-    }
-}
-
-/// Collects the patterns from the options, the argument and standard input.
-fn read(args: &ConvertPatternArgs) -> Result<Old, CommandError> {
-    let mut old = Old::new();
-    let given = [
-        ("PID_pat", &args.pid_pattern),
-        ("IP_pat", &args.ip_pattern),
-        ("OK_pat", &args.ok_pattern),
-        ("FAIL_pat", &args.fail_pattern),
-        ("pat", &args.pattern),
-    ];
-    let out = if args.pid_pattern.is_some() {
-        "OUT_pat"
-    } else {
-        "out_pat"
-    };
-    let given = given.into_iter().chain([(out, &args.out_pattern)]);
-    for (name, text) in given.filter_map(|(name, text)| Some((name, text.as_ref()?))) {
-        add(&mut old, name, text)?;
-    }
-    if args.pattern.is_none() && args.pid_pattern.is_none() {
-        let mut text = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut text);
-        read.map_err(CommandError::Input)?;
-        add(&mut old, "pat", &String::from_utf8_lossy(&text))?;
-    }
-    Ok(old)
-}
-
 /// Adds what a text says; what it gives to no variable is `name`'s.
-fn add(old: &mut Old, name: &str, text: &str) -> Result<(), ConvertError> {
-    for (variable, value) in old_perl::patterns(text, old).map_err(ConvertError::Perl)? {
+fn add(old: &mut Old, name: &str, text: &str) -> Result<(), String> {
+    let read = old_perl::patterns(text, old);
+    for (variable, value) in read.map_err(|why| format!("can't read the pattern: {why}"))? {
         let variable = if variable.is_empty() { name } else { &variable };
         if old.insert(variable.to_owned(), value).is_some() {
-            return Err(ConvertError::Variables(format!(
+            return Err(format!(
                 "${variable} is given twice: convert the servers one by one"
-            )));
+            ));
         }
     }
     Ok(())
 }
 
-/// `$pat`, and `$out_pat` if there is one.
-fn one_line(old: &Old) -> Result<(Vec<Headed>, Vec<Entry>), ConvertError> {
-    if !old.contains_key("pat") {
-        return Err(ConvertError::Variables(
-            "there is neither a $pat nor a $PID_pat".to_owned(),
-        ));
-    }
+/// The definition that `$pat` amounts to, with `$out_pat` if there is one; or `$PID_pat`, with what
+/// was looked for on its lines.
+fn convert(args: &ConvertPatternArgs, old: &Old) -> Result<(String, Definition), String> {
+    let pid = old.get("PID_pat");
+    let kinds: &[_] = match pid {
+        None => &[("pat", "login"), ("out_pat", "logout")],
+        Some(_) => &[
+            ("IP_pat", "connect"),
+            ("OK_pat", "login"),
+            ("FAIL_pat", "failure"),
+            ("OUT_pat", "logout"),
+        ],
+    };
     let mut heads = Vec::new();
     let mut entries = Vec::new();
-    for (variable, kind) in [("pat", "login"), ("out_pat", "logout")] {
+    for &(variable, kind) in kinds {
         let Some(pattern) = old.get(variable) else {
-            continue;
-        };
-        let headed = take_off(variable, pattern)?;
-        let converted = message::with_client(&headed.message)
-            .map_err(|message| meaning(variable, pattern, message))?;
-        entries.push(Entry { kind, converted });
-        heads.push(headed);
-    }
-    Ok((heads, entries))
-}
-
-/// `$PID_pat`, and what was looked for on its lines.
-fn two_lines(old: &Old) -> Result<(Vec<Headed>, Vec<Entry>), ConvertError> {
-    let mut heads = Vec::new();
-    let mut entries = Vec::new();
-    let pid = &old["PID_pat"];
-    for (variable, kind) in [
-        ("IP_pat", "connect"),
-        ("OK_pat", "login"),
-        ("FAIL_pat", "failure"),
-        ("OUT_pat", "logout"),
-    ] {
-        let Some(pattern) = old.get(variable) else {
-            if variable == "IP_pat" || variable == "OK_pat" {
-                return Err(ConvertError::Variables(format!(
-                    "$PID_pat needs ${variable} beside it"
-                )));
+            match (variable, kind) {
+                ("pat", _) => return Err("there is neither a $pat nor a $PID_pat".to_owned()),
+                (_, "connect" | "login") => {
+                    return Err(format!("$PID_pat needs ${variable} beside it"));
+                }
+                _ => continue,
             }
-            continue;
         };
-        // A pattern that was found anywhere on a line of $PID_pat.
-        let whole = if pattern.starts_with('^') {
-            pattern.clone()
-        } else if kind == "connect" || kind == "login" {
-            format!("{pid}{pattern}")
-        } else {
-            format!("{pid}.*(?:{pattern})")
+        // Without a beginning, it was found anywhere on a line of $PID_pat.
+        let whole = match pid {
+            None => pattern.clone(),
+            Some(_) if pattern.starts_with('^') => pattern.clone(),
+            Some(pid) if kind == "connect" || kind == "login" => format!("{pid}{pattern}"),
+            Some(pid) => format!("{pid}.*(?:{pattern})"),
         };
-        let headed = take_off(variable, &whole)?;
-        let converted = if kind == "connect" {
-            message::with_client(&without_pid(&headed.message))
-        } else {
-            message::without_client(&headed.message)
+        let lost = |pattern: &str, why: &str| {
+            format!("can't carry over ${variable}: {why}\n    {pattern}")
         };
-        let converted = converted.map_err(|message| meaning(variable, pattern, message))?;
+        let written = syntax::translate(&whole).map_err(|problem| {
+            let lost = lost(&whole, &problem.message);
+            format!("{lost}\n    {:>width$}", "^", width = problem.at + 1)
+        })?;
+        let headed = header::take_off(&written).map_err(|why| lost(&whole, &why))?;
+        let converted = match (pid, kind) {
+            (None, _) => message::with_client(&headed.message),
+            // The pid may have a group, where it is not in the identifier's place.
+            (_, "connect") => {
+                message::with_client(&headed.message.replacen(r"\[(\d+)\]", r"\[\d+\]", 1))
+            }
+            _ => message::without_client(&headed.message),
+        };
+        let converted = converted.map_err(|why| lost(pattern, &why))?;
         entries.push(Entry { kind, converted });
         heads.push(headed);
     }
-    if !old.contains_key("FAIL_pat") {
+    if pid.is_some() && !old.contains_key("FAIL_pat") {
         // As the old daemon had it: the login comes next, or not at all.
-        let pattern = ".".to_owned();
+        let converted = Converted {
+            pattern: ".".to_owned(),
+            unless: None,
+            note: Some("Any other line of the process, as there was no $FAIL_pat."),
+        };
         entries.push(Entry {
             kind: "failure",
-            converted: Converted {
-                pattern,
-                unless: None,
-                note: Some("Any other line of the process, as there was no $FAIL_pat."),
-            },
+            converted,
         });
     }
-    Ok((heads, entries))
-}
-
-/// The pid's group, where it is not in the identifier's place.
-fn without_pid(message: &str) -> String {
-    message.replacen(r"\[(\d+)\]", r"\[\d+\]", 1)
-}
-
-fn take_off(variable: &str, pattern: &str) -> Result<Headed, ConvertError> {
-    let written = syntax::translate(pattern).map_err(|problem| ConvertError::Syntax {
-        variable: variable.to_owned(),
-        message: problem.message,
-        pattern: pattern.to_owned(),
-        at: problem.at,
-    })?;
-    header::take_off(&written).map_err(|message| meaning(variable, pattern, message))
-}
-
-fn meaning(variable: &str, pattern: &str, message: String) -> ConvertError {
-    ConvertError::Meaning {
-        variable: variable.to_owned(),
-        message,
-        pattern: pattern.to_owned(),
+    let text = write::definition(args, old, &heads, &entries);
+    match Definition::parse(&text) {
+        Ok(definition) => Ok((text, definition)),
+        Err(faults) => {
+            let messages: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            Err(format!(
+                "can't carry this over by itself: {}; write the definition by hand, as in \
+                 'pop-before-smtp servers --show dovecot'",
+                messages.join("; ")
+            ))
+        }
     }
 }
 

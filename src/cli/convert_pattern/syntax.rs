@@ -3,6 +3,8 @@
 //! What the crate has, too, is carried over as it is or written otherwise; what it can't have is
 //! named with its place.
 
+use super::header::regex;
+
 /// Something that can't be carried over.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -13,204 +15,103 @@ pub(super) struct Problem {
 }
 
 /// What `[LOGTIME]` becomes: a group that can be found again.
-const LOGTIME: &str = "(?<logtime>x)";
+pub(super) const LOGTIME: &str = "(?<logtime>x)";
+
+const LOOKAHEAD: &str = "a lookahead: the regex crate has none. For what must not be in the line, \
+                         'unless' takes another expression";
+const LOOKBEHIND: &str = "a lookbehind: the regex crate has none. For what must not be in the line, \
+                          'unless' takes another expression";
+const ATOMIC: &str = "an atomic group: write (?: instead, as nothing is tried twice anyway";
+
+/// What is carried over at once, outside of classes and in them.
+const OUTSIDE: &str =
+    r"(?s)\\.?|\[LOGTIME\]|\[\^?\]?|\(\?#(?:[^)]*\))?|\(\?(?:<[=!]|P<|.)?|\{[0-9]+(?:,[0-9]*)?\}|.";
+const INSIDE: &str = r"(?s)\\.?|\[:.*?:\]|.";
 
 /// Writes a pattern of the Perl daemon as the regex crate has it.
 ///
 /// # Errors
 /// The first thing that can't be carried over.
 pub(super) fn translate(pattern: &str) -> Result<String, Problem> {
-    let mut translator = Translator {
-        old: pattern.chars().collect(),
-        at: 0,
-        new: String::with_capacity(pattern.len() + 16),
+    let problem = |at: usize, message: String| Problem {
+        at: pattern[..at].chars().count(),
+        message,
     };
-    while translator.at < translator.old.len() {
-        translator.step()?;
+    let compile = |tokens| regex(tokens).map_err(|message| problem(0, message));
+    let (outside, inside) = (compile(OUTSIDE)?, compile(INSIDE)?);
+    let mut new = String::with_capacity(pattern.len() + 16);
+    let mut at = 0;
+    // Where the class begins that we are in.
+    let mut class = None;
+    let mut quantified = false;
+    while let Some(token) = class.map_or(&outside, |_| &inside).find_at(pattern, at) {
+        let token = token.as_str();
+        let was_quantified = std::mem::take(&mut quantified);
+        let written = match token {
+            _ if token.starts_with('\\') => escape(token, class.is_some()),
+            "]" => {
+                class = None;
+                Ok(token.to_owned())
+            }
+            // Alone, these begin a class in the class, or an operation on classes.
+            "[" | "&" | "~" if class.is_some() => Ok(format!("\\{token}")),
+            _ if class.is_some() => Ok(token.to_owned()),
+            "[LOGTIME]" => Ok(LOGTIME.to_owned()),
+            "[" | "[^" | "[]" | "[^]" => {
+                class = Some(at);
+                Ok(token.replace(']', "\\]"))
+            }
+            "(?=" | "(?!" => Err(LOOKAHEAD.to_owned()),
+            "(?<=" | "(?<!" => Err(LOOKBEHIND.to_owned()),
+            "(?>" => Err(ATOMIC.to_owned()),
+            "(?#" => Err("a comment that is not closed".to_owned()),
+            _ if token.starts_with("(?#") => Ok(String::new()),
+            "(?:" | "(?<" | "(?P<" | "(?i" | "(?m" | "(?s" | "(?x" | "(?-" => Ok(token.to_owned()),
+            _ if token.starts_with("(?") => {
+                Err("a construct that the regex crate does not have".to_owned())
+            }
+            "+" if was_quantified => {
+                Err("a possessive quantifier: try it without this +".to_owned())
+            }
+            "{" | "}" => Ok(format!("\\{token}")),
+            _ if token.starts_with(['*', '+', '?', '{']) => {
+                quantified = true;
+                Ok(token.to_owned())
+            }
+            "$" if pattern[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                Err("a variable: write its value".to_owned())
+            }
+            _ => Ok(token.to_owned()),
+        };
+        new += &written.map_err(|message| problem(at, message))?;
+        at += token.len();
     }
-    Ok(translator.new)
+    match class {
+        Some(start) => Err(problem(start, "a class that is not closed".to_owned())),
+        None => Ok(new),
+    }
 }
 
-struct Translator {
-    old: Vec<char>,
-    at: usize,
-    new: String,
-}
-
-impl Translator {
-    fn peek(&self, ahead: usize) -> Option<char> {
-        self.old.get(self.at + ahead).copied()
-    }
-
-    fn starts_with(&self, text: &str) -> bool {
-        let mut characters = text.chars().enumerate();
-        characters.all(|(ahead, c)| self.peek(ahead) == Some(c))
-    }
-
-    fn problem(&self, message: impl Into<String>) -> Problem {
-        Problem {
-            at: self.at,
-            message: message.into(),
+/// An escape, as the crate has it.
+fn escape(token: &str, in_class: bool) -> Result<String, String> {
+    let next = token.chars().nth(1).ok_or("a backslash at the end")?;
+    Ok(match next {
+        '1'..='9' | 'g' | 'k' => {
+            return Err("a back reference: the regex crate has none".to_owned());
         }
-    }
-
-    fn copy(&mut self, count: usize) {
-        let end = (self.at + count).min(self.old.len());
-        self.new.extend(&self.old[self.at..end]);
-        self.at = end;
-    }
-
-    fn step(&mut self) -> Result<(), Problem> {
-        if self.starts_with("[LOGTIME]") {
-            self.new.push_str(LOGTIME);
-            self.at += "[LOGTIME]".len();
-            return Ok(());
+        'h' if in_class => " \\t".to_owned(),
+        'h' => "[ \\t]".to_owned(),
+        'H' if !in_class => "[^ \\t]".to_owned(),
+        'Z' if !in_class => "$".to_owned(),
+        'e' => "\\x1b".to_owned(),
+        'A' | 'z' | 'b' | 'B' if !in_class => token.to_owned(),
+        _ if "dDwWsSntrfax.+*?()|[]{}^$\\#&-~".contains(next) => token.to_owned(),
+        _ if next.is_ascii_alphanumeric() => {
+            return Err(format!("{token}: the regex crate has no such thing"));
         }
-        match self.old[self.at] {
-            '\\' => self.escape(false),
-            '[' => self.class(),
-            '(' => self.group(),
-            '{' => {
-                self.brace();
-                self.possessive()
-            }
-            '}' => {
-                self.new.push_str("\\}");
-                self.at += 1;
-                Ok(())
-            }
-            '*' | '+' | '?' => {
-                self.copy(1);
-                self.possessive()
-            }
-            '$' if self.peek(1).is_some_and(|c| c.is_ascii_alphabetic()) => {
-                Err(self.problem("a variable: write its value"))
-            }
-            _ => {
-                self.copy(1);
-                Ok(())
-            }
-        }
-    }
-
-    /// Behind a quantifier.
-    fn possessive(&self) -> Result<(), Problem> {
-        if self.peek(0) == Some('+') {
-            return Err(self.problem("a possessive quantifier: try it without this +"));
-        }
-        Ok(())
-    }
-
-    fn brace(&mut self) {
-        let inside: String = self.old[self.at + 1..]
-            .iter()
-            .take_while(|c| **c != '}')
-            .collect();
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let is_quantifier = match inside.split_once(',') {
-            Some((least, most)) => is_number(least) && (most.is_empty() || is_number(most)),
-            None => is_number(&inside),
-        };
-        if is_quantifier && self.peek(inside.len() + 1) == Some('}') {
-            self.copy(inside.len() + 2);
-        } else {
-            self.new.push_str("\\{");
-            self.at += 1;
-        }
-    }
-
-    fn escape(&mut self, in_class: bool) -> Result<(), Problem> {
-        let Some(next) = self.peek(1) else {
-            return Err(self.problem("a backslash at the end"));
-        };
-        let written = match next {
-            '1'..='9' | 'g' | 'k' => {
-                return Err(self.problem("a back reference: the regex crate has none"));
-            }
-            'h' if in_class => " \\t".to_owned(),
-            'h' => "[ \\t]".to_owned(),
-            'H' if !in_class => "[^ \\t]".to_owned(),
-            'Z' if !in_class => "$".to_owned(),
-            'e' => "\\x1b".to_owned(),
-            'A' | 'z' | 'b' | 'B' if !in_class => format!("\\{next}"),
-            'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'n' | 't' | 'r' | 'f' | 'a' | 'x' => {
-                format!("\\{next}")
-            }
-            _ if next.is_ascii_alphanumeric() => {
-                return Err(self.problem(format!("\\{next}: the regex crate has no such thing")));
-            }
-            _ if ".+*?()|[]{}^$\\#&-~".contains(next) => format!("\\{next}"),
-            // The crate takes \< and \> for the ends of words.
-            _ => next.to_string(),
-        };
-        self.new.push_str(&written);
-        self.at += 2;
-        Ok(())
-    }
-
-    fn class(&mut self) -> Result<(), Problem> {
-        let start = self.problem("a class that is not closed");
-        self.copy(1);
-        if self.peek(0) == Some('^') {
-            self.copy(1);
-        }
-        if self.peek(0) == Some(']') {
-            self.new.push_str("\\]");
-            self.at += 1;
-        }
-        while let Some(c) = self.peek(0) {
-            match c {
-                ']' => {
-                    self.copy(1);
-                    return Ok(());
-                }
-                '\\' => self.escape(true)?,
-                '[' if self.peek(1) == Some(':') => {
-                    let close = self.old[self.at..].windows(2).position(|w| w == [':', ']']);
-                    self.copy(close.map_or(1, |close| close + 2));
-                }
-                // Alone, these begin a class in the class, or an operation on classes.
-                '[' | '&' | '~' => {
-                    self.new.extend(['\\', c]);
-                    self.at += 1;
-                }
-                _ => self.copy(1),
-            }
-        }
-        Err(start)
-    }
-
-    fn group(&mut self) -> Result<(), Problem> {
-        if self.peek(1) != Some('?') {
-            self.copy(1);
-            return Ok(());
-        }
-        let after: String = self.old[self.at + 2..].iter().take(3).collect();
-        let what = if after.starts_with(['=', '!']) {
-            "a lookahead: the regex crate has none. For what must not be in the line, 'unless' \
-             takes another expression"
-        } else if after.starts_with("<=") || after.starts_with("<!") {
-            "a lookbehind: the regex crate has none. For what must not be in the line, 'unless' \
-             takes another expression"
-        } else if after.starts_with('>') {
-            "an atomic group: write (?: instead, as nothing is tried twice anyway"
-        } else if after.starts_with('#') {
-            match self.old[self.at..].iter().position(|c| *c == ')') {
-                Some(close) => {
-                    self.at += close + 1;
-                    return Ok(());
-                }
-                None => "a comment that is not closed",
-            }
-        } else if after.starts_with([':', '<', 'i', 'm', 's', 'x', '-']) || after.starts_with("P<")
-        {
-            self.copy(2);
-            return Ok(());
-        } else {
-            "a construct that the regex crate does not have"
-        };
-        Err(self.problem(what))
-    }
+        // The crate takes \< and \> for the ends of words.
+        _ => next.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //!
 //! Reads and prints; it changes nothing, starts nothing and runs nothing of what it reads.
 
+mod carried;
 mod old_daemon;
 mod old_map;
 mod report;
 mod settings;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ const MAPS: [&str; 2] = [
 ];
 /// The largest configuration that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// How many clients and keys of the old map are named.
+const NAMED: usize = 20;
 
 /// What the Perl daemon left.
 #[derive(Debug, Args)]
@@ -57,30 +60,10 @@ pub struct MigrateArgs {
     old_map: Option<String>,
 }
 
-/// There is nothing to migrate from.
+/// There is nothing to migrate from: why.
 #[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// No file in any of the usual places.
-    #[error(
-        "there is neither a configuration nor a map of the Perl daemon in the usual places: name \
-         them with --old-config and --old-map"
-    )]
-    Nothing,
-    /// A file can't be read.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// No configuration is that long.
-    #[error("{}: it is larger than {} MiB", path.display(), LARGEST >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-}
+#[error("{0}")]
+pub struct MigrateError(String);
 
 /// All that was found.
 struct Found {
@@ -104,19 +87,24 @@ pub fn run(
     args: &MigrateArgs,
     out: &mut impl Write,
 ) -> Result<ExitCode, CommandError> {
-    let configuration = (args.old_config.clone()).or_else(|| {
-        first_file(CONFIGURATIONS.iter().map(|path| (*path).to_owned())).map(Into::into)
-    });
+    let configuration = (args.old_config.clone()).or_else(|| first_file(&CONFIGURATIONS));
     let settings = match &configuration {
-        Some(path) => OldSettings::read(&read(path)?),
+        Some(path) => {
+            let text = read(path).map_err(|why| MigrateError(format!("{}: {why}", path.display())));
+            OldSettings::read(&text?)
+        }
         None => OldSettings::default(),
     };
-    let named = settings.texts.get("dbfile");
-    let named = named.into_iter().map(|path| format!("{path}.db"));
-    let map = (args.old_map.clone())
-        .or_else(|| first_file(named.chain(MAPS.iter().map(|path| (*path).to_owned()))));
+    let map = args.old_map.clone().or_else(|| {
+        let named = settings.texts.get("dbfile");
+        let named = named.and_then(|path| first_file(&[&format!("{path}.db")]));
+        let found = named.or_else(|| first_file(&MAPS))?;
+        Some(found.display().to_string())
+    });
     if configuration.is_none() && map.is_none() {
-        return Err(MigrateError::Nothing.into());
+        let nothing = "there is neither a configuration nor a map of the Perl daemon in the usual \
+                       places: name them with --old-config and --old-map";
+        return Err(MigrateError(nothing.to_owned()).into());
     }
     let programs = Programs::installed();
     let postconf = programs.run("postconf", &["-n"]);
@@ -131,30 +119,22 @@ pub fn run(
             .map(|output| output.text())
             .unwrap_or_default(),
     };
-    report::write(&found, out)?;
+    out.write_all(report::report(&found).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The first of these that is there.
-fn first_file(mut paths: impl Iterator<Item = String>) -> Option<String> {
-    paths.find(|path| Path::new(path).is_file())
+fn first_file(paths: &[&str]) -> Option<PathBuf> {
+    paths.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
 /// Reads an old configuration.
-fn read(path: &Path) -> Result<String, MigrateError> {
-    let unreadable = |source| MigrateError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
+fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(MigrateError::TooLarge {
-            path: path.to_owned(),
-        });
+    let opened = File::open(path).map(|file| file.take(LARGEST + 1));
+    let read = opened.and_then(|mut file| file.read_to_end(&mut bytes));
+    if read.map_err(|error| error.to_string())? as u64 > LARGEST {
+        return Err(format!("it is larger than {} MiB", LARGEST >> 20));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
