@@ -37,7 +37,7 @@ pub(super) fn in_force(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     for line in text.lines() {
         if documentation {
-            documentation = !line.strip_prefix("=cut").is_some_and(|rest| !is_word(rest));
+            documentation = line.strip_prefix("=cut").is_none_or(is_word);
         } else if line.strip_prefix('=').is_some_and(is_word) {
             documentation = true;
         } else {

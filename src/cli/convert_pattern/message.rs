@@ -244,7 +244,11 @@ mod tests {
             ),
             (r"login ADDRESS (\S+)", r"login {client} (?:\S+)", None),
             (r"login ([\d.]+)", "login {client}", None),
-            (r"login ((\d+)\.(\d+)\.(\d+)\.(\d+)) (x)", "login {client} (?:x)", None),
+            (
+                r"login ((\d+)\.(\d+)\.(\d+)\.(\d+)) (x)",
+                "login {client} (?:x)",
+                None,
+            ),
         ] {
             let converted = with_client(&old.replace("ADDRESS", ADDRESS)).unwrap();
             assert_eq!(converted.pattern, pattern, "{old}");

@@ -30,11 +30,12 @@ impl OldSettings {
     /// Reads an old configuration.
     pub(super) fn read(text: &str) -> Self {
         let in_force = old_perl::in_force(text);
-        let mut settings = OldSettings::default();
-        settings.has_custom_match = in_force
-            .lines()
-            .map(str::trim_start)
-            .any(|line| line.starts_with("sub custom_match") || line.starts_with("$login["));
+        let mut lines = in_force.lines().map(str::trim_start);
+        let mut settings = OldSettings {
+            has_custom_match: lines
+                .any(|line| line.starts_with("sub custom_match") || line.starts_with("$login[")),
+            ..OldSettings::default()
+        };
         for assignment in old_perl::assignments(&in_force) {
             if let Err(why) = settings.take(&assignment) {
                 settings.unread.push((assignment.line, why));
