@@ -11,7 +11,6 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::Ast;
 
-use super::alternatives::Alternatives;
 use super::anchoring::most;
 use super::header::Header;
 use super::pattern::{self, Pattern};
@@ -241,7 +240,7 @@ impl Tried {
             ("lost-logout", &server.lost_logout),
             ("start", &server.start),
         ];
-        let of_kind = |(kind, patterns): (&'static str, &Alternatives)| {
+        let of_kind = |(kind, patterns): (&'static str, &Vec<Pattern>)| {
             let tried = patterns.iter().map(|pattern| Tried {
                 kind,
                 pattern: pattern.clone(),
@@ -321,7 +320,7 @@ impl Beginning {
 /// The beginnings of a pattern, shortest first, for each alternative of the whole.
 fn beginnings(pattern: &Pattern) -> Vec<Vec<Beginning>> {
     let text = &pattern.expanded.text;
-    let Ok(ast) = pattern::parse(&pattern.expanded) else {
+    let Ok((ast, _)) = pattern::parse(&pattern.expanded) else {
         return Vec::new();
     };
     let whole = [&ast];

@@ -4,7 +4,6 @@
 //! examples. This room recognises; it reads no journal, keeps no whitelist and decides on no
 //! relaying.
 
-mod alternatives;
 mod anchoring;
 mod correlator;
 mod definition;
@@ -26,6 +25,7 @@ mod meaning;
 mod misnamed;
 mod pattern;
 mod recogniser;
+mod required;
 mod sender;
 
 pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};

@@ -5,18 +5,21 @@
 //! the definition's author wrote.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_syntax::ast::{Ast, Span};
+use regex_syntax::hir::Hir;
 use regex_syntax::hir::translate::TranslatorBuilder;
 
 use super::anchoring;
 use super::expansion::{Expanded, Spot, Text};
+use super::required::Required;
 use crate::client::Client;
 use crate::event::Protocol;
 
 /// How large a compiled expression may become, in bytes; it bounds what a definition can cost.
-pub(super) const SIZE_LIMIT: usize = 1 << 20;
+const SIZE_LIMIT: usize = 1 << 20;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -24,9 +27,19 @@ pub struct Pattern {
     /// The line of its definition that it stands on; 0 where it stands in none.
     pub line: usize,
     pub(super) expanded: Expanded,
-    expression: Regex,
-    unless: Option<Regex>,
+    expression: Expression,
+    /// What is in every message that it matches.
+    required: Required,
+    unless: Option<Expression>,
     groups: Groups,
+}
+
+/// An expression that is known to be right. Of a server's many, most never see a message with all that
+/// they require: it is compiled for the first that does.
+#[derive(Debug, Clone)]
+struct Expression {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
 }
 
 /// The numbers of the groups that are asked for, as to look up their names takes time.
@@ -155,7 +168,7 @@ impl Pattern {
     ) -> Result<Self, PatternError> {
         let bare = pattern.strip_prefix('^').unwrap_or(pattern);
         let expanded = Expanded::new(bare, &Text::Pattern, pattern.len() - bare.len(), parts)?;
-        let ast = parse(&expanded)?;
+        let (ast, hir) = parse(&expanded)?;
         if let Some(weakness) = anchoring::weakness(&expanded.text, &ast) {
             let span = weakness.span;
             let spot = expanded.spot(span.start.offset, span.end.offset);
@@ -169,15 +182,17 @@ impl Pattern {
             Some(unless) => {
                 let expanded = Expanded::new(unless, &Text::Unless, 0, parts)?;
                 parse(&expanded)?;
-                Some(regex(&expanded, &expanded.text)?)
+                Some(Expression::new(&expanded, expanded.text.clone())?.0)
             }
             None => None,
         };
-        let expression = regex(&expanded, &format!(r"\A(?:{})", expanded.text))?;
+        let text = format!(r"\A(?:{})", expanded.text);
+        let (expression, regex) = Expression::new(&expanded, text)?;
         Ok(Pattern {
             line: 0,
-            groups: Groups::of(&expression),
+            groups: Groups::of(&regex),
             expression,
+            required: Required::by(&hir),
             unless,
             expanded,
         })
@@ -193,30 +208,36 @@ impl Pattern {
         self.groups.client.is_some()
     }
 
-    /// The expression, with its beginning tied to the message's.
-    pub(super) fn expression(&self) -> &str {
-        self.expression.as_str()
-    }
-
     /// Whether the expression matches.
     pub(super) fn is_match(&self, message: &[u8]) -> bool {
-        self.expression.is_match(message)
+        self.expression_for(message)
+            .is_some_and(|expression| expression.is_match(message))
     }
 
-    /// Whether its `unless` matches.
+    /// Whether its `unless` matches; in doubt it does.
     pub(super) fn is_excluded(&self, message: &[u8]) -> bool {
         let unless = self.unless.as_ref();
-        unless.is_some_and(|unless| unless.is_match(message))
+        unless.is_some_and(|unless| unless.regex().is_none_or(|regex| regex.is_match(message)))
+    }
+
+    /// The expression, if it can match `message`.
+    fn expression_for(&self, message: &[u8]) -> Option<&Regex> {
+        self.required
+            .is_in(message)
+            .then(|| self.expression.regex())?
     }
 
     /// What stands where the client's address should.
     pub(super) fn client_text(&self, message: &[u8]) -> Option<String> {
-        text(&self.expression.captures(message)?, self.groups.client)
+        text(
+            &self.expression_for(message)?.captures(message)?,
+            self.groups.client,
+        )
     }
 
     /// What the pattern finds in `message`; nothing if the client that it finds is no address.
     pub fn find(&self, message: &[u8]) -> Option<Found> {
-        let captures = self.expression.captures(message)?;
+        let captures = self.expression_for(message)?.captures(message)?;
         if self.is_excluded(message) {
             return None;
         }
@@ -233,6 +254,29 @@ impl Pattern {
             protocol: group(&captures, self.groups.protocol).and_then(protocol),
         })
     }
+}
+
+impl Expression {
+    /// Checks it, and gives what it was compiled to for that.
+    fn new(expanded: &Expanded, text: String) -> Result<(Self, Regex), PatternError> {
+        let regex = compile(&text).map_err(|error| PatternError::Expression {
+            message: error.to_string(),
+            spot: expanded.spot(0, expanded.text.len()),
+        })?;
+        let compiled = OnceLock::new();
+        Ok((Expression { text, compiled }, regex))
+    }
+
+    /// None can't be, as it was compiled before.
+    fn regex(&self) -> Option<&Regex> {
+        let compiled = self.compiled.get_or_init(|| compile(&self.text).ok());
+        compiled.as_ref()
+    }
+}
+
+/// What the first of these patterns that takes `message` finds in it.
+pub(super) fn first(patterns: &[Pattern], message: &[u8]) -> Option<Found> {
+    patterns.iter().find_map(|pattern| pattern.find(message))
 }
 
 fn group<'m>(captures: &Captures<'m>, number: Option<usize>) -> Option<&'m [u8]> {
@@ -263,8 +307,8 @@ fn lossy(found: &[u8]) -> String {
     String::from_utf8_lossy(found).into_owned()
 }
 
-/// Parses an expression as [`regex`] will.
-pub(super) fn parse(expanded: &Expanded) -> Result<Ast, PatternError> {
+/// Parses an expression as [`compile`] will.
+pub(super) fn parse(expanded: &Expanded) -> Result<(Ast, Hir), PatternError> {
     let fault = |message: String, span: &Span| PatternError::Expression {
         message,
         spot: expanded.spot(span.start.offset, span.end.offset),
@@ -273,26 +317,23 @@ pub(super) fn parse(expanded: &Expanded) -> Result<Ast, PatternError> {
         .parse(&expanded.text)
         .map_err(|error| fault(error.kind().to_string(), error.span()))?;
     let mut translator = TranslatorBuilder::new().unicode(false).utf8(false).build();
-    translator
+    let hir = translator
         .translate(&expanded.text, &ast)
         .map_err(|error| fault(error.kind().to_string(), error.span()))?;
-    Ok(ast)
+    Ok((ast, hir))
 }
 
-/// Compiles `expression`, which comes of `expanded`.
-fn regex(expanded: &Expanded, expression: &str) -> Result<Regex, PatternError> {
-    let built = RegexBuilder::new(expression)
+fn compile(expression: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(expression)
         .unicode(false)
         .size_limit(SIZE_LIMIT)
-        .build();
-    built.map_err(|error| PatternError::Expression {
-        message: error.to_string(),
-        spot: expanded.spot(0, expanded.text.len()),
-    })
+        .build()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::definition::Definition;
+    use super::super::load::BUILT_IN;
     use super::*;
 
     fn compile(pattern: &str, parts: &[(&str, &str)]) -> Result<Pattern, PatternError> {
@@ -314,6 +355,35 @@ mod tests {
             assert!(pattern.find(b"Login from 192.0.2.10").is_some());
             assert!(pattern.find(b"a Login from 192.0.2.10").is_none());
             assert!(pattern.find(b"a\nLogin from 192.0.2.10").is_none());
+        }
+    }
+
+    #[test]
+    fn a_pattern_takes_every_example_that_its_expression_matches() {
+        let definition = |(_, text): &(_, &str)| Definition::parse(text).unwrap();
+        let definitions: Vec<_> = BUILT_IN.iter().map(definition).collect();
+        let examples = definitions.iter().flat_map(|it| &it.examples);
+        let messages: Vec<_> = examples.map(|example| example.message.as_bytes()).collect();
+        for Definition {
+            name,
+            login,
+            logout,
+            failure,
+            ..
+        } in &definitions
+        {
+            for pattern in login.iter().chain(logout).chain(failure) {
+                let regex = pattern.expression.regex().unwrap();
+                for message in &messages {
+                    let is_match = regex.is_match(message);
+                    assert_eq!(
+                        pattern.is_match(message),
+                        is_match,
+                        "{name}:{}",
+                        pattern.line
+                    );
+                }
+            }
         }
     }
 

@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::alternatives::Alternatives;
 use super::definition::{Definition, LongestSession};
 use super::header::Header;
 use super::meaning::Meaning;
-use super::pattern::{Found, protocol};
+use super::pattern::{Found, Pattern, first, protocol};
 use super::sender::{Senders, Trust, identifiers};
 use crate::event::Protocol;
 
@@ -30,12 +29,12 @@ pub struct Server {
     pub(super) sessions_by_pid: bool,
     pub(super) client_of_unit: bool,
     pub(super) cut_at: Option<usize>,
-    pub(super) connect: Alternatives,
-    pub(super) login: Alternatives,
-    pub(super) failure: Alternatives,
-    pub(super) logout: Alternatives,
-    pub(super) lost_logout: Alternatives,
-    pub(super) start: Alternatives,
+    pub(super) connect: Vec<Pattern>,
+    pub(super) login: Vec<Pattern>,
+    pub(super) failure: Vec<Pattern>,
+    pub(super) logout: Vec<Pattern>,
+    pub(super) lost_logout: Vec<Pattern>,
+    pub(super) start: Vec<Pattern>,
     /// How long its sessions can last at the most.
     pub(crate) longest_session: LongestSession,
 }
@@ -107,12 +106,12 @@ impl Recogniser {
                 sessions_by_pid: definition.sessions_by_pid,
                 client_of_unit: definition.client_of_unit,
                 cut_at: definition.cut_at,
-                connect: Alternatives::new(definition.connect),
-                failure: Alternatives::new(definition.failure),
-                login: Alternatives::new(definition.login),
-                logout: Alternatives::new(definition.logout),
-                lost_logout: Alternatives::new(definition.lost_logout),
-                start: Alternatives::new(definition.start),
+                connect: definition.connect,
+                failure: definition.failure,
+                login: definition.login,
+                logout: definition.logout,
+                lost_logout: definition.lost_logout,
+                start: definition.start,
                 longest_session: definition.longest_session,
             });
         }
@@ -217,7 +216,7 @@ impl Server {
         }
         if is_plain_text(message) {
             // Who has no name has not proved that it is his.
-            let login = self.login.find(message);
+            let login = first(&self.login, message);
             if let Some(Found {
                 client,
                 user,
@@ -235,7 +234,7 @@ impl Server {
             if let Some(Found {
                 client: Some(client),
                 ..
-            }) = self.connect.find(message)
+            }) = first(&self.connect, message)
             {
                 return Some((Meaning::Connect { client }, None));
             }
@@ -247,7 +246,7 @@ impl Server {
             user,
             session,
             protocol,
-        }) = self.logout.find(message)
+        }) = first(&self.logout, message)
         {
             let logout = Meaning::Logout {
                 client,
@@ -256,13 +255,13 @@ impl Server {
             };
             return Some((logout, protocol));
         }
-        if self.failure.find(message).is_some() {
+        if first(&self.failure, message).is_some() {
             return Some((Meaning::Failure, None));
         }
-        if let Some(found) = self.lost_logout.find(message) {
+        if let Some(found) = first(&self.lost_logout, message) {
             return Some((Meaning::LostLogout, found.protocol));
         }
-        self.start.find(message).map(|_| (Meaning::Start, None))
+        first(&self.start, message).map(|_| (Meaning::Start, None))
     }
 
     /// Whether its logger cuts long lines, so that the rest of one looks like a line.
