@@ -335,7 +335,8 @@ impl Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pattern::{Pattern, PatternError};
+    use super::super::pattern::Pattern;
+    use super::super::pattern_error::PatternError;
     use std::collections::BTreeMap;
 
     fn weak(pattern: &str) -> Option<String> {

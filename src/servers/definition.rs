@@ -10,9 +10,9 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::expansion::Text;
 use super::literal;
-use super::pattern::{Pattern, PatternError};
+use super::pattern::Pattern;
+use super::pattern_error::{PatternError, Text};
 use crate::event::{MANUAL, Protocol};
 
 /// A definition, read from TOML and checked.

@@ -3,9 +3,8 @@
 //! Replaces and remembers; judges no expression.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use super::pattern::PatternError;
+use super::pattern_error::{PatternError, Spot, Text};
 
 /// What `{client}` stands for: the characters of an address, checked by parsing it.
 const CLIENT: &str = r"(?<client>\[?[0-9A-Za-z:.%]{2,64}\]?)";
@@ -20,26 +19,6 @@ const PROTOCOL: &str = "(?<protocol>imap|pop3)";
 
 /// How deep parts may be nested.
 const DEEPEST: u8 = 8;
-
-/// Which text of a definition something is written in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Text {
-    /// The pattern itself.
-    Pattern,
-    /// Its `unless`.
-    Unless,
-    /// A part.
-    Part(String),
-}
-
-/// A place in a definition's texts, in bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spot {
-    /// The text.
-    pub text: Text,
-    /// The bytes of that text.
-    pub span: Range<usize>,
-}
 
 /// An expression whose placeholders have been replaced.
 #[derive(Debug, Clone)]

@@ -13,7 +13,8 @@ use regex_syntax::hir::Hir;
 use regex_syntax::hir::translate::TranslatorBuilder;
 
 use super::anchoring;
-use super::expansion::{Expanded, Spot, Text};
+use super::expansion::Expanded;
+use super::pattern_error::{PatternError, Text};
 use super::required::Required;
 use crate::client::Client;
 use crate::event::Protocol;
@@ -86,71 +87,6 @@ impl Found {
     pub fn is_nameless(&self) -> bool {
         let user = self.user.as_deref();
         user.is_some_and(str::is_empty)
-    }
-}
-
-/// A pattern can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    /// The expression is wrong.
-    #[error("{message}")]
-    Expression {
-        /// What the regex crate says.
-        message: String,
-        /// Where it says so.
-        spot: Spot,
-    },
-    /// A placeholder that nobody knows.
-    #[error("unknown placeholder {{{name}}}: known are {known}")]
-    Placeholder {
-        /// Its name.
-        name: String,
-        /// The placeholders that there are.
-        known: String,
-        /// Where it stands.
-        spot: Spot,
-    },
-    /// Parts that contain each other.
-    #[error("the parts are nested too deeply at {{{name}}}: does a part contain itself?")]
-    Nesting {
-        /// The innermost part.
-        name: String,
-        /// Where it is named.
-        spot: Spot,
-    },
-    /// A stranger's text can be taken for the client's address.
-    #[error(
-        "any text can stand here, before {{client}}, also a user's name with an address in it. \
-         Write what delimits it, such as <[^<>]*>; or let nothing but fixed text follow {{client}} \
-         and end the pattern with $, so that the last address is taken"
-    )]
-    Unanchored {
-        /// The repetition that takes any text.
-        spot: Spot,
-    },
-    /// The same, because a repetition takes as little as it can.
-    #[error(
-        "any text can stand here, before {{client}}, and this repetition takes the first address \
-         that it can, also one in a user's name. Write it without its ?, so that the last address \
-         is taken"
-    )]
-    Lazy {
-        /// The repetition.
-        spot: Spot,
-    },
-}
-
-impl PatternError {
-    /// What is at fault.
-    #[must_use]
-    pub fn spot(&self) -> &Spot {
-        match self {
-            Self::Expression { spot, .. }
-            | Self::Placeholder { spot, .. }
-            | Self::Nesting { spot, .. }
-            | Self::Unanchored { spot }
-            | Self::Lazy { spot } => spot,
-        }
     }
 }
 
