@@ -3,15 +3,15 @@
 //! Reads; never writes, never interprets a message. Only entries of wanted identifiers are seen,
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
-pub(crate) mod ahead;
 pub(crate) mod batch;
 pub mod chapters;
+pub(crate) mod entry_channel;
 mod files;
-pub(crate) mod handover;
 mod identifiers;
 pub mod own;
-pub(crate) mod place;
+pub(crate) mod read_ahead;
 pub mod reports;
+pub(crate) mod start_position;
 mod units;
 pub mod wait;
 

@@ -1,6 +1,6 @@
 //! All entries of a journal, in order, for commands that tell what is in it.
 //!
-//! Reads as the service does when it catches up: in threads of their own, and ahead where the journal
+//! EntryReceiver as the service does when it catches up: in threads of their own, and ahead where the journal
 //! has chapters. Takes nothing for anything.
 
 use std::thread;
@@ -11,9 +11,9 @@ use super::CommandError;
 use crate::diagnostics;
 use crate::journal::batch::{self, Failure};
 use crate::journal::chapters::chapters;
-use crate::journal::handover::{self, Handover, Read, Reads};
-use crate::journal::place::Begin;
-use crate::journal::{Entry, JournalError, Reader, Source, ahead};
+use crate::journal::entry_channel::{self, EntryReceiver, EntrySender, Read};
+use crate::journal::start_position::StartPosition;
+use crate::journal::{Entry, JournalError, Reader, Source, read_ahead};
 
 /// How many batches of entries may wait: it bounds what is in memory.
 const BATCHES: usize = 16;
@@ -27,7 +27,7 @@ pub(super) fn each(
     until: Timestamp,
     mut take: impl FnMut(&Entry) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    let (to, reads) = handover::channel(BATCHES);
+    let (to, reads) = entry_channel::channel(BATCHES);
     thread::scope(|scope| {
         let reader = thread::Builder::new()
             .name("reader".to_owned())
@@ -47,7 +47,7 @@ pub(super) fn each(
 
 /// Takes in what a reader hands over. Says whether there may be more to come.
 fn take_all(
-    reads: &Reads<()>,
+    reads: &EntryReceiver<()>,
     until: Timestamp,
     take: &mut impl FnMut(&Entry) -> Result<(), CommandError>,
 ) -> Result<bool, CommandError> {
@@ -78,7 +78,7 @@ fn read(
     source: &Source,
     identifiers: &[&str],
     from: Timestamp,
-    to: &Handover<()>,
+    to: &EntrySender<()>,
 ) -> Result<(), JournalError> {
     match try_read(source, identifiers, from, to) {
         Err(Failure::Journal(error)) => Err(error),
@@ -90,17 +90,17 @@ fn try_read(
     source: &Source,
     identifiers: &[&str],
     from: Timestamp,
-    to: &Handover<()>,
+    to: &EntrySender<()>,
 ) -> Result<(), Failure> {
     let mut reader = Reader::open(source, identifiers.iter().copied())?;
     for file in reader.files().unreadable() {
         diagnostics::warning(&format!("{file}; it is left out"));
     }
     reader.hurry()?;
-    let mut begin = Begin::At(from);
+    let mut begin = StartPosition::At(from);
     // Whatever is wrong with a chapter, whoever reads on will find too.
     let chapters = chapters(source, identifiers, from).unwrap_or_default();
-    ahead::read(chapters, identifiers, &mut begin, to)?;
+    read_ahead::read(chapters, identifiers, &mut begin, to)?;
     begin.go_to(&mut reader)?;
     while !batch::read(&mut reader, to, false)?.at_end {}
     Ok(())

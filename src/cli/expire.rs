@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::CommandError;
 use crate::client::Client;
 use crate::config::{self, Limits, Settings};
-use crate::daemon::{DeadlineTimer, DirectoryWatch, Disturbances, Tell, store_path};
+use crate::daemon::{DeadlineTimer, DirectoryWatch, ForeignChanges, Tell, store_path};
 use crate::diagnostics::{self, Change, Floods, Kept as Left};
 use crate::networks::Networks;
 use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError};
@@ -150,7 +150,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, Command
 struct InPlace {
     clients: Option<Vec<Client>>,
     marks: Option<Marks>,
-    disturbances: Disturbances,
+    foreign_changes: ForeignChanges,
     /// Not to be published again before.
     pause: Option<Timestamp>,
 }
@@ -166,7 +166,7 @@ impl InPlace {
     fn due(&mut self, map: &AccessMap, clients: &[Client], now: Timestamp) -> Option<Timestamp> {
         let changes = self.changes(map);
         if !changes.is_empty() {
-            let (pause, tell) = self.disturbances.note(std::time::Instant::now());
+            let (pause, tell) = self.foreign_changes.note(std::time::Instant::now());
             match tell {
                 Tell::Once => diagnostics::map_changed(&changes),
                 Tell::Often => diagnostics::map_changed_often(&changes),

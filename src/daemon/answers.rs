@@ -28,7 +28,7 @@ impl Service {
                 let _ = answer.send(Ok(page(&self.whitelist(), &filter, after)));
             }
             Question::Watch(answer) => {
-                let _ = answer.send(Ok(self.chronicle.watch()));
+                let _ = answer.send(Ok(self.activity.watch()));
             }
             Question::SetLogLevel(level, peer, answer) => {
                 let _ = answer.send(Ok(set_log_level(level, peer)));

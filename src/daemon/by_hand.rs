@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::answers::client_info;
-use super::map_keeper::MapKeeper;
+use super::publishing::MapKeeper;
 use super::service::Service;
 use super::start::later;
 use crate::control::{Allow, Allowed, Answer, Fault, Peer, Revoke, Revoked};
@@ -163,7 +163,7 @@ impl Service {
         })?;
         diagnostics::client_allowed(client, &grant);
         if !was_listed {
-            self.chronicle.listed_by_hand(client, grant.until);
+            self.activity.listed_by_hand(client, grant.until);
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Service {
                 diagnostics::client_revoked(*client, &scope);
             }
             let reason = "it was revoked by hand";
-            self.chronicle.removed(*client, None, reason);
+            self.activity.removed(*client, None, reason);
         }
         self.note_removal(clients.len());
         let removed = clients.len();

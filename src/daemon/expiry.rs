@@ -70,7 +70,7 @@ impl Service {
             diagnostics::grant_ended(*client, grant);
             if self.whitelist().listed(*client).is_none() {
                 let reason = "what was allowed by hand has ended";
-                self.chronicle.removed(*client, None, reason);
+                self.activity.removed(*client, None, reason);
             }
         }
         self.note_removal(ended.len());
@@ -90,7 +90,7 @@ impl Service {
                 let level = self.floods.level(Change::Removed, now);
                 diagnostics::client_expired(*client, listing, level);
                 let reason = "its grace has passed";
-                self.chronicle.removed(*client, Some(listing), reason);
+                self.activity.removed(*client, Some(listing), reason);
             }
         }
     }

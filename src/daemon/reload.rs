@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::place::Begin;
 use super::plan::{Plan, PlanError};
 use super::service::Service;
 use super::start::{earlier, where_to_begin};
 use crate::diagnostics;
+use crate::journal::start_position::StartPosition;
 use crate::store::InForce;
 
 impl Service {
     /// Puts another plan in force, if it is right, and says where the journal is to be read from
     /// then on.
-    pub(super) fn reload(&mut self, plan: Result<Plan, PlanError>) -> Option<Begin> {
+    pub(super) fn reload(&mut self, plan: Result<Plan, PlanError>) -> Option<StartPosition> {
         let refused = match plan {
             Ok(plan) if plan.settings.state_directory != self.plan.settings.state_directory => {
                 "state-directory: can only be changed by a restart".to_owned()
@@ -28,7 +28,7 @@ impl Service {
         None
     }
 
-    fn take(&mut self, plan: Plan) -> Begin {
+    fn take(&mut self, plan: Plan) -> StartPosition {
         let former = in_force(&self.plan);
         let same_source = plan.source == self.plan.source;
         let same_rules = plan.rules == self.plan.rules;
@@ -60,7 +60,7 @@ impl Service {
             });
         }
         self.commit();
-        self.chronicle.reloaded();
+        self.activity.reloaded();
         diagnostics::reloaded(
             &self.plan.settings.servers.join(", "),
             &self.plan.rules.permitted.to_string(),
@@ -69,7 +69,7 @@ impl Service {
         let now = Timestamp::now();
         match self.keeper.position().cloned() {
             place @ Some(_) if same_source => where_to_begin(&self.plan, place, None, now),
-            _ => Begin::At(earlier(now, self.plan.rules.grace)),
+            _ => StartPosition::At(earlier(now, self.plan.rules.grace)),
         }
     }
 }

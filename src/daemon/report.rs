@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::answers::log_level;
 use super::service::Service;
-use super::supervisor;
+use super::systemd;
 use crate::control::protocol::{MapStatus, PolicyStatus, Status, Totals};
 use crate::diagnostics::{self, count, local_time};
 
@@ -31,7 +31,7 @@ impl Service {
             caught_up: self.caught_up,
             journal_position: position,
             lag_milliseconds: lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or_default()),
-            last_login: self.chronicle.last_login().cloned(),
+            last_login: self.activity.last_login().cloned(),
             map: MapStatus {
                 path: map.path.display().to_string(),
                 kind: map.kind.to_string(),
@@ -43,7 +43,7 @@ impl Service {
             },
             totals: Totals {
                 refused: self.refusals.total(),
-                ..self.chronicle.totals()
+                ..self.activity.totals()
             },
             log_level: log_level(),
             problems: self.problems().map(Cow::into_owned).collect(),
@@ -56,7 +56,7 @@ impl Service {
         let untold = untold.into_iter();
         self.map
             .troubles()
-            .chain(self.sight.problems())
+            .chain(self.health.problems())
             .chain(self.keeper.trouble())
             .chain(self.by_hand.trouble())
             .chain(&self.reload_refused)
@@ -92,7 +92,7 @@ impl Service {
     pub(super) fn show_ready(&mut self) {
         if self.ready {
             self.status = self.status_line();
-            supervisor::ready(&self.status);
+            systemd::ready(&self.status);
         }
     }
 
@@ -107,7 +107,7 @@ impl Service {
         if next > now {
             return Some(next);
         }
-        supervisor::status(&line);
+        systemd::status(&line);
         self.status = line;
         self.status_shown = now;
         None
@@ -119,9 +119,9 @@ impl Service {
         if self.watchdog_fed.elapsed() < STATUS_INTERVAL {
             return false;
         }
-        supervisor::alive();
+        systemd::alive();
         if !self.ready {
-            supervisor::starting_takes_longer();
+            systemd::starting_takes_longer();
         }
         self.watchdog_fed = Instant::now();
         true

@@ -6,7 +6,7 @@ use tokio::task::LocalSet;
 
 use super::plan::{Plan, PlanError};
 use super::service::Service;
-use super::supervisor::Sockets;
+use super::systemd::Sockets;
 use crate::journal::JournalError;
 use crate::postfix::access_map::PublishError;
 use crate::store::StoreError;

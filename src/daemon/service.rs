@@ -8,26 +8,26 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::answering::Policy;
 use super::by_hand::ByHand;
-use super::chronicle::Chronicle;
-use super::deadline::{DeadlineTimer, Woken};
-use super::directory_watch::DirectoryWatch;
-use super::keeper::Keeper;
-use super::map_keeper::{Journal, MapKeeper};
-use super::one_address::OneAddress;
-use super::place::Begin;
+use super::clients::Activity;
+use super::clients::OneAddress;
+use super::deadline_timer::{DeadlineTimer, Woken};
+use super::keeping::StoreKeeper;
 use super::plan::Plan;
-use super::policy_server::Policy;
-use super::publisher::{Done, Publisher};
-use super::reader::FromReader;
+use super::publishing::DirectoryWatch;
+use super::publishing::{Done, PostmapThread};
+use super::publishing::{Journal, MapKeeper};
+use super::reading::FromReader;
+use super::reading::JournalHealth;
 use super::run::{Options, RunError, system};
-use super::sight::Sight;
 use super::start::where_to_begin;
-use super::supervisor::{self, Sockets};
+use super::systemd::{self, Sockets};
 use crate::client::Client;
 use crate::diagnostics::{self, Change, Floods, Refusals};
 use crate::event::{Event, EventKind};
 use crate::intake::Intake;
+use crate::journal::start_position::StartPosition;
 use crate::whitelist::{Listing, Outcome, Whitelist};
 
 /// How long a stopping service waits for a publication that is under way.
@@ -41,7 +41,7 @@ pub(super) struct Service {
     pub(super) since: Timestamp,
     /// Who may relay, and the policy's answers, which are made of it.
     pub(super) policy: Rc<Policy>,
-    pub(super) keeper: Keeper,
+    pub(super) keeper: StoreKeeper,
     pub(super) by_hand: ByHand,
     pub(super) map: MapKeeper,
     /// Rings when the map may have been changed.
@@ -50,7 +50,7 @@ pub(super) struct Service {
     pub(super) unwatched: bool,
     pub(super) refusals: Refusals,
     pub(super) floods: Floods,
-    pub(super) chronicle: Chronicle,
+    pub(super) activity: Activity,
     /// Whether all logins come through one address that hides the clients.
     pub(super) one_address: OneAddress,
     pub(super) caught_up: bool,
@@ -66,7 +66,7 @@ pub(super) struct Service {
     pub(super) status_shown: Instant,
     pub(super) watchdog_fed: Instant,
     /// What of the journal can't be read for now.
-    pub(super) sight: Sight,
+    pub(super) health: JournalHealth,
     /// Whether the service goes on without having caught up with the journal, which has been
     /// unreadable for too long.
     pub(super) blind: bool,
@@ -97,7 +97,8 @@ impl Service {
         let timer = DeadlineTimer::new().map_err(system("can't make a timer"))?;
         let watch = timer.watch().map_err(system("can't wait for a timer"))?;
         let (done_sender, mut done) = mpsc::unbounded_channel();
-        let publisher = Publisher::start(done_sender).map_err(system("can't start a thread"))?;
+        let publisher =
+            PostmapThread::start(done_sender).map_err(system("can't start a thread"))?;
         let (question_sender, mut questions) = mpsc::channel(16);
 
         let (mut service, begin) = Self::start(plan, options.clone(), publisher)?;
@@ -140,7 +141,7 @@ impl Service {
                 }
                 _ = hangup.recv(), if !reloading => {
                     reloading = true;
-                    supervisor::reloading();
+                    systemd::reloading();
                     let (config, sender) = (service.options.config.clone(), plan_sender.clone());
                     tokio::task::spawn_blocking(move || {
                         // The loop takes it as long as it lives.
@@ -220,7 +221,7 @@ impl Service {
         } else {
             let journal = if self.caught_up {
                 Journal::CaughtUp
-            } else if self.sight.is_lost() {
+            } else if self.health.is_lost() {
                 Journal::Unreadable
             } else {
                 Journal::CatchingUp
@@ -250,7 +251,7 @@ impl Service {
                     match intake {
                         Intake::Event(event) => self.apply(&event, now),
                         Intake::Refused(refused) => {
-                            self.chronicle.refused(&refused);
+                            self.activity.refused(&refused);
                             self.refusals.entry(&refused, now);
                         }
                         Intake::Nothing | Intake::Noted(_) => {}
@@ -259,7 +260,7 @@ impl Service {
                 if self.caught_up {
                     self.lag = Some(now.duration_since(position.time));
                 }
-                if self.sight.is_whole() {
+                if self.health.is_whole() {
                     self.keeper.advance(position);
                 }
                 self.commit();
@@ -288,22 +289,22 @@ impl Service {
                     return Err(error.into());
                 }
                 let error = error.to_string();
-                if self.sight.lost(&error, Instant::now()) {
+                if self.health.lost(&error, Instant::now()) {
                     diagnostics::journal_trouble(&error);
                 }
                 self.policy.looks.set_blind(true);
             }
             Some(FromReader::Recovered) => {
-                self.sight.recovered();
+                self.health.recovered();
                 self.blind = false;
                 self.policy.looks.set_blind(false);
                 diagnostics::journal_recovered();
             }
             Some(FromReader::Files { unreadable, place }) => {
-                if self.sight.is_whole() && !unreadable.is_empty() {
+                if self.health.is_whole() && !unreadable.is_empty() {
                     self.keeper.advance(place);
                 }
-                if let Some(told) = self.sight.files(unreadable) {
+                if let Some(told) = self.health.files(unreadable) {
                     diagnostics::journal_incomplete(told);
                 }
             }
@@ -321,7 +322,7 @@ impl Service {
 
     /// Says where the journal is to be read from, now that more of it can be. What is read again
     /// changes nothing in the end; until then it is as at a start.
-    fn read_again(&mut self) -> Begin {
+    fn read_again(&mut self) -> StartPosition {
         self.caught_up = false;
         let place = self.keeper.position().cloned();
         let begin = where_to_begin(&self.plan, place, None, Timestamp::now());
@@ -332,7 +333,7 @@ impl Service {
     /// Nobody waits without end for a journal that can't be read. Says when that is, if it stays so.
     fn go_on_blind_if_due(&mut self) -> Option<Instant> {
         let time = self
-            .sight
+            .health
             .patience_ends()
             .filter(|_| !self.caught_up && !self.blind)?;
         if time > Instant::now() {
@@ -346,7 +347,7 @@ impl Service {
     fn apply(&mut self, event: &Event, now: Timestamp) {
         let outcome = self.whitelist_mut().apply(event, now);
         let whitelist = self.policy.whitelist.borrow();
-        self.chronicle.applied(event, &outcome, &whitelist);
+        self.activity.applied(event, &outcome, &whitelist);
         drop(whitelist);
         self.look_for_one_address(event, &outcome);
         match outcome {
@@ -440,7 +441,7 @@ impl Service {
         for (client, why) in &removed {
             let level = self.floods.level(Change::Removed, now);
             diagnostics::client_refused_by_rules(*client, *why, level);
-            self.chronicle.removed(*client, None, why.reason());
+            self.activity.removed(*client, None, why.reason());
         }
         self.note_removal(removed.len());
     }
@@ -464,13 +465,13 @@ impl Service {
             Err(error) if self.options.once => Err(error.into()),
             Err(error) => {
                 self.by_hand.published(&self.map, Some(&error));
-                self.chronicle.not_published(&error);
+                self.activity.not_published(&error);
                 Ok(Next::GoOn)
             }
             Ok(()) => {
                 self.by_hand.published(&self.map, None);
                 if let Some(publication) = self.map.last().filter(|_| is_publication) {
-                    self.chronicle.published(publication);
+                    self.activity.published(publication);
                 }
                 Ok(self.become_ready())
             }
@@ -511,7 +512,7 @@ impl Service {
     // ---- The end ----
 
     async fn stop(mut self, done: &mut mpsc::UnboundedReceiver<Done>) {
-        supervisor::stopping();
+        systemd::stopping();
         self.commit_all();
         let listed = self.whitelist().len();
         if self.map.is_under_way() {

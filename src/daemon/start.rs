@@ -9,28 +9,28 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
+use super::answering::{self, Policy};
 use super::by_hand::ByHand;
-use super::chronicle::Chronicle;
-use super::directory_watch::DirectoryWatch;
-use super::keeper::{Found, Keeper};
-use super::looks::Looks;
-use super::map_keeper::MapKeeper;
-use super::one_address::OneAddress;
-use super::place::Begin;
+use super::clients::Activity;
+use super::clients::OneAddress;
+use super::keeping::{Found, StoreKeeper};
 use super::plan::Plan;
-use super::policy_server::{self, Policy};
-use super::publication::Schedule;
-use super::publisher::Publisher;
-use super::reader::{self, FromReader, Times};
+use super::publishing::DirectoryWatch;
+use super::publishing::MapKeeper;
+use super::publishing::PostmapThread;
+use super::publishing::Schedule;
+use super::reading::JournalHealth;
+use super::reading::LookRequests;
+use super::reading::{self, FromReader, Times};
 use super::reload::in_force;
 use super::report::now_minus_interval;
 use super::run::{Options, RunError, store_path, system};
 use super::service::{Service, WATCH};
-use super::sight::Sight;
-use super::supervisor::{self, Sockets};
+use super::systemd::{self, Sockets};
 use crate::control::Question;
 use crate::control::server;
 use crate::diagnostics::{self, Floods, Refusals};
+use crate::journal::start_position::StartPosition;
 use crate::journal::{self, Position, Source};
 use crate::whitelist::Whitelist;
 
@@ -44,12 +44,12 @@ impl Service {
     pub(super) fn start(
         plan: Plan,
         options: Options,
-        publisher: Publisher,
-    ) -> Result<(Self, Begin), RunError> {
+        publisher: PostmapThread,
+    ) -> Result<(Self, StartPosition), RunError> {
         diagnostics::set_level(diagnostics::level_for(plan.settings.log_level));
         let now = Timestamp::now();
         let path = store_path(&plan.settings.state_directory);
-        let (keeper, Found { kept, set_aside }) = Keeper::open(path, in_force(&plan))?;
+        let (keeper, Found { kept, set_aside }) = StoreKeeper::open(path, in_force(&plan))?;
         let begin = where_to_begin(&plan, kept.position, set_aside, now);
         diagnostics::started(
             &plan.settings.servers.join(", "),
@@ -74,7 +74,7 @@ impl Service {
         let mut service = Service {
             options,
             since: now,
-            chronicle: Chronicle::new(&whitelist),
+            activity: Activity::new(&whitelist),
             one_address,
             policy: Rc::new(Policy {
                 whitelist: Rc::new(RefCell::new(whitelist)),
@@ -82,7 +82,7 @@ impl Service {
                 enabled: Cell::new(plan.settings.publish.policy),
                 answered: Cell::new(0),
                 granted: Cell::new(0),
-                looks: Looks::new(),
+                looks: LookRequests::new(),
             }),
             keeper,
             by_hand,
@@ -99,7 +99,7 @@ impl Service {
             status: String::new(),
             status_shown: now_minus_interval(),
             watchdog_fed: Instant::now(),
-            sight: Sight::default(),
+            health: JournalHealth::default(),
             blind: false,
             reload_refused: None,
             plan,
@@ -128,7 +128,7 @@ impl Service {
         } = &self.options;
         let control = sockets
             .control
-            .map_or_else(|| supervisor::own_socket(socket), Ok);
+            .map_or_else(|| systemd::own_socket(socket), Ok);
         match control.and_then(UnixListener::from_std) {
             Ok(listener) => {
                 tokio::spawn(server::serve(listener, questions));
@@ -138,7 +138,7 @@ impl Service {
                 socket.display()
             )),
         }
-        let own = || policy_socket.as_deref().map(supervisor::own_socket);
+        let own = || policy_socket.as_deref().map(systemd::own_socket);
         match sockets
             .policy
             .map(Ok)
@@ -146,7 +146,7 @@ impl Service {
             .map(|s| s.and_then(UnixListener::from_std))
         {
             Some(Ok(listener)) => {
-                tokio::task::spawn_local(policy_server::serve(listener, self.policy.clone()));
+                tokio::task::spawn_local(answering::serve(listener, self.policy.clone()));
             }
             Some(Err(error)) => {
                 diagnostics::warning(&format!("no policy socket: {error}"));
@@ -157,20 +157,20 @@ impl Service {
 
     pub(super) fn start_reader(
         &mut self,
-        begin: Begin,
+        begin: StartPosition,
     ) -> Result<mpsc::Receiver<FromReader>, RunError> {
         // It will tell what it can't read.
-        self.sight.recovered();
+        self.health.recovered();
         self.policy.looks.set_blind(false);
         let settings = &self.plan.settings;
         let look = settings.journal.look_every;
         let times = Times {
-            beat: supervisor::watchdog().map_or(BEAT, |limit| limit / 3),
+            beat: systemd::watchdog().map_or(BEAT, |limit| limit / 3),
             // The policy asks for looks itself.
             look: look.filter(|_| settings.publish.map),
         };
         let looks = &self.policy.looks;
-        let (reader, bell) = reader::start(
+        let (reader, bell) = reading::start(
             self.plan.source.clone(),
             self.plan.recogniser.clone(),
             begin,
@@ -200,24 +200,24 @@ pub(super) fn where_to_begin(
     position: Option<Position>,
     set_aside: Option<(PathBuf, String)>,
     now: Timestamp,
-) -> Begin {
+) -> StartPosition {
     // Whatever is older matters to nobody: its session would have ended, and its grace passed.
     let oldest = earlier(earlier(now, plan.rules.max_session), plan.rules.grace);
     match (position, set_aside) {
         (Some(place), _) if place.time > later(now, FUTURE_TOLERANCE) => {
             diagnostics::cursor_in_the_future(place.time, oldest);
-            Begin::At(oldest)
+            StartPosition::At(oldest)
         }
         // So old where files of the journal could not be read for long.
         (Some(place), _) if place.cursor.is_empty() || place.time < oldest => {
-            Begin::At(place.time.max(oldest))
+            StartPosition::At(place.time.max(oldest))
         }
-        (Some(place), _) => Begin::Behind(place, oldest),
+        (Some(place), _) => StartPosition::Behind(place, oldest),
         (None, Some((aside, reason))) => {
             diagnostics::store_set_aside(&aside, &reason, oldest);
-            Begin::At(oldest)
+            StartPosition::At(oldest)
         }
-        (None, None) => Begin::At(earlier(now, plan.rules.grace)),
+        (None, None) => StartPosition::At(earlier(now, plan.rules.grace)),
     }
 }
 

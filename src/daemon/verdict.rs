@@ -89,7 +89,7 @@ impl Service {
         if !self.caught_up {
             reason.push_str("; the journal is still being read");
         }
-        for trouble in self.sight.problems() {
+        for trouble in self.health.problems() {
             reason.push_str(&format!("; the journal can't be read: {trouble}"));
         }
         (false, reason)

@@ -1,6 +1,6 @@
 //! Batches of entries: what is handed over at once, and ends at a place from which reading can go on.
 
-use super::handover::{Handover, NobodyListens, Read};
+use super::entry_channel::{EntrySender, NobodyListens, Read};
 use super::{JournalError, Position, Reader};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
@@ -25,12 +25,12 @@ pub enum Failure {
     NobodyListens,
 }
 
-/// Reads to the end, or for a batch, and hands over. With `skip`, entries that can't be read are left
+/// EntryReceiver to the end, or for a batch, and hands over. With `skip`, entries that can't be read are left
 /// out.
 ///
 /// # Errors
 /// When the journal can't be read, or nobody receives any more.
-pub fn read<T>(reader: &mut Reader, to: &Handover<T>, skip: bool) -> Result<Batch, Failure> {
+pub fn read<T>(reader: &mut Reader, to: &EntrySender<T>, skip: bool) -> Result<Batch, Failure> {
     let mut entries = to.room();
     let mut read = 0;
     let at_end = loop {

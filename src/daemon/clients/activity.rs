@@ -20,19 +20,19 @@ const BEHIND: usize = 1024;
 
 /// What has happened.
 #[derive(Debug)]
-pub(super) struct Chronicle {
+pub struct Activity {
     totals: Totals,
     last_login: Option<LoginStatus>,
     watchers: broadcast::Sender<Arc<Event>>,
 }
 
-impl Chronicle {
+impl Activity {
     /// Begins with a whitelist that may know of logins before.
     pub fn new(whitelist: &Whitelist) -> Self {
         let last = whitelist
             .clients()
             .max_by_key(|(_, listing)| listing.last_login);
-        Chronicle {
+        Activity {
             totals: Totals::default(),
             last_login: last.map(|(client, listing)| LoginStatus {
                 time: listing.last_login,

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::ahead;
-use super::batch;
-use super::doubt::{Doubt, Sign};
-use super::looks::Asked;
-use super::place::Begin;
+use super::look_requests::Asked;
+use super::message::FromReader;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
+use super::rescan::{Rescan, Signs};
 use crate::diagnostics;
-use crate::intake::Intake;
+use crate::journal::batch;
 use crate::journal::chapters::chapters;
+use crate::journal::read_ahead;
+use crate::journal::start_position::StartPosition;
 use crate::journal::wait::{Bell, Wait};
-use crate::journal::{Files, JournalError, Position, Reader, Source, Unreadable};
+use crate::journal::{Files, JournalError, Reader, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// What a look from a known place counts as that has not found the place: entries of its time are
@@ -44,41 +44,6 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// How often at most it is looked whether all files can be read; and at least, while some can't.
 const LOOK_AT_FILES: Duration = Duration::from_secs(5);
 
-/// What the reader tells the loop.
-#[derive(Debug)]
-pub enum FromReader {
-    /// Entries were read up to `position`.
-    Batch {
-        /// What they were taken for, in order.
-        intakes: Vec<Intake>,
-        /// The last of them, whatever it was taken for.
-        position: Position,
-    },
-    /// All there was has been read.
-    CaughtUp,
-    /// All has been read that there was when so many looks had been asked for.
-    Looked(u64),
-    /// The reader is alive, and nothing has happened.
-    Beat,
-    /// The place in the journal is gone; it reads from here.
-    CursorGone(Timestamp),
-    /// The journal can't be read for now.
-    Trouble(JournalError),
-    /// The journal can be read again.
-    Recovered,
-    /// These of its files can't be read, from now on. All before `place` has been read of all files.
-    Files {
-        /// None of them, if all can be read.
-        unreadable: Vec<Unreadable>,
-        /// Where reading was to begin when that was found out, or where it was when all could still
-        /// be read.
-        place: Position,
-    },
-    /// Some can be read that could not. The reader ends: what they hold may be older than what it has
-    /// read, and libsystemd passes it over. Another is to begin where all could be read last.
-    Again,
-}
-
 /// When a reader does something though it is told of nothing new.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -97,7 +62,7 @@ pub struct Times {
 pub fn start(
     source: Source,
     recogniser: Arc<Recogniser>,
-    begin: Begin,
+    begin: StartPosition,
     times: Times,
     asked: Asked,
 ) -> std::io::Result<(mpsc::Receiver<FromReader>, Bell)> {
@@ -144,7 +109,7 @@ pub fn start(
 struct Thread {
     source: Source,
     recogniser: Arc<Recogniser>,
-    begin: Begin,
+    begin: StartPosition,
     times: Times,
     recognition: ToRecognition,
     wait: Wait,
@@ -163,7 +128,7 @@ struct Looked {
     files: Files,
     when: Instant,
     /// How far the journal had been read.
-    place: Begin,
+    place: StartPosition,
 }
 
 /// Why reading stopped.
@@ -218,7 +183,7 @@ impl Thread {
         if let Some(from) = self.begin.go_to(&mut reader)? {
             self.tell(FromReader::CursorGone(from))?;
         }
-        let mut doubt = Doubt::new(Instant::now());
+        let mut rescan = Rescan::new(Instant::now());
         let mut much = false;
         loop {
             let at_end = self.read_batch(&mut reader, *failures >= UNREADABLE)?;
@@ -242,19 +207,19 @@ impl Thread {
                 served = asked;
                 self.tell(FromReader::Looked(asked))?;
             }
-            let told = self.await_look(&mut reader, doubt.due())?;
+            let told = self.await_look(&mut reader, rescan.due())?;
             asked = self.asked.number();
-            let sign = Sign {
+            let sign = Signs {
                 told,
                 asked: asked > served,
                 newest: reader.newest()?,
                 clock: Timestamp::now(),
             };
             let begin = Instant::now();
-            if doubt.look(sign, begin) {
+            if rescan.look(sign, begin) {
                 let gone = self.begin.go_to(&mut reader)?;
                 let now = Instant::now();
-                doubt.took(gone.map_or(now - begin, |_| DISPLACED), now);
+                rescan.took(gone.map_or(now - begin, |_| DISPLACED), now);
             }
         }
     }
@@ -293,7 +258,7 @@ impl Thread {
         }
     }
 
-    /// Looks at the files again, if it is time.
+    /// LookRequests at the files again, if it is time.
     fn look_at_files(&mut self) -> Result<(), Stop> {
         let is_time = |last: &Looked| last.when.elapsed() >= LOOK_AT_FILES;
         if !self.files.as_ref().is_some_and(is_time) {
@@ -330,7 +295,7 @@ impl Thread {
         self.last_read.is_some_and(|read| read.elapsed() < LIVELY)
     }
 
-    /// Reads the journal's chapters. Should one be unreadable, the rest is read as if it had none.
+    /// EntryReceiver the journal's chapters. Should one be unreadable, the rest is read as if it had none.
     fn read_chapters(&mut self) -> Result<(), Stop> {
         let identifiers: Vec<&str> = self.recogniser.identifiers().collect();
         let found = chapters(&self.source, &identifiers, self.begin.time());
@@ -339,7 +304,7 @@ impl Thread {
         if !chapters.is_empty() {
             diagnostics::reading_chapters(chapters.len());
         }
-        Ok(ahead::read(
+        Ok(read_ahead::read(
             chapters,
             &identifiers,
             &mut self.begin,
@@ -347,12 +312,12 @@ impl Thread {
         )?)
     }
 
-    /// Reads what came shortly before the place where reading begins, for what it tells of the
+    /// EntryReceiver what came shortly before the place where reading begins, for what it tells of the
     /// lines that follow. Its events have been told already.
     fn look_back(&mut self, reader: &mut Reader) -> Result<(), Stop> {
         let (begin, place) = match &self.begin {
-            Begin::At(time) => (*time, None),
-            Begin::Behind(position, _) => (position.time, Some(position)),
+            StartPosition::At(time) => (*time, None),
+            StartPosition::Behind(position, _) => (position.time, Some(position)),
         };
         let tied = self.recogniser.identifiers_of_tied_lines();
         let tied = reader.may_have_written(tied, begin);
@@ -387,7 +352,7 @@ impl Thread {
         Ok(self.recognition.send(Read::Before(entries))?)
     }
 
-    /// Reads to the end, or for a batch. True at the end.
+    /// EntryReceiver to the end, or for a batch. True at the end.
     fn read_batch(&mut self, reader: &mut Reader, skip: bool) -> Result<bool, Stop> {
         let batch = batch::read(reader, &self.recognition, skip)?;
         if let Some(position) = batch.position {

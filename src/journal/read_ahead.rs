@@ -1,4 +1,4 @@
-//! Reads ahead: the chapters of a journal, each in a thread of its own, while the one before is read.
+//! EntryReceiver read_ahead: the chapters of a journal, each in a thread of its own, while the one before is read.
 //!
 //! To read entries takes libsystemd longer than anything else that is done with them, and one
 //! handle of it keeps but one processor busy. What is read is taken in in the journal's order all the
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::batch::{self, Failure};
-use super::handover::{self, Handover, NobodyListens, Read};
-use super::place::Begin;
+use super::entry_channel::{self, EntrySender, NobodyListens, Read};
+use super::start_position::StartPosition;
 use super::{Position, Reader, Source};
 
 /// How many chapters are read at once.
@@ -28,7 +28,7 @@ struct Ended {
     at_end: bool,
 }
 
-/// Reads these chapters, in order, from `begin` on, and moves it behind the last entry. Stops where
+/// EntryReceiver these chapters, in order, from `begin` on, and moves it behind the last entry. Stops where
 /// one can't be read, or its place is not in it: whoever reads on from `begin` will see why.
 ///
 /// # Errors
@@ -36,13 +36,13 @@ struct Ended {
 pub fn read<T: Send>(
     chapters: Vec<PathBuf>,
     identifiers: &[&str],
-    begin: &mut Begin,
-    to: &Handover<T>,
+    begin: &mut StartPosition,
+    to: &EntrySender<T>,
 ) -> Result<(), NobodyListens> {
     let mut first = Some(begin.clone());
     thread::scope(|scope| {
         let start = |chapter| {
-            let (to, reads) = handover::channel(BATCHES);
+            let (to, reads) = entry_channel::channel(BATCHES);
             let first = first.take();
             let reader = thread::Builder::new().name("reader".to_owned());
             let read = move || read_chapter(chapter, identifiers, first.as_ref(), &to);
@@ -70,12 +70,12 @@ pub fn read<T: Send>(
     })
 }
 
-/// Reads a chapter, the first one from its place on.
+/// EntryReceiver a chapter, the first one from its place on.
 fn read_chapter<T>(
     chapter: PathBuf,
     identifiers: &[&str],
-    first: Option<&Begin>,
-    to: &Handover<T>,
+    first: Option<&StartPosition>,
+    to: &EntrySender<T>,
 ) -> Ended {
     let mut ended = Ended::default();
     // What is wrong, whoever reads on will find too.
@@ -86,8 +86,8 @@ fn read_chapter<T>(
 fn try_chapter<T>(
     chapter: PathBuf,
     identifiers: &[&str],
-    first: Option<&Begin>,
-    to: &Handover<T>,
+    first: Option<&StartPosition>,
+    to: &EntrySender<T>,
     ended: &mut Ended,
 ) -> Result<(), Failure> {
     let mut reader = Reader::open(&Source::Files(vec![chapter]), identifiers.iter().copied())?;
@@ -118,15 +118,15 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn read_what_is_gone(to: &Handover<()>) -> (Result<(), NobodyListens>, Begin) {
-        let mut begin = Begin::At(Timestamp::UNIX_EPOCH);
+    fn read_what_is_gone(to: &EntrySender<()>) -> (Result<(), NobodyListens>, StartPosition) {
+        let mut begin = StartPosition::At(Timestamp::UNIX_EPOCH);
         let chapters = vec!["/does/not/exist@1.journal".into(); 5];
         (read(chapters, &["dovecot"], &mut begin, to), begin)
     }
 
     #[test]
     fn a_chapter_that_is_gone_ends_it_where_it_was() {
-        let (to, _reads) = handover::channel(1);
+        let (to, _reads) = entry_channel::channel(1);
         let (read, begin) = read_what_is_gone(&to);
         assert!(read.is_ok());
         assert_eq!(begin.time(), Timestamp::UNIX_EPOCH);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn it_ends_when_nobody_receives() {
-        let (to, reads) = handover::channel(1);
+        let (to, reads) = entry_channel::channel(1);
         drop(reads);
         assert!(read_what_is_gone(&to).0.is_err());
     }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::disturbance::{Disturbances, Tell};
-use super::publication::{Due, Schedule};
-use super::publisher::{Done, Job, Publisher};
+use super::foreign_changes::{ForeignChanges, Tell};
+use super::postmap_thread::{Done, Job, PostmapThread};
+use super::schedule::{Due, Schedule};
 use super::snapshot::{PART, Snapshot};
 use crate::control::protocol::PublicationStatus;
 use crate::diagnostics::{self, Kept};
@@ -36,7 +36,7 @@ pub enum Journal {
 /// The access map, and what is known of what Postfix finds in it.
 #[derive(Debug)]
 pub struct MapKeeper {
-    publisher: Publisher,
+    publisher: PostmapThread,
     schedule: Schedule,
     /// Who is to be published, while it is gathered.
     gathered: Option<Snapshot>,
@@ -55,7 +55,7 @@ pub struct MapKeeper {
     first_marks: Option<Marks>,
     /// Whether somebody else has changed what we have published.
     disturbed: bool,
-    disturbances: Disturbances,
+    foreign_changes: ForeignChanges,
     trouble: Option<String>,
     withdrawal: Option<String>,
     directory_trouble: Option<String>,
@@ -66,7 +66,7 @@ pub struct MapKeeper {
 impl MapKeeper {
     /// Keeps `map`, of which nothing is known yet; an unwanted one is emptied.
     #[must_use]
-    pub fn new(publisher: Publisher, map: AccessMap, wanted: bool, schedule: Schedule) -> Self {
+    pub fn new(publisher: PostmapThread, map: AccessMap, wanted: bool, schedule: Schedule) -> Self {
         let keeper = MapKeeper {
             publisher,
             schedule,
@@ -80,7 +80,7 @@ impl MapKeeper {
             marks: None,
             first_marks: None,
             disturbed: false,
-            disturbances: Disturbances::default(),
+            foreign_changes: ForeignChanges::default(),
             trouble: None,
             withdrawal: None,
             directory_trouble: None,
@@ -192,7 +192,7 @@ impl MapKeeper {
     /// Looks whether what was published still lies there; if not, it is due again.
     pub fn look(&mut self) {
         let now = Instant::now();
-        if self.disturbances.forget_if_calm(now) {
+        if self.foreign_changes.forget_if_calm(now) {
             self.fight = None;
         }
         let found = Marks::of(&self.map);
@@ -230,7 +230,7 @@ impl MapKeeper {
     fn was_changed(&mut self, changes: &[MapChange], now: Instant) {
         self.marks = None;
         self.disturbed = true;
-        let (pause, tell) = self.disturbances.note(now);
+        let (pause, tell) = self.foreign_changes.note(now);
         self.schedule.lost(now + pause);
         match tell {
             Tell::Once => diagnostics::map_changed(changes),
@@ -399,7 +399,7 @@ mod tests {
     fn two_and_a_half_parts() -> (MapKeeper, mpsc::Receiver<Job>, Whitelist) {
         let (jobs, given) = mpsc::channel();
         let schedule = Schedule::new(Duration::from_secs(3600));
-        let keeper = MapKeeper::new(Publisher::giving_to(jobs), map("/a"), true, schedule);
+        let keeper = MapKeeper::new(PostmapThread::giving_to(jobs), map("/a"), true, schedule);
         let mut whitelist = Whitelist::new(rules(Networks::default()));
         for n in 0..u32::try_from(PART).unwrap() * 5 / 2 {
             log_in(&mut whitelist, FIRST + n);
@@ -502,7 +502,7 @@ mod tests {
         let map = map(&path.to_string_lossy());
         let (jobs, given) = mpsc::channel();
         let schedule = Schedule::new(Duration::from_secs(3600));
-        let publisher = Publisher::giving_to(jobs);
+        let publisher = PostmapThread::giving_to(jobs);
         let mut keeper = MapKeeper::new(publisher, map.clone(), true, schedule);
         let mut whitelist = Whitelist::new(rules(Networks::default()));
         log_in(&mut whitelist, FIRST);

@@ -34,7 +34,7 @@ pub fn crowd(client: Client) -> usize {
 
 /// What is remembered of the logins that listed somebody.
 #[derive(Debug, Default)]
-pub(super) struct OneAddress {
+pub struct OneAddress {
     latest: Option<Latest>,
     /// When somebody else was last heard of.
     others: Option<Timestamp>,
@@ -54,18 +54,13 @@ struct Latest {
 
 impl OneAddress {
     /// Several clients are listed already.
-    pub(super) fn with_others(mut self, now: Timestamp) -> Self {
+    pub fn with_others(mut self, now: Timestamp) -> Self {
         self.others = Some(now);
         self
     }
 
     /// Somebody has logged in, and is listed. If this makes it evident, it says how many users have.
-    pub(super) fn login(
-        &mut self,
-        client: Client,
-        user: Option<&str>,
-        time: Timestamp,
-    ) -> Option<usize> {
+    pub fn login(&mut self, client: Client, user: Option<&str>, time: Timestamp) -> Option<usize> {
         let user = self.person(user.unwrap_or_default());
         let latest = match &mut self.latest {
             Some(latest) if latest.client == client => latest,
@@ -91,17 +86,17 @@ impl OneAddress {
     }
 
     /// This is said of it, until it is no longer so.
-    pub(super) fn say(&mut self, trouble: String) {
+    pub fn say(&mut self, trouble: String) {
         self.trouble = Some(trouble);
     }
 
     /// What is said of it.
-    pub(super) fn trouble(&self) -> Option<&String> {
+    pub fn trouble(&self) -> Option<&String> {
         self.trouble.as_ref()
     }
 
     /// Other rules are in force: whoever is not admitted any more is no trouble.
-    pub(super) fn keep_if(&mut self, is_admitted: impl FnOnce(Client) -> bool) {
+    pub fn keep_if(&mut self, is_admitted: impl FnOnce(Client) -> bool) {
         let out = self.latest.take_if(|latest| !is_admitted(latest.client));
         if out.is_some() {
             self.trouble = None;

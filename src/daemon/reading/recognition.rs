@@ -6,20 +6,20 @@
 use std::sync::Arc;
 use std::thread;
 
-use super::reader::FromReader;
+use super::message::FromReader;
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::handover::{self, Entries, Handover, Reads};
+use crate::journal::entry_channel::{self, Entries, EntryReceiver, EntrySender};
 use crate::servers::{Recogniser, Unknown};
 
-pub use crate::journal::handover::NobodyListens;
+pub use crate::journal::entry_channel::NobodyListens;
 
 /// How many batches of entries may wait: it bounds what is in memory.
 const BATCHES: usize = 2;
 
 /// What the reader hands over, and what the loop is to be told.
-pub type Read = handover::Read<FromReader>;
+pub type Read = entry_channel::Read<FromReader>;
 /// The reader's end.
-pub type ToRecognition = Handover<FromReader>;
+pub type ToRecognition = EntrySender<FromReader>;
 
 /// Starts the thread. It ends when `events` or the returned end is dropped: at its next message.
 ///
@@ -29,7 +29,7 @@ pub fn start(
     recogniser: Arc<Recogniser>,
     events: tokio::sync::mpsc::Sender<FromReader>,
 ) -> std::io::Result<ToRecognition> {
-    let (reader, reads) = handover::channel(BATCHES);
+    let (reader, reads) = entry_channel::channel(BATCHES);
     thread::Builder::new()
         .name("recognition".to_owned())
         .spawn(move || {
@@ -55,7 +55,7 @@ fn new_taker(recogniser: &Arc<Recogniser>) -> Taker {
 
 impl Recognition {
     /// Takes in what a reader hands over, up to its end.
-    fn take_all(&mut self, reads: &Reads<FromReader>) -> Result<(), NobodyListens> {
+    fn take_all(&mut self, reads: &EntryReceiver<FromReader>) -> Result<(), NobodyListens> {
         while let Some(read) = reads.next() {
             let message = match read {
                 Read::Beginning => {

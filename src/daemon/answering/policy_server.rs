@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::looks::Looks;
+use crate::daemon::reading::LookRequests;
 use crate::diagnostics;
 use crate::postfix::policy::{Action, Decoder, Request, Taken};
 use crate::whitelist::Whitelist;
@@ -52,7 +52,7 @@ pub struct Policy {
     /// How many were answered with OK.
     pub granted: Cell<u64>,
     /// Those who wait for the journal to be looked at.
-    pub looks: Looks,
+    pub looks: LookRequests,
 }
 
 impl Policy {

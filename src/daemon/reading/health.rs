@@ -1,7 +1,7 @@
 //! What of the journal can't be read, for how long, and what is said of it.
 //!
 //! Pure: it is told what happened and when. Must never take a journal for whole that is not: the
-//! place in it that is kept stays where all could be read (see [`Sight::is_whole`]).
+//! place in it that is kept stays where all could be read (see [`JournalHealth::is_whole`]).
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 
 /// What of the journal can't be read.
 #[derive(Debug, Default)]
-pub struct Sight {
+pub struct JournalHealth {
     /// Why nothing can, and since when.
     trouble: Option<(Instant, String)>,
     /// Which files can't.
@@ -23,7 +23,7 @@ pub struct Sight {
     of_files: Option<String>,
 }
 
-impl Sight {
+impl JournalHealth {
     /// Nothing can be read. Says whether that is new.
     pub fn lost(&mut self, error: &str, now: Instant) -> bool {
         let text = format!("{error}\nnobody is listed until it can be read; it is tried again");
@@ -98,16 +98,22 @@ mod tests {
 
     #[test]
     fn patience_is_counted_from_when_it_was_lost() {
-        let mut sight = Sight::default();
+        let mut health = JournalHealth::default();
         let begin = Instant::now();
-        assert_eq!(sight.patience_ends(), None);
-        assert!(sight.lost("gone", begin));
-        assert!(!sight.lost("still gone", begin + PATIENCE));
-        assert_eq!(sight.patience_ends(), Some(begin + PATIENCE));
-        assert!(sight.problems().next().unwrap().starts_with("still gone\n"));
-        sight.recovered();
-        assert_eq!(sight.patience_ends(), None);
-        assert!(sight.lost("gone", begin + 2 * PATIENCE));
-        assert_eq!(sight.patience_ends(), Some(begin + 3 * PATIENCE));
+        assert_eq!(health.patience_ends(), None);
+        assert!(health.lost("gone", begin));
+        assert!(!health.lost("still gone", begin + PATIENCE));
+        assert_eq!(health.patience_ends(), Some(begin + PATIENCE));
+        assert!(
+            health
+                .problems()
+                .next()
+                .unwrap()
+                .starts_with("still gone\n")
+        );
+        health.recovered();
+        assert_eq!(health.patience_ends(), None);
+        assert!(health.lost("gone", begin + 2 * PATIENCE));
+        assert_eq!(health.patience_ends(), Some(begin + 3 * PATIENCE));
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at the journal for those who can't wait until journald tells its readers: it does so up to
+//! LookRequests at the journal for those who can't wait until journald tells its readers: it does so up to
 //! a quarter of a second after it has written an entry, which can be read at once.
 //!
 //! Whoever asks before a look begins shares it with all the others, so that there is never more
@@ -32,7 +32,7 @@ impl Asked {
 
 /// Those who ask for looks, and their reader.
 #[derive(Debug)]
-pub struct Looks {
+pub struct LookRequests {
     asked: Asked,
     /// How many of those who asked have had their look.
     done: watch::Sender<u64>,
@@ -41,10 +41,10 @@ pub struct Looks {
     blind: Cell<bool>,
 }
 
-impl Looks {
+impl LookRequests {
     /// There is no reader yet.
     pub fn new() -> Self {
-        Looks {
+        LookRequests {
             asked: Asked::default(),
             done: watch::channel(0).0,
             reader: RefCell::new(None),
@@ -99,7 +99,7 @@ mod tests {
     use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
     use tokio::time::Instant;
 
-    fn ask(looks: &Rc<Looks>) -> JoinHandle<()> {
+    fn ask(looks: &Rc<LookRequests>) -> JoinHandle<()> {
         let looks = looks.clone();
         spawn_local(async move { looks.look().await })
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn who_asks_before_a_look_begins_shares_it_and_who_asks_later_does_not() {
         run(async {
-            let looks = Rc::new(Looks::new());
+            let looks = Rc::new(LookRequests::new());
             let (_wait, bell) = Wait::new().unwrap();
             looks.begin(bell);
             let early = [ask(&looks), ask(&looks)];
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_long_and_not_at_all_for_a_journal_that_can_not_be_read() {
         run(async {
-            let looks = Rc::new(Looks::new());
+            let looks = Rc::new(LookRequests::new());
             let begin = Instant::now();
             ask(&looks).await.unwrap();
             assert_eq!(begin.elapsed(), PATIENCE);

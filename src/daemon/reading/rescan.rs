@@ -24,7 +24,7 @@ const COST: u32 = 50;
 
 /// Whether something may have escaped us.
 #[derive(Debug)]
-pub struct Doubt {
+pub struct Rescan {
     /// The newest time in the journal when it was last looked at.
     newest: Option<Timestamp>,
     /// When something was seen to have been written, unless there has been a look from a known place
@@ -37,7 +37,7 @@ pub struct Doubt {
 
 /// What is known of a journal that is about to be looked at.
 #[derive(Debug, Clone, Copy)]
-pub struct Sign {
+pub struct Signs {
     /// Whether it has told of a change.
     pub told: bool,
     /// Whether somebody waits for what is found.
@@ -48,10 +48,10 @@ pub struct Sign {
     pub clock: Timestamp,
 }
 
-impl Doubt {
+impl Rescan {
     /// Nothing has been looked at.
     pub fn new(now: Instant) -> Self {
-        Doubt {
+        Rescan {
             newest: None,
             since: None,
             looked: now,
@@ -60,7 +60,7 @@ impl Doubt {
     }
 
     /// The journal is looked at. Says whether that has to be done from a known place.
-    pub fn look(&mut self, sign: Sign, now: Instant) -> bool {
+    pub fn look(&mut self, sign: Signs, now: Instant) -> bool {
         self.looked = now;
         // While it is ahead of the clock, which was set back, it tells nothing of new entries.
         let is_ahead = sign.newest.is_some_and(|newest| newest > sign.clock);
@@ -96,8 +96,8 @@ impl Doubt {
 mod tests {
     use super::*;
 
-    fn at(microsecond: i64) -> Sign {
-        Sign {
+    fn at(microsecond: i64) -> Signs {
+        Signs {
             told: false,
             asked: false,
             newest: Some(Timestamp::from_microsecond(microsecond).unwrap()),
@@ -108,65 +108,65 @@ mod tests {
     #[test]
     fn a_look_is_good_once_nothing_is_written_any_more() {
         let start = Instant::now();
-        let mut doubt = Doubt::new(start);
-        let empty = Sign {
+        let mut rescan = Rescan::new(start);
+        let empty = Signs {
             newest: None,
             ..at(0)
         };
-        assert!(!doubt.look(empty, start));
-        assert_eq!(doubt.due(), None);
+        assert!(!rescan.look(empty, start));
+        assert_eq!(rescan.due(), None);
         // An entry has been written, or still is.
         for after in [Duration::ZERO, WRITING / 2, WRITING] {
-            assert!(doubt.look(at(1), start + after));
+            assert!(rescan.look(at(1), start + after));
             let due = (after < WRITING).then_some(start + after + UNTOLD);
-            assert_eq!(doubt.due(), due);
+            assert_eq!(rescan.due(), due);
         }
-        assert!(!doubt.look(at(1), start + WRITING));
+        assert!(!rescan.look(at(1), start + WRITING));
         for n in 2..5 {
-            assert!(doubt.look(at(n), start + 2 * WRITING));
+            assert!(rescan.look(at(n), start + 2 * WRITING));
         }
-        assert!(doubt.look(at(4), start + 4 * WRITING));
-        assert!(!doubt.look(at(4), start + 5 * WRITING));
+        assert!(rescan.look(at(4), start + 4 * WRITING));
+        assert!(!rescan.look(at(4), start + 5 * WRITING));
         // It took journald longer than that.
-        let told = Sign {
+        let told = Signs {
             told: true,
             ..at(4)
         };
-        assert!(doubt.look(told, start + 5 * WRITING));
+        assert!(rescan.look(told, start + 5 * WRITING));
     }
 
     #[test]
     fn what_takes_long_is_put_off_and_not_forgotten() {
         let start = Instant::now();
-        let mut doubt = Doubt::new(start);
-        assert!(doubt.look(at(1), start));
-        doubt.took(UNTOLD, start);
+        let mut rescan = Rescan::new(start);
+        assert!(rescan.look(at(1), start));
+        rescan.took(UNTOLD, start);
         let rest = start + UNTOLD * COST;
         for _ in 0..3 {
-            assert!(!doubt.look(at(1), start + UNTOLD));
-            assert_eq!(doubt.due(), Some(rest));
+            assert!(!rescan.look(at(1), start + UNTOLD));
+            assert_eq!(rescan.due(), Some(rest));
         }
-        let asked = Sign {
+        let asked = Signs {
             asked: true,
             ..at(1)
         };
-        assert!(!doubt.look(asked, start + UNTOLD / 2));
-        assert!(doubt.look(asked, start + UNTOLD));
-        assert_eq!(doubt.due(), None);
+        assert!(!rescan.look(asked, start + UNTOLD / 2));
+        assert!(rescan.look(asked, start + UNTOLD));
+        assert_eq!(rescan.due(), None);
     }
 
     #[test]
     fn a_clock_that_was_set_back_leaves_no_look_without_doubt() {
         let start = Instant::now();
-        let mut doubt = Doubt::new(start);
-        let behind = Sign {
+        let mut rescan = Rescan::new(start);
+        let behind = Signs {
             clock: Timestamp::UNIX_EPOCH,
             ..at(1)
         };
         for n in 0..3 {
-            assert!(doubt.look(behind, start + n * WRITING));
+            assert!(rescan.look(behind, start + n * WRITING));
         }
-        assert!(doubt.look(at(1), start + 3 * WRITING));
-        assert!(!doubt.look(at(1), start + 4 * WRITING));
+        assert!(rescan.look(at(1), start + 3 * WRITING));
+        assert!(!rescan.look(at(1), start + 4 * WRITING));
     }
 }

@@ -32,11 +32,11 @@ pub enum Done {
 
 /// The publisher's thread, from the loop's side.
 #[derive(Debug)]
-pub struct Publisher {
+pub struct PostmapThread {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Publisher {
+impl PostmapThread {
     /// Starts the thread. It ends with the publisher, or when nobody listens any more.
     ///
     /// # Errors
@@ -59,13 +59,13 @@ impl Publisher {
                     }
                 }
             })?;
-        Ok(Publisher { jobs })
+        Ok(PostmapThread { jobs })
     }
 
     /// One that does nothing itself.
     #[cfg(test)]
     pub fn giving_to(jobs: mpsc::Sender<Job>) -> Self {
-        Publisher { jobs }
+        PostmapThread { jobs }
     }
 
     /// Hands over a job.

@@ -59,20 +59,20 @@ pub enum Read<T> {
     /// Entries, up to this place.
     Batch(Entries, Position),
     /// All that another reader hands over comes here, up to its end.
-    Chapter(Reads<T>),
+    Chapter(EntryReceiver<T>),
     /// What else there is to tell.
     Told(T),
 }
 
 /// A reader's end.
-pub struct Handover<T> {
+pub struct EntrySender<T> {
     sender: SyncSender<Read<T>>,
     emptied: Receiver<Entries>,
 }
 
 /// What a reader hands over, as it comes.
 #[derive(Debug)]
-pub struct Reads<T> {
+pub struct EntryReceiver<T> {
     receiver: Receiver<Read<T>>,
     back: Sender<Entries>,
 }
@@ -81,7 +81,7 @@ pub struct Reads<T> {
 #[derive(Debug)]
 pub struct NobodyListens;
 
-impl<T> Handover<T> {
+impl<T> EntrySender<T> {
     /// Hands over.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl<T> Handover<T> {
     }
 }
 
-impl<T> Reads<T> {
+impl<T> EntryReceiver<T> {
     /// What comes next; none when the reader has ended.
     pub fn next(&self) -> Option<Read<T>> {
         self.receiver.recv().ok()
@@ -111,8 +111,11 @@ impl<T> Reads<T> {
 }
 
 /// From a reader to who takes its entries in; so much may wait.
-pub fn channel<T>(most: usize) -> (Handover<T>, Reads<T>) {
+pub fn channel<T>(most: usize) -> (EntrySender<T>, EntryReceiver<T>) {
     let (sender, receiver) = mpsc::sync_channel(most);
     let (back, emptied) = mpsc::channel();
-    (Handover { sender, emptied }, Reads { receiver, back })
+    (
+        EntrySender { sender, emptied },
+        EntryReceiver { receiver, back },
+    )
 }

@@ -28,12 +28,12 @@ pub enum Tell {
 
 /// The changes of late.
 #[derive(Debug, Default)]
-pub struct Disturbances {
+pub struct ForeignChanges {
     number: u32,
     last: Option<Instant>,
 }
 
-impl Disturbances {
+impl ForeignChanges {
     /// There was one. Returns the pause before the map is to be published again.
     pub fn note(&mut self, now: Instant) -> (Duration, Tell) {
         self.forget_if_calm(now);
@@ -56,7 +56,7 @@ impl Disturbances {
     /// Forgets those that are long over; true if there are none of late.
     pub fn forget_if_calm(&mut self, now: Instant) -> bool {
         if self.last.is_some_and(|last| now - last >= CALM) {
-            *self = Disturbances::default();
+            *self = ForeignChanges::default();
         }
         self.last.is_none()
     }
@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn who_goes_on_gets_it_back_later_and_is_told_of_twice() {
         let mut now = Instant::now();
-        let mut disturbances = Disturbances::default();
+        let mut foreign_changes = ForeignChanges::default();
         let mut told = Vec::new();
         for _ in 0..40 {
-            let (pause, tell) = disturbances.note(now);
+            let (pause, tell) = foreign_changes.note(now);
             told.push((pause.as_secs(), tell));
             now += pause + Duration::from_millis(1);
         }
@@ -91,17 +91,17 @@ mod tests {
     #[test]
     fn after_a_calm_the_next_is_the_first() {
         let start = Instant::now();
-        let mut disturbances = Disturbances::default();
+        let mut foreign_changes = ForeignChanges::default();
         for _ in 0..OFTEN {
-            disturbances.note(start);
+            foreign_changes.note(start);
         }
         let nearly = start + CALM - Duration::from_secs(1);
-        assert!(!disturbances.forget_if_calm(nearly));
-        assert_eq!(disturbances.note(nearly), (LONGEST_PAUSE, Tell::Nothing));
-        assert!(!disturbances.forget_if_calm(start + CALM));
-        assert!(disturbances.forget_if_calm(nearly + CALM));
+        assert!(!foreign_changes.forget_if_calm(nearly));
+        assert_eq!(foreign_changes.note(nearly), (LONGEST_PAUSE, Tell::Nothing));
+        assert!(!foreign_changes.forget_if_calm(start + CALM));
+        assert!(foreign_changes.forget_if_calm(nearly + CALM));
         assert_eq!(
-            disturbances.note(nearly + CALM),
+            foreign_changes.note(nearly + CALM),
             (Duration::ZERO, Tell::Once)
         );
     }

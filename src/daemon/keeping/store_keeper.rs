@@ -28,7 +28,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
 /// The store, and how far the journal has been read.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct StoreKeeper {
     path: PathBuf,
     /// None while it can't be written.
     store: Option<Store>,
@@ -60,7 +60,7 @@ pub struct Found {
     pub set_aside: Option<(PathBuf, String)>,
 }
 
-impl Keeper {
+impl StoreKeeper {
     /// Opens the store; `in_force` is what it is to remember.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Keeper {
             kept,
             set_aside,
         } = Store::open(&path)?;
-        let mut keeper = Keeper {
+        let mut keeper = StoreKeeper {
             path,
             store: Some(store),
             retry: None,
@@ -285,7 +285,7 @@ mod tests {
     use crate::postfix::map_type::MapType;
     use crate::whitelist::Rules;
 
-    fn keeper(path: &Path) -> (Keeper, Kept) {
+    fn keeper(path: &Path) -> (StoreKeeper, Kept) {
         let in_force = InForce {
             path: "/var/lib/x/clients".into(),
             kind: MapType::Lmdb,
@@ -293,7 +293,7 @@ mod tests {
             grace: Duration::from_secs(1800),
             max_session: Duration::from_secs(86_400),
         };
-        let (keeper, found) = Keeper::open(path.to_owned(), in_force).unwrap();
+        let (keeper, found) = StoreKeeper::open(path.to_owned(), in_force).unwrap();
         (keeper, found.kept)
     }
 
@@ -334,7 +334,7 @@ mod tests {
         }
     }
 
-    async fn go_on(keeper: &mut Keeper, whitelist: &mut Whitelist) -> usize {
+    async fn go_on(keeper: &mut StoreKeeper, whitelist: &mut Whitelist) -> usize {
         let mut turns = 0;
         loop {
             turns += 1;

@@ -1,0 +1,5 @@
+//! Answers whoever asks: Postfix, and our own commands.
+
+mod policy_server;
+
+pub use policy_server::{Policy, serve};

@@ -1,0 +1,41 @@
+//! What the reader tells the loop.
+
+use jiff::Timestamp;
+
+use crate::intake::Intake;
+use crate::journal::{JournalError, Position, Unreadable};
+
+/// What the reader tells the loop.
+#[derive(Debug)]
+pub enum FromReader {
+    /// Entries were read up to `position`.
+    Batch {
+        /// What they were taken for, in order.
+        intakes: Vec<Intake>,
+        /// The last of them, whatever it was taken for.
+        position: Position,
+    },
+    /// All there was has been read.
+    CaughtUp,
+    /// All has been read that there was when so many looks had been asked for.
+    Looked(u64),
+    /// The reader is alive, and nothing has happened.
+    Beat,
+    /// The place in the journal is gone; it reads from here.
+    CursorGone(Timestamp),
+    /// The journal can't be read for now.
+    Trouble(JournalError),
+    /// The journal can be read again.
+    Recovered,
+    /// These of its files can't be read, from now on. All before `place` has been read of all files.
+    Files {
+        /// None of them, if all can be read.
+        unreadable: Vec<Unreadable>,
+        /// Where reading was to begin when that was found out, or where it was when all could still
+        /// be read.
+        place: Position,
+    },
+    /// Some can be read that could not. The reader ends: what they hold may be older than what it has
+    /// read, and libsystemd passes it over. Another is to begin where all could be read last.
+    Again,
+}
