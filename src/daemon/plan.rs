@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::config::{self, ConfigError, Loaded, PermittedNetworks, Settings};
+use crate::diagnostics;
 use crate::journal::Source;
 use crate::networks::Networks;
 use crate::postfix::access_map::AccessMap;
@@ -17,6 +18,7 @@ use crate::postfix::postconf::{self, PostconfError};
 use crate::servers::{
     self, BrokenExample, Definition, DefinitionError, Recogniser, check_examples,
 };
+use crate::store::InForce;
 use crate::whitelist::Rules;
 
 /// The variable that names a file with the value of mynetworks as computed outside the sandbox.
@@ -121,6 +123,31 @@ impl Plan {
             settings,
             warnings,
         })
+    }
+
+    /// What the store is to remember of it.
+    #[must_use]
+    pub fn in_force(&self) -> InForce {
+        let Plan { map, settings, .. } = self;
+        InForce {
+            path: map.path.clone(),
+            kind: map.kind,
+            value: map.value.clone(),
+            grace: settings.grace,
+            max_session: settings.max_session,
+        }
+    }
+
+    /// Tells what is odd, but taken.
+    pub fn tell_warnings(&self) {
+        for warning in &self.warnings {
+            diagnostics::warning(warning);
+        }
+    }
+
+    /// Writes as much to the journal from now on as it says.
+    pub fn put_log_level_in_force(&self) {
+        diagnostics::set_level(diagnostics::level_for(self.settings.log_level));
     }
 }
 

@@ -1,87 +1,113 @@
-//! Another configuration, put in force while the service runs.
+//! Another configuration, read and put in force while the service runs.
+
+use std::path::PathBuf;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
+use super::error::RunError;
 use super::plan::{Plan, PlanError};
-use super::service::Service;
-use super::start::{earlier, where_to_begin};
+use super::reading::{grace_ago, where_to_begin};
+use super::rooms::Rooms;
+use super::systemd;
 use crate::diagnostics;
-use crate::journal::start_position::StartPosition;
-use crate::store::InForce;
 
-impl Service {
-    /// Puts another plan in force, if it is right, and says where the journal is to be read from
-    /// then on.
-    pub(super) fn reload(&mut self, plan: Result<Plan, PlanError>) -> Option<StartPosition> {
-        let refused = match plan {
-            Ok(plan) if plan.settings.state_directory != self.plan.settings.state_directory => {
-                "state-directory: can only be changed by a restart".to_owned()
-            }
-            Ok(plan) => return Some(self.take(plan)),
-            Err(error) => error.to_string(),
-        };
-        diagnostics::reload_refused(&refused);
-        self.reload_refused = Some(format!(
-            "the last reload was refused: {refused}\nmend it, then 'systemctl reload pop-before-smtp'"
-        ));
-        self.show_ready();
-        None
+/// Reads configurations in a thread of its own: Postfix is asked, and that takes its time.
+pub struct Reloads {
+    plans: mpsc::Receiver<Result<Plan, PlanError>>,
+    sender: mpsc::Sender<Result<Plan, PlanError>>,
+    under_way: bool,
+}
+
+impl Reloads {
+    /// None yet.
+    pub fn new() -> Self {
+        let (sender, plans) = mpsc::channel(1);
+        Reloads {
+            plans,
+            sender,
+            under_way: false,
+        }
     }
 
-    fn take(&mut self, plan: Plan) -> StartPosition {
-        let former = in_force(&self.plan);
-        let same_source = plan.source == self.plan.source;
-        let same_rules = plan.rules == self.plan.rules;
-        self.plan = plan;
-        self.reload_refused = None;
-        // Whoever wanted more to be written for a while has had it.
-        diagnostics::set_level(diagnostics::level_for(self.plan.settings.log_level));
-        self.plan
-            .warnings
-            .iter()
-            .for_each(|warning| diagnostics::warning(warning));
-        let settings = &self.plan.settings;
-        self.policy.ipv6_prefix.set(settings.policy.ipv6_prefix);
-        self.policy.enabled.set(settings.publish.policy);
-        self.map.change(
-            self.plan.map.clone(),
-            settings.publish.map,
-            settings.map.debounce,
-        );
-        self.map.withdraw_former(Some(former));
-        self.keeper.put_in_force(in_force(&self.plan));
-        // They have been asked about everybody who is listed.
-        if !same_rules {
-            self.refuse_by_rules();
-            let rules = &self.plan.rules;
-            self.one_address.keep_if(|client| {
-                let address = client.address();
-                !rules.never.contains(address) && !rules.permitted.contains(address)
-            });
-        }
-        self.commit();
-        self.activity.reloaded();
-        diagnostics::reloaded(
-            &self.plan.settings.servers.join(", "),
-            &self.plan.rules.permitted.to_string(),
-        );
-        self.show_ready();
-        let now = Timestamp::now();
-        match self.keeper.position().cloned() {
-            place @ Some(_) if same_source => where_to_begin(&self.plan, place, None, now),
-            _ => StartPosition::At(earlier(now, self.plan.rules.grace)),
-        }
+    /// Whether a configuration is being read.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// Begins to read the configuration (`file`, or the usual files).
+    pub fn begin(&mut self, file: Option<PathBuf>) {
+        self.under_way = true;
+        systemd::reloading();
+        let sender = self.sender.clone();
+        tokio::task::spawn_blocking(move || {
+            // The loop takes it as long as it lives.
+            let _ = sender.blocking_send(Plan::make(file.as_deref()));
+        });
+    }
+
+    /// Waits for one that has been read.
+    pub async fn next(&mut self) -> Result<Plan, PlanError> {
+        // We hold a sender ourselves, so that there is always one to come.
+        let Some(plan) = self.plans.recv().await else {
+            return std::future::pending().await;
+        };
+        self.under_way = false;
+        plan
     }
 }
 
-/// What the store is to remember of a plan.
-pub(super) fn in_force(plan: &Plan) -> InForce {
-    let Plan { map, settings, .. } = plan;
-    InForce {
-        path: map.path.clone(),
-        kind: map.kind,
-        value: map.value.clone(),
-        grace: settings.grace,
-        max_session: settings.max_session,
+/// Puts another plan in force, if it is right.
+///
+/// # Errors
+/// When the system does not give what that takes. A plan that is wrong is refused, and told.
+pub fn put_in_force(rooms: &mut Rooms, plan: Result<Plan, PlanError>) -> Result<(), RunError> {
+    let refused = match plan {
+        Ok(plan) if plan.settings.state_directory != rooms.plan.settings.state_directory => {
+            "state-directory: can only be changed by a restart".to_owned()
+        }
+        Ok(plan) => return take(rooms, plan),
+        Err(error) => error.to_string(),
+    };
+    diagnostics::reload_refused(&refused);
+    rooms.reload_refused = Some(format!(
+        "the last reload was refused: {refused}\nmend it, then 'systemctl reload pop-before-smtp'"
+    ));
+    Ok(())
+}
+
+fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
+    let former = rooms.plan.in_force();
+    let same_source = plan.source == rooms.plan.source;
+    let same_rules = plan.rules == rooms.plan.rules;
+    rooms.plan = plan;
+    rooms.reload_refused = None;
+    let Rooms { plan, .. } = rooms;
+    // Whoever wanted more to be written for a while has had it.
+    plan.put_log_level_in_force();
+    plan.tell_warnings();
+    let settings = &plan.settings;
+    rooms
+        .policy
+        .configure(settings.policy.ipv6_prefix, settings.publish.policy);
+    let (map, publish) = (plan.map.clone(), settings.publish.map);
+    rooms.publishing.change(map, publish, settings.map.debounce);
+    rooms.publishing.withdraw_former(Some(former));
+    rooms.keeping.put_in_force(plan.in_force());
+    // They have been asked about everybody who is listed.
+    if !same_rules {
+        rooms.clients.change_rules(&plan.rules);
     }
+    rooms.commit();
+    rooms.clients.activity_mut().reloaded();
+    diagnostics::reloaded(
+        &rooms.plan.settings.servers.join(", "),
+        &rooms.plan.rules.permitted.to_string(),
+    );
+    let now = Timestamp::now();
+    let begin = match rooms.keeping.position().cloned() {
+        place @ Some(_) if same_source => where_to_begin(&rooms.plan.rules, place, None, now),
+        _ => grace_ago(&rooms.plan.rules, now),
+    };
+    rooms.reading.restart(&rooms.plan, begin)
 }

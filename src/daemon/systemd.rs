@@ -4,7 +4,7 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
 
@@ -39,6 +39,78 @@ impl Sockets {
     }
 }
 
+/// How often systemd is told how we are, at most.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What systemd has been told of the service.
+#[derive(Debug)]
+pub struct Notifier {
+    ready: bool,
+    status: String,
+    status_shown: Instant,
+    watchdog_fed: Instant,
+}
+
+impl Notifier {
+    /// It has been told nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Notifier {
+            ready: false,
+            status: String::new(),
+            // So that the first status is told at once.
+            status_shown: now.checked_sub(STATUS_INTERVAL).unwrap_or(now),
+            watchdog_fed: now,
+        }
+    }
+
+    /// Whether it has been told that the service is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// The service is ready: the journal has been read, or can't be, and the map is right.
+    pub fn ready(&mut self, status: String) {
+        notify(&[("READY", "1"), ("STATUS", &status)]);
+        self.ready = true;
+        self.status = status;
+    }
+
+    /// Shows how we are, if that has changed; or says when it may be told again.
+    pub fn show_status(&mut self, status: String) -> Option<Instant> {
+        let now = Instant::now();
+        let next = self.status_shown + STATUS_INTERVAL;
+        if self.status == status {
+            return None;
+        }
+        if next > now {
+            return Some(next);
+        }
+        notify(&[("STATUS", &status)]);
+        self.status = status;
+        self.status_shown = now;
+        None
+    }
+
+    /// Tells the watchdog that the reader and the loop are alive; there is no need to tell it with
+    /// every batch. Says whether it was time.
+    pub fn feed_watchdog(&mut self) -> bool {
+        if self.watchdog_fed.elapsed() < STATUS_INTERVAL {
+            return false;
+        }
+        notify(&[("WATCHDOG", "1")]);
+        if !self.ready {
+            // The start takes longer than usual, and goes on.
+            let patience = Duration::from_secs(90).as_micros().to_string();
+            notify(&[("EXTEND_TIMEOUT_USEC", &patience)]);
+        }
+        self.watchdog_fed = Instant::now();
+        true
+    }
+}
+
 /// Makes a socket for a service that runs without systemd. One that is left over is
 /// replaced, one that somebody listens on is not.
 ///
@@ -70,16 +142,6 @@ fn notify(state: &[(&str, &str)]) {
     let _ = systemd::daemon::notify(state.iter());
 }
 
-/// The service is ready: the journal has been read, or can't be, and the map is right.
-pub fn ready(status: &str) {
-    notify(&[("READY", "1"), ("STATUS", status)]);
-}
-
-/// The service does another thing now.
-pub fn status(status: &str) {
-    notify(&[("STATUS", status)]);
-}
-
 /// The service reads its configuration.
 pub fn reloading() {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -93,17 +155,6 @@ pub fn reloading() {
 /// The service stops.
 pub fn stopping() {
     notify(&[("STOPPING", "1")]);
-}
-
-/// The loop and the reader are alive.
-pub fn alive() {
-    notify(&[("WATCHDOG", "1")]);
-}
-
-/// The start takes longer than usual, and goes on.
-pub fn starting_takes_longer() {
-    let patience = Duration::from_secs(90).as_micros().to_string();
-    notify(&[("EXTEND_TIMEOUT_USEC", &patience)]);
 }
 
 /// How often the watchdog wants to hear of us.

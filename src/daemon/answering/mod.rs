@@ -1,5 +1,10 @@
-//! Answers whoever asks: Postfix, and our own commands.
+//! Answers our own commands, over the control socket, and says how the service is.
 
-mod policy_server;
+mod client_list;
+mod control;
+mod log_level;
+mod relay_check;
+mod status;
 
-pub use policy_server::{Policy, serve};
+pub use control::answer;
+pub use status::status_line;

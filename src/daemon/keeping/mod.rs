@@ -1,5 +1,93 @@
-//! Keeps on disk what a restart must not forget.
+//! Keeps on disk what a restart must not forget: the whitelist, the place in the journal, and what
+//! operators do by hand.
 
+mod manual_keeper;
 mod store_keeper;
 
-pub use store_keeper::{Found, StoreKeeper};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::journal::Position;
+use crate::store::{InForce, StoreError};
+use crate::whitelist::Whitelist;
+use manual_keeper::ManualKeeper;
+use store_keeper::StoreKeeper;
+
+pub use store_keeper::Found;
+
+/// Where the store is in a state directory.
+#[must_use]
+pub fn store_path(state_directory: &Path) -> PathBuf {
+    state_directory.join("store")
+}
+
+/// All that is kept.
+pub struct Keeping {
+    store: StoreKeeper,
+    manual: ManualKeeper,
+}
+
+impl Keeping {
+    /// Opens the store of a state directory; `in_force` is what it is to remember.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn open(state_directory: &Path, in_force: InForce) -> Result<(Self, Found), StoreError> {
+        let (store, found) = StoreKeeper::open(store_path(state_directory), in_force)?;
+        let manual = ManualKeeper::of(state_directory);
+        Ok((Keeping { store, manual }, found))
+    }
+
+    /// Applies what was done by hand to the whitelist that the store kept.
+    pub fn apply_manual(&mut self, whitelist: &mut Whitelist) {
+        self.manual.apply(whitelist);
+    }
+
+    /// How far the journal has been read.
+    pub fn position(&self) -> Option<&Position> {
+        self.store.position()
+    }
+
+    /// The journal has been read up to here, and the whitelist knows.
+    pub fn advance(&mut self, position: Position) {
+        self.store.advance(position);
+    }
+
+    /// Writes what was done by hand, and commits what else has changed, if it is time.
+    pub fn commit(&mut self, whitelist: &mut Whitelist, is_time: bool) {
+        self.manual.keep(whitelist);
+        self.store.commit(whitelist, is_time);
+    }
+
+    /// The same, all of it and at once.
+    pub fn commit_all(&mut self, whitelist: &mut Whitelist) {
+        self.manual.keep(whitelist);
+        self.store.commit_now(whitelist, true);
+    }
+
+    /// Goes on with what is under way. Says when there is more to do.
+    pub fn go_on(&mut self, whitelist: &mut Whitelist) -> Option<Instant> {
+        self.store.go_on(whitelist)
+    }
+
+    /// Waits until what was committed is on the disk.
+    pub async fn flushed(&mut self) {
+        self.store.flushed().await;
+    }
+
+    /// Remembers what is in force.
+    pub fn put_in_force(&mut self, in_force: InForce) {
+        self.store.put_in_force(in_force);
+    }
+
+    /// What is wrong now.
+    pub fn troubles(&self) -> impl Iterator<Item = &String> {
+        let store = self.store.trouble().into_iter();
+        store.chain(self.manual.trouble())
+    }
+
+    /// Why what was done by hand is not on disk, if it is not.
+    pub fn manual_trouble(&self) -> Option<&String> {
+        self.manual.trouble()
+    }
+}

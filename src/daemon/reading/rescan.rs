@@ -1,4 +1,4 @@
-//! When a look at the journal has to begin from the last place that is known, as an entry may have
+//! When the journal is to be scanned again from the last place that is known, as an entry may have
 //! escaped the looks before it.
 //!
 //! journald counts an entry, then tells its time, and only then links it to its fields; and libsystemd

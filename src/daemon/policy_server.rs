@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::daemon::reading::LookRequests;
+use super::reading::LookRequests;
 use crate::diagnostics;
 use crate::postfix::policy::{Action, Decoder, Request, Taken};
 use crate::whitelist::Whitelist;
@@ -42,20 +42,58 @@ const KEPT: usize = 256;
 #[derive(Debug)]
 pub struct Policy {
     /// Who may relay now.
-    pub whitelist: Rc<RefCell<Whitelist>>,
-    /// How long a prefix IPv6 clients are taken together by; 128: not at all.
-    pub ipv6_prefix: Cell<u8>,
-    /// Whether the policy answers anything but DUNNO.
-    pub enabled: Cell<bool>,
-    /// How many questions were answered.
-    pub answered: Cell<u64>,
-    /// How many were answered with OK.
-    pub granted: Cell<u64>,
+    whitelist: Rc<RefCell<Whitelist>>,
     /// Those who wait for the journal to be looked at.
-    pub looks: LookRequests,
+    looks: Rc<LookRequests>,
+    /// How long a prefix IPv6 clients are taken together by; 128: not at all.
+    ipv6_prefix: Cell<u8>,
+    /// Whether the policy answers anything but DUNNO.
+    enabled: Cell<bool>,
+    /// How many questions were answered.
+    answered: Cell<u64>,
+    /// How many were answered with OK.
+    granted: Cell<u64>,
 }
 
 impl Policy {
+    /// Answers from this whitelist. IPv6 clients are taken together by this prefix; 128: not at all.
+    pub fn new(
+        whitelist: Rc<RefCell<Whitelist>>,
+        looks: Rc<LookRequests>,
+        ipv6_prefix: u8,
+        enabled: bool,
+    ) -> Self {
+        Policy {
+            whitelist,
+            looks,
+            ipv6_prefix: Cell::new(ipv6_prefix),
+            enabled: Cell::new(enabled),
+            answered: Cell::new(0),
+            granted: Cell::new(0),
+        }
+    }
+
+    /// Another configuration is in force.
+    pub fn configure(&self, ipv6_prefix: u8, enabled: bool) {
+        self.ipv6_prefix.set(ipv6_prefix);
+        self.enabled.set(enabled);
+    }
+
+    /// How long a prefix IPv6 clients are taken together by.
+    pub fn ipv6_prefix(&self) -> u8 {
+        self.ipv6_prefix.get()
+    }
+
+    /// How many questions were answered.
+    pub fn answered(&self) -> u64 {
+        self.answered.get()
+    }
+
+    /// How many were answered with OK.
+    pub fn granted(&self) -> u64 {
+        self.granted.get()
+    }
+
     /// The answer; `None` if it depends on a look at the journal. When that has been had, the
     /// question is the `last` one.
     fn decide(&self, request: &Request<'_>, last: bool) -> Option<Action> {

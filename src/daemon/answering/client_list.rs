@@ -1,49 +1,17 @@
-//! What is asked over the control socket, answered. The one place that knows both the questions
-//! and the service.
+//! Who is listed, told a page at a time: the loop has other things to do as well.
 
-use super::service::Service;
 use crate::client::Client;
-use crate::control::protocol::{ClientInfo, Filter, LogLevel};
-use crate::control::{Page, Peer, Question, protocol};
-use crate::diagnostics;
+use crate::control::Page;
+use crate::control::protocol::{ClientInfo, Filter};
 use crate::whitelist::{Listed, Whitelist};
 
-/// How many clients are looked at for one page: the loop has other things to do as well.
+/// How many clients are looked at for one page.
 const LOOKED_AT: usize = 1000;
 /// How many clients a page has, at most.
 const PAGE: usize = 100;
 
-impl Service {
-    /// Whoever has asked and left gets nothing.
-    pub(super) fn answer(&mut self, question: Question) {
-        match question {
-            Question::Status(answer) => {
-                let _ = answer.send(Ok(self.describe()));
-            }
-            Question::Clients {
-                filter,
-                after,
-                answer,
-            } => {
-                let _ = answer.send(Ok(page(&self.whitelist(), &filter, after)));
-            }
-            Question::Watch(answer) => {
-                let _ = answer.send(Ok(self.activity.watch()));
-            }
-            Question::SetLogLevel(level, peer, answer) => {
-                let _ = answer.send(Ok(set_log_level(level, peer)));
-            }
-            Question::Check(check, answer) => {
-                let _ = answer.send(Ok(self.check(check.client)));
-            }
-            Question::Allow(allow, peer, answer) => self.allow(allow, peer, answer),
-            Question::Revoke(revoke, peer, answer) => self.revoke(&revoke, peer, answer),
-        }
-    }
-}
-
 /// The clients behind `after` that `filter` selects, some of them.
-fn page(whitelist: &Whitelist, filter: &Filter, after: Option<Client>) -> Page {
+pub fn page(whitelist: &Whitelist, filter: &Filter, after: Option<Client>) -> Page {
     let selects = |listed: &Listed<'_>| {
         let client = listed.client;
         filter.selects(client, listed.user(), listed.server())
@@ -69,7 +37,7 @@ fn page(whitelist: &Whitelist, filter: &Filter, after: Option<Client>) -> Page {
 }
 
 /// What is told of a listed client.
-pub(super) fn client_info(whitelist: &Whitelist, listed: &Listed<'_>) -> ClientInfo {
+pub fn client_info(whitelist: &Whitelist, listed: &Listed<'_>) -> ClientInfo {
     ClientInfo {
         client: listed.client,
         user: listed.user().map(str::to_owned),
@@ -78,39 +46,6 @@ pub(super) fn client_info(whitelist: &Whitelist, listed: &Listed<'_>) -> ClientI
         last_login: listed.login.as_ref().map(|login| login.last_login),
         until: whitelist.listed_until(listed),
         sessions: listed.sessions(),
-    }
-}
-
-fn set_log_level(level: LogLevel, peer: Peer) -> LogLevel {
-    let former = log_level();
-    if level != former {
-        // At the more talkative of the two levels, so that it is seen.
-        let set = || diagnostics::set_level(filter_of(level));
-        if filter_of(level) > filter_of(former) {
-            set();
-        }
-        diagnostics::log_level_set(&format!("{level:?}").to_lowercase(), &peer);
-        set();
-    }
-    former
-}
-
-/// How much is written to the journal.
-pub(super) fn log_level() -> LogLevel {
-    match diagnostics::level() {
-        log::LevelFilter::Off | log::LevelFilter::Error => LogLevel::Error,
-        log::LevelFilter::Warn => LogLevel::Warn,
-        log::LevelFilter::Info => LogLevel::Info,
-        log::LevelFilter::Debug | log::LevelFilter::Trace => LogLevel::Debug,
-    }
-}
-
-fn filter_of(level: LogLevel) -> log::LevelFilter {
-    match level {
-        protocol::LogLevel::Error => log::LevelFilter::Error,
-        protocol::LogLevel::Warn => log::LevelFilter::Warn,
-        protocol::LogLevel::Info => log::LevelFilter::Info,
-        protocol::LogLevel::Debug => log::LevelFilter::Debug,
     }
 }
 
