@@ -1,6 +1,6 @@
 //! All entries of a journal, in order, for commands that tell what is in it.
 //!
-//! EntryReceiver as the service does when it catches up: in threads of their own, and ahead where the journal
+//! Reads as the service does when it catches up: in threads of their own, and ahead where the journal
 //! has chapters. Takes nothing for anything.
 
 use std::thread;

@@ -25,7 +25,7 @@ pub enum Failure {
     NobodyListens,
 }
 
-/// EntryReceiver to the end, or for a batch, and hands over. With `skip`, entries that can't be read are left
+/// Reads to the end, or for a batch, and hands over. With `skip`, entries that can't be read are left
 /// out.
 ///
 /// # Errors

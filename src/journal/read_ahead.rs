@@ -1,4 +1,4 @@
-//! EntryReceiver read_ahead: the chapters of a journal, each in a thread of its own, while the one before is read.
+//! Reads ahead: the chapters of a journal, each in a thread of its own, while the one before is read.
 //!
 //! To read entries takes libsystemd longer than anything else that is done with them, and one
 //! handle of it keeps but one processor busy. What is read is taken in in the journal's order all the
@@ -28,7 +28,7 @@ struct Ended {
     at_end: bool,
 }
 
-/// EntryReceiver these chapters, in order, from `begin` on, and moves it behind the last entry. Stops where
+/// Reads these chapters, in order, from `begin` on, and moves it behind the last entry. Stops where
 /// one can't be read, or its place is not in it: whoever reads on from `begin` will see why.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub fn read<T: Send>(
     })
 }
 
-/// EntryReceiver a chapter, the first one from its place on.
+/// Reads a chapter, the first one from its place on.
 fn read_chapter<T>(
     chapter: PathBuf,
     identifiers: &[&str],

@@ -1,4 +1,4 @@
-//! LookRequests at the journal for those who can't wait until journald tells its readers: it does so up to
+//! Looks at the journal for those who can't wait until journald tells its readers: it does so up to
 //! a quarter of a second after it has written an entry, which can be read at once.
 //!
 //! Whoever asks before a look begins shares it with all the others, so that there is never more

@@ -258,7 +258,7 @@ impl Thread {
         }
     }
 
-    /// LookRequests at the files again, if it is time.
+    /// Looks at the files again, if it is time.
     fn look_at_files(&mut self) -> Result<(), Stop> {
         let is_time = |last: &Looked| last.when.elapsed() >= LOOK_AT_FILES;
         if !self.files.as_ref().is_some_and(is_time) {
@@ -295,7 +295,7 @@ impl Thread {
         self.last_read.is_some_and(|read| read.elapsed() < LIVELY)
     }
 
-    /// EntryReceiver the journal's chapters. Should one be unreadable, the rest is read as if it had none.
+    /// Reads the journal's chapters. Should one be unreadable, the rest is read as if it had none.
     fn read_chapters(&mut self) -> Result<(), Stop> {
         let identifiers: Vec<&str> = self.recogniser.identifiers().collect();
         let found = chapters(&self.source, &identifiers, self.begin.time());
@@ -312,7 +312,7 @@ impl Thread {
         )?)
     }
 
-    /// EntryReceiver what came shortly before the place where reading begins, for what it tells of the
+    /// Reads what came shortly before the place where reading begins, for what it tells of the
     /// lines that follow. Its events have been told already.
     fn look_back(&mut self, reader: &mut Reader) -> Result<(), Stop> {
         let (begin, place) = match &self.begin {
@@ -352,7 +352,7 @@ impl Thread {
         Ok(self.recognition.send(Read::Before(entries))?)
     }
 
-    /// EntryReceiver to the end, or for a batch. True at the end.
+    /// Reads to the end, or for a batch. True at the end.
     fn read_batch(&mut self, reader: &mut Reader, skip: bool) -> Result<bool, Stop> {
         let batch = batch::read(reader, &self.recognition, skip)?;
         if let Some(position) = batch.position {
