@@ -16,7 +16,7 @@ use pop_before_smtp::config::Limits;
 use pop_before_smtp::event::{Event, EventKind};
 use pop_before_smtp::networks::Networks;
 use pop_before_smtp::origin::Origin;
-use pop_before_smtp::store::Store;
+use pop_before_smtp::store::{Positions, Store};
 use pop_before_smtp::whitelist::{Rules, Whitelist};
 
 /// Whitelists of these sizes are measured.
@@ -103,7 +103,7 @@ fn commit(store: &mut Store, whitelist: &mut Whitelist) -> Duration {
     loop {
         let started = Instant::now();
         let delta = whitelist.take_delta(AT_ONCE);
-        let committed = store.commit(delta.clients(), delta.sessions(), None);
+        let committed = store.commit(delta.clients(), delta.sessions(), &Positions::new());
         committed.expect("commit");
         let is_last = delta.is_last();
         longest = longest.max(started.elapsed());

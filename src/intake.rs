@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::event::{Event, EventKind};
 use crate::journal::Entry;
-use crate::origin::Origin;
+use crate::origin::{Id, Origin};
 use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown, Verdict};
 
 /// What an entry was taken for.
@@ -130,6 +130,8 @@ pub struct Taker {
     correlators: HashMap<Origin, Correlator>,
     unknown: Unknown,
     senders: Senders,
+    /// Where the entries are read from.
+    source: Id,
 }
 
 /// Of how many origins lines are tied at once. A journal holds those of one host as a rule; with more
@@ -145,7 +147,14 @@ impl Taker {
             correlators: HashMap::new(),
             unknown,
             senders,
+            source: Id::DEFAULT_SOURCE,
         }
+    }
+
+    /// The same, for the entries of this source.
+    #[must_use]
+    pub fn of_source(self, source: Id) -> Self {
+        Taker { source, ..self }
     }
 
     /// Takes in an entry.
@@ -196,13 +205,15 @@ impl Taker {
         } = verdict;
         // What a host has passed on is of the host that its header names, and of no other.
         let origin = match &passed_on {
-            Some(host) if entry.origin.is_known() => entry.origin.of_host(host),
+            Some(host) if entry.origin.is_known() => entry.origin.passed_on_from(host),
             _ => entry.origin,
         };
         let Entry { time, sender, .. } = entry;
+        // Nothing else is seen here, so that only what leaves has to say it.
+        let origin_of_event = origin.read_from(self.source);
         let event = |kind| Event {
             time: *time,
-            origin,
+            origin: origin_of_event,
             server: server.name.clone(),
             protocol,
             longest_session: server.longest_session.of(protocol),

@@ -482,7 +482,7 @@ impl Reader {
                 // What a stream wrote without an end of its line (systemd.journal-fields(7)): too much of
                 // it, or up to the process that wrote on.
                 b"_LINE_BREAK" => entry.is_cut = matches!(value, b"line-max" | b"pid-change"),
-                b"_MACHINE_ID" => entry.origin.machine = Id::parse(value),
+                b"_MACHINE_ID" => entry.origin.host.machine = Id::parse(value),
                 b"_BOOT_ID" => entry.origin.boot = Id::parse(value),
                 b"_UID" => entry.sender.uid = text().and_then(|uid| uid.parse().ok()),
                 b"_PID" => entry.sender.pid = text().and_then(|pid| pid.parse().ok()),

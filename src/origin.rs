@@ -1,22 +1,34 @@
-//! Where a journal entry comes from: one boot of one machine.
+//! Where a journal entry comes from: one boot of one machine, as one source shows it.
 //!
 //! Lines are tied together, sessions named and ended within one origin only: a pid, or the id of a
-//! session, means something on the host, and during the boot, that gave it. Plain data; reads no
-//! file. Must never take two origins for one.
+//! session, means something on the host, and during the boot, that gave it. What machine an entry is
+//! from is its journal's word; which source it was read from is ours. Plain data; reads no file. Must
+//! never take two origins for one.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One boot of one machine, as journald names them in the fields `_MACHINE_ID` and `_BOOT_ID`
-/// (systemd.journal-fields(7)). Senders can't choose them.
+/// A machine, as one source shows it: no source speaks for the machines of another.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Host {
+    /// The source that its entries were read from.
+    pub source: Id,
+    /// The machine, as journald names it in the field `_MACHINE_ID` (systemd.journal-fields(7)).
+    /// Senders can't choose it.
+    pub machine: Id,
+}
+
+/// One boot of a host.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 pub struct Origin {
-    /// The machine.
-    pub machine: Id,
-    /// Its boot.
+    /// The host.
+    pub host: Host,
+    /// The boot, as journald names it in the field `_BOOT_ID`.
     pub boot: Id,
 }
 
@@ -32,62 +44,109 @@ const DIGITS: usize = 32;
 impl Origin {
     /// Where an entry comes from that does not say so: nothing may be tied to it.
     pub const UNKNOWN: Origin = Origin {
-        machine: Id(0),
+        host: Host {
+            source: Id::DEFAULT_SOURCE,
+            machine: Id(0),
+        },
         boot: Id(0),
     };
 
     /// Where lines come from that were never in a journal, such as those of a log file: all of
     /// them from one host.
     pub const OF_LINES: Origin = Origin {
-        machine: Id(1),
+        host: Host {
+            source: Id::DEFAULT_SOURCE,
+            machine: Id(1),
+        },
         boot: Id(1),
     };
 
     /// How many bytes [`Origin::to_bytes`] makes.
-    pub const BYTES: usize = 32;
+    pub const BYTES: usize = 48;
 
     /// Where a line comes from that a host of this name wrote, and this origin has passed on.
     #[must_use]
-    pub fn of_host(self, host: &str) -> Origin {
-        // FNV-1a, of 128 bits: the store knows the result, so that it must never change.
-        let hash = host
-            .bytes()
-            .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-            });
-        Origin {
-            machine: Id(self.machine.0 ^ hash),
-            ..self
-        }
+    pub fn passed_on_from(self, name: &str) -> Origin {
+        let machine = Id(self.host.machine.0 ^ Id::of_name(name).0);
+        let host = Host {
+            machine,
+            ..self.host
+        };
+        Origin { host, ..self }
+    }
+
+    /// The same, read from this source.
+    #[must_use]
+    pub fn read_from(self, source: Id) -> Origin {
+        let host = Host {
+            source,
+            ..self.host
+        };
+        Origin { host, ..self }
     }
 
     /// Whether it is known: an entry without one of the ids is nobody's neighbour.
     #[must_use]
     pub fn is_known(self) -> bool {
-        self.machine.0 != 0 && self.boot.0 != 0
+        self.host.machine.0 != 0 && self.boot.0 != 0
     }
 
     /// For a key of the store.
     #[must_use]
     pub fn to_bytes(self) -> [u8; Origin::BYTES] {
         let mut bytes = [0; Origin::BYTES];
-        bytes[..16].copy_from_slice(&self.machine.0.to_be_bytes());
-        bytes[16..].copy_from_slice(&self.boot.0.to_be_bytes());
+        let ids = [self.host.source, self.host.machine, self.boot];
+        for (place, id) in bytes.chunks_exact_mut(Id::BYTES).zip(ids) {
+            place.copy_from_slice(&id.to_bytes());
+        }
         bytes
     }
 
     /// From a key of the store.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Origin::BYTES]) -> Self {
-        let id = |half: &[u8]| Id(half.iter().fold(0, |id, byte| id << 8 | u128::from(*byte)));
+        let id = |number| Id::from_bytes(&bytes[number * Id::BYTES..][..Id::BYTES]);
         Origin {
-            machine: id(&bytes[..16]),
-            boot: id(&bytes[16..]),
+            host: Host {
+                source: id(0),
+                machine: id(1),
+            },
+            boot: id(2),
         }
     }
 }
 
 impl Id {
+    /// Stands for the source that needs no name: the journal of `[journal]`.
+    pub const DEFAULT_SOURCE: Id = Id(0);
+
+    /// How many bytes [`Id::to_bytes`] makes.
+    pub const BYTES: usize = 16;
+
+    /// What stands for this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        // FNV-1a, of 128 bits: the store knows the result, so that it must never change.
+        let hash = name
+            .bytes()
+            .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            });
+        Id(hash)
+    }
+
+    /// For a key of the store.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; Id::BYTES] {
+        self.0.to_be_bytes()
+    }
+
+    /// From a key of the store: so many bytes, or it is another id.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Id(bytes.iter().fold(0, |id, byte| id << 8 | u128::from(*byte)))
+    }
+
     /// Reads an id as journald writes it: 32 hexadecimal digits. Anything else is none.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
@@ -122,8 +181,8 @@ mod tests {
             b"00000000000000000000000000000000",
         ] {
             let origin = Origin {
-                machine: id,
                 boot: Id::parse(none),
+                ..Origin::OF_LINES
             };
             assert!(!origin.is_known(), "{none:?}");
         }
@@ -131,8 +190,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bytes_are_those_of_this_origin_and_no_other(machine: u128, boot: u128) {
-            let origin = Origin { machine: Id(machine), boot: Id(boot) };
+        fn the_bytes_are_those_of_this_origin_and_no_other(source: u128, machine: u128, boot: u128) {
+            let host = Host { source: Id(source), machine: Id(machine) };
+            let origin = Origin { host, boot: Id(boot) };
             prop_assert_eq!(Origin::from_bytes(&origin.to_bytes()), origin);
         }
     }

@@ -11,6 +11,7 @@ mod keys;
 pub mod manual_file;
 mod unhurried;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,24 +20,27 @@ use jiff::Timestamp;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
-use sled::{Db, Transactional, Tree};
+use sled::{Db, IVec, Transactional, Tree};
 
 use blocks::{BlockChange, Blocks, Change};
 pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
-use keys::{client_of, key_of_client, key_of_session, session_of};
+use keys::{
+    POSITION, client_of, key_of_client, key_of_position, key_of_session, session_of, source_of,
+};
 use unhurried::Unhurried;
 
 use crate::client::Client;
 use crate::journal::Position;
+use crate::origin::Id;
 use crate::postfix::map_type::MapType;
 use crate::whitelist::{
     Clients, Ends, EndsOfServer, KeptClients, Listing, Session, SessionKey, Sessions,
 };
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
-const FORMAT: &[u8] = b"3";
+const FORMAT: &[u8] = b"4";
 /// sled's cache, in bytes. The whitelist is in our own memory already.
 const CACHE: u64 = 2 << 20;
 /// How many blocks a transaction may change: sled keeps the memory of the largest.
@@ -77,11 +81,14 @@ pub struct Kept {
     pub sessions: Sessions,
     /// Which servers tell the ends of their sessions.
     pub ends: Ends,
-    /// How far the journal had been read.
-    pub position: Option<Position>,
+    /// How far the journal of each source had been read.
+    pub positions: Positions,
     /// What was in force.
     pub in_force: Option<InForce>,
 }
+
+/// How far the journals have been read, by their sources.
+pub type Positions = BTreeMap<Id, Position>;
 
 /// What is in force: the access map, which must not list anybody for ever when another takes its
 /// place, and how long clients stay in it, should the configuration be unable to say.
@@ -255,9 +262,11 @@ impl Store {
             kept.sessions.add(key, &decode(value)?);
             Ok(())
         })?;
-        if let Some(value) = self.meta.get("position")? {
+        for entry in self.meta.scan_prefix(POSITION) {
+            let (key, value) = entry?;
             let PositionRecord { cursor, time } = decode(&value)?;
-            kept.position = Some(Position { cursor, time });
+            kept.positions
+                .insert(source_of(&key), Position { cursor, time });
         }
         if let Some(value) = self.meta.get("ends")? {
             kept.ends = Ends::restore(decode(&value)?);
@@ -277,19 +286,19 @@ impl Store {
         &mut self,
         clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
         sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
-        position: Option<&Position>,
+        positions: &Positions,
     ) -> Result<(), StoreError> {
-        self.write(clients, sessions, position)?;
+        self.write(clients, sessions, positions)?;
         self.flusher().flush()
     }
 
-    /// Writes what has changed (`None` is gone), and how far the journal has been read. It is
+    /// Writes what has changed (`None` is gone), and how far the journals have been read. It is
     /// quickest when records come in the order of their keys. It lasts once it has been flushed; a
     /// process that is killed before loses the end of what was written, and never a part from
     /// between.
     ///
     /// One transaction, unless so much has changed (after a catch-up) that it would take sled more
-    /// memory than the whole whitelist: then several, and the place in the journal with the last.
+    /// memory than the whole whitelist: then several, and the places in the journals with the last.
     /// If they are interrupted, the entries from the old place on are read again, and events that
     /// are applied twice change nothing.
     ///
@@ -299,7 +308,7 @@ impl Store {
         &mut self,
         clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
         sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
-        position: Option<&Position>,
+        positions: &Positions,
     ) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
         let clients = clients.into_iter().map(|(client, listing)| Change {
@@ -313,15 +322,27 @@ impl Store {
         let mut writes = Vec::new();
         self.commit_records(CLIENTS, clients, &mut writes)?;
         self.commit_records(SESSIONS, sessions, &mut writes)?;
-        writes.extend(position.map(|Position { cursor, time }| Write {
+        writes.extend(positions.iter().map(|(source, position)| Write {
             tree: META,
-            key: (*b"position").into(),
+            key: key_of_position(*source).into(),
             value: Some(encode(&PositionRecord {
-                cursor: cursor.clone(),
-                time: *time,
+                cursor: position.cursor.clone(),
+                time: position.time,
             })),
         }));
         self.transact(&mut writes)
+    }
+
+    /// Forgets how far the journals of other sources had been read.
+    ///
+    /// # Errors
+    /// When the file system fails. The store is then to be closed and opened again.
+    pub fn forget_other_sources(&self, sources: &[Id]) -> Result<(), StoreError> {
+        let is_other = |key: &IVec| !sources.contains(&source_of(key));
+        let keys = self.meta.scan_prefix(POSITION).keys();
+        keys.filter(|key| key.as_ref().map_or(true, is_other))
+            .try_for_each(|key| self.meta.remove(key?).map(drop))
+            .map_err(|error| classify(&self.path, error))
     }
 
     /// What forces to the disk all that has been written, on a thread that may wait for it.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pop_before_smtp::client::Client;
 use pop_before_smtp::journal::Position;
-use pop_before_smtp::origin::Origin;
+use pop_before_smtp::origin::{Id, Origin};
 use pop_before_smtp::postfix::map_type::MapType;
-use pop_before_smtp::store::{InForce, Opened, Store, StoreError};
+use pop_before_smtp::store::{InForce, Opened, Positions, Store, StoreError};
 use pop_before_smtp::whitelist::{Listing, Session, SessionKey};
 
 fn at(second: i64) -> Timestamp {
@@ -48,7 +48,11 @@ fn commit(store: &mut Store, n: i64) {
         is_doubtful: false,
     };
     store
-        .commit(clients, [(key, Some(session))], Some(&position(n)))
+        .commit(
+            clients,
+            [(key, Some(session))],
+            &[(Id::DEFAULT_SOURCE, position(n))].into(),
+        )
         .unwrap();
 }
 
@@ -90,13 +94,13 @@ fn what_was_committed_is_there_again_with_its_position() {
     assert_eq!((kept.clients.len(), kept.sessions.len()), (198, 99));
     let client = "2001:db8::7".parse().unwrap();
     assert_eq!(kept.clients.get(client), Some(listing(7)));
-    assert_eq!(kept.position, Some(position(99)));
+    assert_eq!(kept.positions, [(Id::DEFAULT_SOURCE, position(99))].into());
     let gone = [("192.0.2.7".parse().unwrap(), None)];
-    store.commit(gone, [], None).unwrap();
+    store.commit(gone, [], &Positions::new()).unwrap();
     drop(store);
     let Opened { store, kept, .. } = Store::open(&path).unwrap();
     assert_eq!(kept.clients.len(), 197);
-    assert_eq!(kept.position, Some(position(99)));
+    assert_eq!(kept.positions, [(Id::DEFAULT_SOURCE, position(99))].into());
     let in_force = in_force();
     store.set_in_force(&in_force).unwrap();
     drop(store);
@@ -125,9 +129,11 @@ fn what_is_taken_out_and_put_back_in_one_commit_is_there() {
         is_doubtful: false,
     };
     let put = ids.iter().map(|id| (key(id), Some(session)));
-    store.commit([], put.clone(), None).unwrap();
+    store.commit([], put.clone(), &Positions::new()).unwrap();
     let taken = ids.iter().map(|id| (key(id), None));
-    store.commit([], taken.chain(put), None).unwrap();
+    store
+        .commit([], taken.chain(put), &Positions::new())
+        .unwrap();
     drop(store);
     let Opened { kept, .. } = Store::open(&path).unwrap();
     assert_eq!(kept.sessions.len(), ids.len());
@@ -168,7 +174,7 @@ fn a_damaged_store_is_set_aside() {
         let (aside, _) = set_aside.expect("a cut off snapshot was taken for whole");
         assert_eq!(aside, directory.path().join("store.damaged"));
         assert!(aside.join("db").exists());
-        assert!(kept.clients.is_empty() && kept.position.is_none());
+        assert!(kept.clients.is_empty() && kept.positions.is_empty());
         drop(store);
         fs::remove_dir_all(&path).unwrap();
     }
@@ -285,10 +291,14 @@ fn thousands_of_records_that_come_and_go_in_any_order_are_kept() {
             };
         }
         store
-            .commit(changes, [], Some(&position(round as i64)))
+            .commit(
+                changes,
+                [],
+                &[(Id::DEFAULT_SOURCE, position(round as i64))].into(),
+            )
             .unwrap();
     }
     let Opened { kept, .. } = Store::open(&path).unwrap();
     assert!(kept.clients.iter().eq(expected));
-    assert_eq!(kept.position, Some(position(5)));
+    assert_eq!(kept.positions, [(Id::DEFAULT_SOURCE, position(5))].into());
 }

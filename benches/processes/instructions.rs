@@ -17,6 +17,7 @@ use pop_before_smtp::config::Limits;
 use pop_before_smtp::intake::{Intake, Senders, Taker};
 use pop_before_smtp::journal::{Entry, Reader, Source};
 use pop_before_smtp::networks::Networks;
+use pop_before_smtp::origin::Id;
 use pop_before_smtp::servers::{BUILT_IN, Recogniser, Unknown, load};
 use pop_before_smtp::store::Store;
 use pop_before_smtp::whitelist::{Rules, Whitelist};
@@ -191,10 +192,10 @@ fn read_to_commit(
             events += 1;
         }
         if entry % BATCH == 0 || entry == entries {
-            let position = reader.position().unwrap();
+            let position = [(Id::DEFAULT_SOURCE, reader.position().unwrap())].into();
             let delta = whitelist.take_delta(usize::MAX);
             store
-                .commit(delta.clients(), delta.sessions(), Some(&position))
+                .commit(delta.clients(), delta.sessions(), &position)
                 .unwrap();
         }
     }

@@ -21,7 +21,7 @@ use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError};
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
 use crate::store::manual_file::ManualFile;
-use crate::store::{InForce, Kept, Opened, Store, StoreError};
+use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError};
 use crate::whitelist::{Listing, Rules, Whitelist};
 
 /// Where the state is if the configuration can't say.
@@ -224,7 +224,7 @@ fn forget(
     if clients.is_empty() {
         return Ok(());
     }
-    store.commit(clients, [], None)
+    store.commit(clients, [], &Positions::new())
 }
 
 /// The whitelist as the service left it.

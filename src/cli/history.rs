@@ -82,7 +82,7 @@ pub fn run(
         let (time, text) = (local_time(item.time), printable(&item.text));
         writeln!(out, "{time}  {:<10}  {text}", item.event)?;
     }
-    let source = daemon::source(&settings);
+    let source = daemon::default_source(&settings);
     let whole = match beginning(&source)? {
         Some(first) if first > since => {
             format!("; {source} goes back no further than {}", local_time(first))

@@ -119,7 +119,7 @@ pub(super) fn tell_of_servers(
         Ok::<(), CommandError>(())
     };
     entries::each(
-        &daemon::source(settings),
+        &daemon::default_source(settings),
         &identifiers,
         begin,
         until,

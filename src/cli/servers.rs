@@ -83,7 +83,7 @@ pub fn run(
     let identifiers = (catalogue.definitions.iter())
         .flat_map(|loaded| identifiers(&loaded.definition, &settings.senders))
         .collect::<BTreeSet<_>>();
-    let source = daemon::source(&settings);
+    let source = daemon::default_source(&settings);
     let (seen, unknown) = match journal::seen(&source, identifiers, since) {
         Ok(Some(seen)) => (Some(seen), None),
         Ok(None) => (None, Some(format!("{source} has no entries"))),

@@ -145,6 +145,17 @@ fn status(sample: Sample) -> StatusAnswer {
             caught_up: true,
             journal_position: some(sample, time()),
             lag_milliseconds: some(sample, 1),
+            sources: some(
+                sample,
+                vec![SourceStatus {
+                    name: text(),
+                    journal: text(),
+                    caught_up: true,
+                    journal_position: some(sample, time()),
+                    lag_milliseconds: some(sample, 1),
+                    problems: vec![text()],
+                }],
+            ),
             last_login: some(
                 sample,
                 LoginStatus {

@@ -155,6 +155,9 @@ pub struct Status {
     /// Once caught up, how long after it was written that entry was read; before, how far behind
     /// now reading is.
     pub lag_milliseconds: Option<u64>,
+    /// The sources, if there are several. The first is the one that position and lag are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<SourceStatus>>,
     /// The last login that was heard of.
     pub last_login: Option<LoginStatus>,
     /// The access map.
@@ -168,6 +171,24 @@ pub struct Status {
     /// How much it writes to the journal.
     pub log_level: LogLevel,
     /// What is wrong now, and what to do about it.
+    pub problems: Vec<String>,
+}
+
+/// A source: a journal that is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// Its name; "journal" for that of `[journal]`.
+    pub name: String,
+    /// Which journal it is.
+    pub journal: String,
+    /// Whether it has been read up to now.
+    pub caught_up: bool,
+    /// When the entry was written that was read last.
+    pub journal_position: Option<Timestamp>,
+    /// As that of the status.
+    pub lag_milliseconds: Option<u64>,
+    /// What is wrong with it; these are among those of the status.
     pub problems: Vec<String>,
 }
 

@@ -44,6 +44,8 @@ pub use deadline_timer::DeadlineTimer;
 pub use error::RunError;
 pub use keeping::store_path;
 pub use options::Options;
-pub use plan::{Plan, PlanError, check_all_examples, recogniser, source};
+pub use plan::{
+    NamedSource, Plan, PlanError, check_all_examples, default_source, recogniser, sources,
+};
 pub use publishing::{DirectoryWatch, ForeignChanges, Tell};
 pub use run::run;

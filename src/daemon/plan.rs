@@ -3,6 +3,7 @@
 //! Made as a whole or not at all, at the start and at each reload, and by `check-config`: what
 //! passes there is what the service takes. Changes nothing.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::config::{self, ConfigError, Loaded, PermittedNetworks, Settings};
 use crate::diagnostics;
 use crate::journal::Source;
 use crate::networks::Networks;
+use crate::origin::Id;
 use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::{CommandError, Programs};
 use crate::postfix::postconf::{self, PostconfError};
@@ -33,12 +35,48 @@ pub struct Plan {
     pub rules: Rules,
     /// The definitions of the servers that are on.
     pub recogniser: Arc<Recogniser>,
-    /// The journal that is read.
-    pub source: Source,
+    /// The journals that are read. The first is the one that needs no name.
+    pub sources: Vec<NamedSource>,
     /// The access map that is published.
     pub map: AccessMap,
     /// What is odd, but taken.
     pub warnings: Vec<String>,
+}
+
+/// A source: a journal that is read, and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedSource {
+    /// Its name, but for that of `[journal]`.
+    name: Option<String>,
+    /// Which journal it is.
+    pub journal: Source,
+}
+
+impl NamedSource {
+    /// Its name, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What stands for it in an origin, and in the store.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.name().map_or(Id::DEFAULT_SOURCE, Id::of_name)
+    }
+
+    /// Whether it tells of this host.
+    #[must_use]
+    pub fn is_of_this_host(&self) -> bool {
+        matches!(self.journal, Source::Host | Source::Namespace(_))
+    }
+}
+
+impl fmt::Display for NamedSource {
+    /// What it is called in a list of all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().unwrap_or("journal"))
+    }
 }
 
 /// A configuration can't be put in force.
@@ -117,7 +155,7 @@ impl Plan {
                 permitted,
                 never: Networks::from(settings.never.clone()),
             },
-            source: source(&settings),
+            sources: sources(&settings),
             recogniser,
             map,
             settings,
@@ -189,9 +227,18 @@ pub fn check_all_examples<'a>(
     }
 }
 
-/// The journal that is read.
+/// The journals that are read.
 #[must_use]
-pub fn source(settings: &Settings) -> Source {
+pub fn sources(settings: &Settings) -> Vec<NamedSource> {
+    vec![NamedSource {
+        name: None,
+        journal: default_source(settings),
+    }]
+}
+
+/// The journal of `[journal]`.
+#[must_use]
+pub fn default_source(settings: &Settings) -> Source {
     match (&settings.journal.directory, &settings.journal.namespace) {
         (Some(directory), _) => Source::Directory(directory.clone()),
         (None, Some(namespace)) => Source::Namespace(namespace.clone()),

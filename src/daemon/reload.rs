@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::error::RunError;
-use super::plan::{Plan, PlanError};
+use super::plan::{NamedSource, Plan, PlanError};
 use super::reading::{grace_ago, where_to_begin};
 use super::rooms::Rooms;
 use super::systemd;
@@ -78,7 +78,7 @@ pub fn put_in_force(rooms: &mut Rooms, plan: Result<Plan, PlanError>) -> Result<
 
 fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
     let former = rooms.plan.in_force();
-    let same_source = plan.source == rooms.plan.source;
+    let former_sources = rooms.plan.sources.clone();
     let same_rules = plan.rules == rooms.plan.rules;
     rooms.plan = plan;
     rooms.reload_refused = None;
@@ -105,9 +105,18 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
         &rooms.plan.rules.permitted.to_string(),
     );
     let now = Timestamp::now();
-    let begin = match rooms.keeping.position().cloned() {
-        place @ Some(_) if same_source => where_to_begin(&rooms.plan.rules, place, None, now),
-        _ => grace_ago(&rooms.plan.rules, now),
+    rooms.forget_other_sources(now);
+    let Rooms {
+        plan,
+        keeping,
+        reading,
+        ..
+    } = rooms;
+    let begin = |source: &NamedSource| match keeping.position(source.id()).cloned() {
+        place @ Some(_) if former_sources.contains(source) => {
+            where_to_begin(source, &plan.rules, place, now)
+        }
+        _ => grace_ago(&plan.rules, now),
     };
-    rooms.reading.restart(&rooms.plan, begin)
+    reading.restart(plan, begin)
 }

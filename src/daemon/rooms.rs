@@ -9,13 +9,13 @@ use jiff::Timestamp;
 
 use super::clients::Clients;
 use super::keeping::Keeping;
-use super::plan::Plan;
+use super::plan::{NamedSource, Plan};
 use super::policy_server::Policy;
 use super::publishing::{Confirm, Journal, Publishing};
-use super::reading::Reading;
+use super::reading::{Progress, Reading};
 use crate::control::Fault;
 use crate::diagnostics;
-use crate::journal::Source;
+use crate::origin::Id;
 
 /// What the service consists of.
 pub struct Rooms {
@@ -23,7 +23,7 @@ pub struct Rooms {
     pub plan: Plan,
     /// Since when the service runs.
     pub since: Timestamp,
-    /// The journal's reader.
+    /// The readers of the journals.
     pub reading: Reading,
     /// Who is listed.
     pub clients: Clients,
@@ -41,7 +41,7 @@ impl Rooms {
     /// Commits what has changed, if it is time.
     pub fn commit(&mut self) {
         // Those that expire together are committed together.
-        let is_time = self.reading.is_caught_up() && !self.clients.is_expiring();
+        let is_time = self.reading.progress() == Progress::CaughtUp && !self.clients.is_expiring();
         let mut whitelist = self.clients.whitelist_mut();
         self.keeping.commit(&mut whitelist, is_time);
     }
@@ -60,12 +60,22 @@ impl Rooms {
 
     /// Sessions do not outlive the host that they were on, if it is this one.
     pub fn end_sessions_of_former_boots(&mut self, now: Timestamp) {
-        if !matches!(self.plan.source, Source::Directory(_) | Source::Files(_)) {
-            self.clients.end_sessions_of_former_boots(now);
-        }
+        let here = self
+            .plan
+            .sources
+            .iter()
+            .filter(|source| source.is_of_this_host());
+        here.for_each(|source| self.clients.end_sessions_of_former_boots(source.id(), now));
     }
 
-    /// The journal has been read. Returns the whitelist's generation that the map is to have.
+    /// What was known of sources that are no longer read counts no more.
+    pub fn forget_other_sources(&mut self, now: Timestamp) {
+        let sources: Vec<Id> = self.plan.sources.iter().map(NamedSource::id).collect();
+        self.clients.end_sessions_of_other_sources(&sources, now);
+        self.keeping.forget_other_sources(&sources);
+    }
+
+    /// The journals have been read. Returns the whitelist's generation that the map is to have.
     pub fn caught_up(&mut self, now: Timestamp) -> u64 {
         self.end_sessions_of_former_boots(now);
         self.clients.expire_all(now);
@@ -91,12 +101,10 @@ impl Rooms {
         if self.clients.is_expiring() {
             return Some(Instant::now());
         }
-        let journal = if self.reading.is_caught_up() {
-            Journal::CaughtUp
-        } else if self.reading.is_lost() {
-            Journal::Unreadable
-        } else {
-            Journal::CatchingUp
+        let journal = match self.reading.progress() {
+            Progress::CaughtUp => Journal::CaughtUp,
+            Progress::CatchingUp => Journal::CatchingUp,
+            Progress::Unreadable => Journal::Unreadable,
         };
         let whitelist = self.clients.whitelist();
         self.publishing.publish_if_due(&whitelist, journal)

@@ -14,7 +14,7 @@ use super::error::RunError;
 use super::options::Options;
 use super::plan::{Plan, PlanError};
 use super::publishing;
-use super::reading::{self, FromReader, Patience};
+use super::reading::{self, Told};
 use super::reload::{self, Reloads};
 use super::rooms::Rooms;
 use super::signals::{Signal, Signals};
@@ -23,6 +23,7 @@ use super::start::start;
 use super::systemd::{self, Notifier, Sockets};
 use crate::diagnostics;
 use crate::intake::Intake;
+use crate::origin::Id;
 
 /// The rooms, and when they are ready.
 pub struct Service {
@@ -76,9 +77,9 @@ impl Service {
                     }
                 },
                 plan = reloads.next() => service.reload(plan)?,
-                message = service.rooms.reading.next() => {
+                told = service.rooms.reading.next() => {
                     journal_had_its_turn = true;
-                    service.journal(message)?
+                    service.journal(told)?
                 }
                 heard = service.rooms.publishing.next() => service.map(heard)?,
                 () = service.rooms.keeping.flushed() => Next::GoOn,
@@ -93,9 +94,9 @@ impl Service {
             // may be waiting for what a look has found.
             if !journal_had_its_turn
                 && matches!(next, Next::GoOn)
-                && let Some(message) = service.rooms.reading.try_next()
+                && let Some(told) = service.rooms.reading.try_next()
             {
-                next = service.journal(Some(message))?;
+                next = service.journal(told)?;
             }
             if matches!(next, Next::Leave) {
                 break;
@@ -126,14 +127,12 @@ impl Service {
 
     /// Nobody waits without end for a journal that can't be read. Says when that is, if it stays so.
     fn give_up_on_journal(&mut self) -> Option<Instant> {
-        match self.rooms.reading.give_up_if_due() {
-            Patience::NotNeeded => None,
-            Patience::Until(time) => Some(time),
-            Patience::Over => {
-                self.become_ready();
-                None
-            }
+        let (is_over, next) = self.rooms.reading.give_up_if_due();
+        if is_over {
+            self.caught_up(Timestamp::now());
+            self.become_ready();
         }
+        next
     }
 
     /// Shows systemd how we are.
@@ -144,15 +143,18 @@ impl Service {
 
     // ---- What has happened ----
 
-    /// The reader has told something.
-    fn journal(&mut self, message: Option<FromReader>) -> Result<Next, RunError> {
+    /// A reader has told something.
+    fn journal(&mut self, told: Told) -> Result<Next, RunError> {
         let rooms = &mut self.rooms;
-        if self.notifier.feed_watchdog() {
+        let source = told.source;
+        // The watchdog hears of the first reader only: one of the others that hangs is a trouble of its
+        // source, and none of theirs.
+        if source == Id::DEFAULT_SOURCE && self.notifier.feed_watchdog() {
             // Should nothing have rung.
             rooms.publishing.look();
         }
         let now = Timestamp::now();
-        match rooms.reading.note(message, now, self.options.once)? {
+        match rooms.reading.note(told, now, self.options.once)? {
             reading::News::Entries { intakes, position } => {
                 for intake in intakes {
                     match intake {
@@ -162,23 +164,30 @@ impl Service {
                     }
                 }
                 if let Some(position) = position {
-                    rooms.keeping.advance(position);
+                    rooms.keeping.advance(source, position);
                 }
                 rooms.commit();
             }
             reading::News::CaughtUp => {
-                self.right_from = rooms.caught_up(now);
+                self.caught_up(now);
                 return Ok(self.become_ready());
             }
             reading::News::Alive => rooms.commit(),
-            reading::News::KeepPlace(place) => rooms.keeping.advance(place),
+            reading::News::KeepPlace(place) => rooms.keeping.advance(source, place),
             reading::News::ReadAgain => {
-                let place = rooms.keeping.position().cloned();
-                rooms.reading.read_again(&rooms.plan, place)?;
+                let place = rooms.keeping.position(source).cloned();
+                rooms.reading.read_again(source, &rooms.plan, place)?;
             }
             reading::News::Nothing => {}
         }
         Ok(Next::GoOn)
+    }
+
+    /// A journal has been read, or was given up: the last for which the others have waited, perhaps.
+    fn caught_up(&mut self, now: Timestamp) {
+        if self.rooms.reading.progress() == reading::Progress::CaughtUp {
+            self.right_from = self.rooms.caught_up(now);
+        }
     }
 
     /// Something has happened to the access map.

@@ -7,16 +7,17 @@ use jiff::Timestamp;
 use super::clients::Clients;
 use super::error::RunError;
 use super::keeping::{Found, Keeping};
-use super::plan::Plan;
+use super::plan::{NamedSource, Plan};
 use super::policy_server::Policy;
 use super::publishing::Publishing;
-use super::reading::{Reading, where_to_begin};
+use super::reading::{Reading, oldest, where_to_begin};
 use super::rooms::Rooms;
 use super::systemd;
 use crate::diagnostics;
+use crate::journal::start_position::StartPosition;
 use crate::whitelist::Whitelist;
 
-/// Opens the store, puts the whitelist in order, and begins to read the journal.
+/// Opens the store, puts the whitelist in order, and begins to read the journals.
 ///
 /// # Errors
 /// When the store can't be opened, or the system does not give what a service needs.
@@ -26,7 +27,9 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     let settings = &plan.settings;
     let opened = Keeping::open(&settings.state_directory, plan.in_force())?;
     let (mut keeping, Found { kept, set_aside }) = opened;
-    let begin = where_to_begin(&plan.rules, kept.position, set_aside, now);
+    if let Some((aside, reason)) = &set_aside {
+        diagnostics::store_set_aside(aside, reason, oldest(&plan.rules, now));
+    }
     diagnostics::started(
         &settings.servers.join(", "),
         &plan.rules.permitted.to_string(),
@@ -42,6 +45,10 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     let clients = Clients::new(whitelist, now);
     plan.tell_warnings();
 
+    let begin = |source: &NamedSource| match kept.positions.get(&source.id()).cloned() {
+        None if set_aside.is_some() => StartPosition::At(oldest(&plan.rules, now)),
+        position => where_to_begin(source, &plan.rules, position, now),
+    };
     let reading = Reading::start(&plan, begin, systemd::watchdog())?;
     let prefix = settings.policy.ipv6_prefix;
     let policy = Policy::new(clients.share(), reading.looks(), prefix, publish.policy);
@@ -59,6 +66,7 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     rooms.clients.clock_set(now);
     rooms.clients.set_rules(rooms.plan.rules.clone());
     rooms.end_sessions_of_former_boots(now);
+    rooms.forget_other_sources(now);
     rooms.clients.expire_all(now);
     Ok(rooms)
 }

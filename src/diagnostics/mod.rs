@@ -462,43 +462,64 @@ fn of_changes(changes: &[MapChange]) -> (String, String) {
 }
 
 /// The place in the journal is gone: vacuumed, or of another journal.
-pub fn cursor_gone(from: Timestamp) {
+pub fn cursor_gone(source: Option<&str>, from: Timestamp) {
+    let of = of_source(source);
     warn!(
-        MESSAGE_ID = id::CURSOR_GONE;
-        "the journal does not have the entry any more that was read last (vacuumed?); reading \
+        MESSAGE_ID = id::CURSOR_GONE, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}the journal does not have the entry any more that was read last (vacuumed?); reading \
          from {}", local_time(from)
     );
 }
 
 /// The place in the journal is in the future: the clock was wrong, then or now.
-pub fn cursor_in_the_future(position: Timestamp, from: Timestamp) {
+pub fn cursor_in_the_future(source: Option<&str>, position: Timestamp, from: Timestamp) {
+    let of = of_source(source);
     warn!(
-        MESSAGE_ID = id::CURSOR_GONE;
-        "the journal was read up to {}, which is in the future: is the clock right? Reading from \
+        MESSAGE_ID = id::CURSOR_GONE, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}the journal was read up to {}, which is in the future: is the clock right? Reading from \
          {}", local_time(position), local_time(from)
     );
 }
 
+/// How a message begins that is about a source which has a name.
+pub fn of_source(name: Option<&str>) -> String {
+    name.map(|name| format!("source {name}: "))
+        .unwrap_or_default()
+}
+
 /// The journal can't be read for now.
-pub fn journal_trouble(error: &str) {
-    warn!(MESSAGE_ID = id::JOURNAL_TROUBLE; "{error}; trying again");
+pub fn journal_trouble(source: Option<&str>, error: &str) {
+    let of = of_source(source);
+    warn!(
+        MESSAGE_ID = id::JOURNAL_TROUBLE, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}{error}; trying again"
+    );
 }
 
 /// The journal can be read again.
-pub fn journal_recovered() {
-    info!(MESSAGE_ID = id::JOURNAL_RECOVERED; "the journal can be read again");
+pub fn journal_recovered(source: Option<&str>) {
+    let of = of_source(source);
+    info!(
+        MESSAGE_ID = id::JOURNAL_RECOVERED, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}the journal can be read again"
+    );
 }
 
 /// Some of the journal's files can't be read.
-pub fn journal_incomplete(files: &str) {
-    warn!(MESSAGE_ID = id::JOURNAL_INCOMPLETE; "{files}");
+pub fn journal_incomplete(source: Option<&str>, files: &str) {
+    let of = of_source(source);
+    warn!(
+        MESSAGE_ID = id::JOURNAL_INCOMPLETE, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}{files}"
+    );
 }
 
 /// Files of the journal can be read that could not.
-pub fn reading_again(from: Timestamp) {
+pub fn reading_again(source: Option<&str>, from: Timestamp) {
+    let of = of_source(source);
     info!(
-        MESSAGE_ID = id::JOURNAL_RECOVERED;
-        "files of the journal can be read that could not be; reading it again from {}",
+        MESSAGE_ID = id::JOURNAL_RECOVERED, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}files of the journal can be read that could not be; reading it again from {}",
         local_time(from)
     );
 }

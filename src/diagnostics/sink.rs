@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use log::kv::{self, Key, Value, VisitSource};
+use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// The variable that sets the level: `error`, `warn`, `info` or `debug`.
@@ -116,7 +116,25 @@ struct Fields(Vec<String>);
 
 impl<'kvs> VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        self.0.push(format!("{key}={value}"));
+        let mut presence = Presence(true);
+        value.visit(&mut presence)?;
+        if presence.0 {
+            self.0.push(format!("{key}={value}"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a field has a value: some messages have it only sometimes.
+struct Presence(bool);
+
+impl<'v> VisitValue<'v> for Presence {
+    fn visit_any(&mut self, _: Value<'_>) -> Result<(), kv::Error> {
+        Ok(())
+    }
+
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        self.0 = false;
         Ok(())
     }
 }

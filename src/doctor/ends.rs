@@ -60,7 +60,7 @@ fn read(plan: &Plan, server: &str, since: Timestamp) -> Result<Vec<String>, Jour
     let recogniser = &plan.recogniser;
     let is_its = |identifier: &&str| recogniser.servers_of(identifier).any(|name| name == server);
     let identifiers: Vec<&str> = recogniser.identifiers().filter(is_its).collect();
-    let mut reader = Reader::open(&daemon::source(&plan.settings), identifiers)?;
+    let mut reader = Reader::open(&daemon::default_source(&plan.settings), identifiers)?;
     let mut closest = Closest::new(recogniser.clone(), server);
     read_back(&mut reader, since, ENTRIES, |entry| {
         let unit = entry.sender.unit.as_deref();

@@ -97,7 +97,7 @@ impl Host {
             return;
         };
         let settings = &loaded.settings;
-        let source = daemon::source(settings);
+        let source = daemon::default_source(settings);
         let catalogue = Catalogue::read(&settings.servers_directory);
         let beginning = beginning(&source);
         // What other hosts do with their journals can't be seen here.
@@ -129,7 +129,7 @@ impl Host {
 
     /// The journal that is read.
     pub fn source(&self) -> Option<Source> {
-        self.settings().map(daemon::source)
+        self.settings().map(daemon::default_source)
     }
 
     /// Since when it is looked for what has happened lately.

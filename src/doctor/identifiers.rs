@@ -26,7 +26,7 @@ pub fn identifiers(host: &Host) -> Option<Vec<Point>> {
 }
 
 fn read(plan: &Plan, since: Timestamp) -> Result<MisnamedLogins, JournalError> {
-    let source = daemon::source(&plan.settings);
+    let source = daemon::default_source(&plan.settings);
     let recogniser = &plan.recogniser;
     let mut logins = MisnamedLogins::default();
     let opened = Reader::open_for_units(&source, |unit| recogniser.knows_unit(unit))?;

@@ -39,7 +39,7 @@ pub fn logins(host: &Host) -> Option<Vec<Point>> {
         !never.contains(address) && !plan.rules.permitted.contains(address)
     });
     // What other hosts have for addresses can't be seen here.
-    let gateways = match plan.source {
+    let gateways = match daemon::default_source(&plan.settings) {
         Source::Directory(_) => Gateways::default(),
         _ => Gateways::look(),
     };
@@ -47,7 +47,7 @@ pub fn logins(host: &Host) -> Option<Vec<Point>> {
 }
 
 fn read(plan: &Plan, since: Timestamp) -> Result<Logins, JournalError> {
-    let source = daemon::source(&plan.settings);
+    let source = daemon::default_source(&plan.settings);
     let mut reader = Reader::open(&source, plan.recogniser.identifiers())?;
     reader.seek_time(since)?;
     let mut taker = Taker::new(plan.recogniser.clone(), Senders::Trusted, Unknown::Drop);

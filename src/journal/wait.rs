@@ -8,6 +8,7 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -43,8 +44,8 @@ pub struct Wait {
 }
 
 /// Ends a wait, from any thread: the one that is under way, or else the next.
-#[derive(Debug)]
-pub struct Bell(Waker);
+#[derive(Debug, Clone)]
+pub struct Bell(Arc<Waker>);
 
 impl Wait {
     /// What waits, and what wakes it.
@@ -53,7 +54,7 @@ impl Wait {
     /// When the system is out of descriptors.
     pub fn new() -> io::Result<(Self, Bell)> {
         let poll = Poll::new()?;
-        let bell = Bell(Waker::new(poll.registry(), BELL)?);
+        let bell = Bell(Arc::new(Waker::new(poll.registry(), BELL)?));
         let wait = Wait {
             poll,
             events: Events::with_capacity(2),

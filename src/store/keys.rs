@@ -5,8 +5,21 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::client::Client;
-use crate::origin::Origin;
+use crate::origin::{Id, Origin};
 use crate::whitelist::SessionKey;
+
+/// How the keys of positions begin.
+pub(super) const POSITION: &[u8] = b"position";
+
+/// Of a source.
+pub(super) fn key_of_position(source: Id) -> Vec<u8> {
+    [POSITION, &source.to_bytes()].concat()
+}
+
+/// Of the key of a position.
+pub(super) fn source_of(key: &[u8]) -> Id {
+    Id::from_bytes(&key[POSITION.len().min(key.len())..])
+}
 
 /// In the order of clients.
 pub(super) fn key_of_client(client: Client) -> Vec<u8> {

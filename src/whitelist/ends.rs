@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::LOST_BEFORE_LOGIN;
 use super::moment::Moment;
 use crate::event::{Event, Protocol};
-use crate::origin::{Id, Origin};
+use crate::origin::{Host, Origin};
 
 /// So many sessions must have lasted for as long as they can, without an end told meanwhile.
 const RAN_OUT: u32 = 3;
@@ -34,10 +34,10 @@ pub struct Ends {
     news: Vec<Untold>,
 }
 
-/// What is known of the ends of the sessions of one machine's server, under one protocol.
+/// What is known of the ends of the sessions of one host's server, under one protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndsOfServer {
-    machine: Id,
+    host: Host,
     server: String,
     protocol: Option<Protocol>,
     /// When the last end was told.
@@ -59,8 +59,8 @@ pub struct EndsOfServer {
 /// A server that does not tell the ends of its sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untold {
-    /// The machine that it runs on.
-    pub machine: Id,
+    /// The host that it runs on.
+    pub host: Host,
     /// The name of its definition.
     pub server: String,
     /// Under which protocol.
@@ -109,10 +109,10 @@ impl Ends {
 
     /// A session of the event's server is open now.
     pub(super) fn opened(&mut self, event: &Event) {
-        let machine = event.origin.machine;
-        if self.find(machine, &event.server, event.protocol).is_none() {
+        let host = event.origin.host;
+        if self.find(host, &event.server, event.protocol).is_none() {
             self.servers.push(EndsOfServer {
-                machine,
+                host,
                 server: event.server.to_string(),
                 protocol: event.protocol,
                 last: None,
@@ -128,7 +128,7 @@ impl Ends {
     /// The event tells an end: of a session of its protocol, or of any if it does not say.
     pub(super) fn told(&mut self, event: &Event, time: Moment) {
         let of_event = |ends: &&mut EndsOfServer| {
-            ends.machine == event.origin.machine
+            ends.host == event.origin.host
                 && *ends.server == *event.server
                 && (ends.protocol == event.protocol
                     || ends.protocol.is_none()
@@ -168,7 +168,7 @@ impl Ends {
     fn is_new_loss(&mut self, event: &Event, time: Moment) -> bool {
         let time = Timestamp::from(time);
         let of_event = |ends: &&mut EndsOfServer| {
-            ends.machine == event.origin.machine
+            ends.host == event.origin.host
                 && *ends.server == *event.server
                 && (ends.protocol == event.protocol || event.protocol.is_none())
         };
@@ -198,7 +198,7 @@ impl Ends {
 
     /// Whether the event's server is known not to tell the end of a session that it opens.
     pub(super) fn are_untold(&self, event: &Event) -> bool {
-        let known = self.find(event.origin.machine, &event.server, event.protocol);
+        let known = self.find(event.origin.host, &event.server, event.protocol);
         known.is_some_and(|ends| ends.untold_since.is_some())
     }
 
@@ -206,14 +206,14 @@ impl Ends {
     /// out by that that its server tells no ends.
     pub(super) fn ran_out(
         &mut self,
-        machine: Id,
+        host: Host,
         server: &str,
         protocol: Option<Protocol>,
         since: Moment,
         now: Moment,
     ) -> bool {
         let is_it = |ends: &&mut EndsOfServer| {
-            ends.machine == machine && ends.server == server && ends.protocol == protocol
+            ends.host == host && ends.server == server && ends.protocol == protocol
         };
         let Some(ends) = self.servers.iter_mut().find(is_it) else {
             return false;
@@ -243,9 +243,9 @@ impl Ends {
         }
     }
 
-    fn find(&self, machine: Id, server: &str, protocol: Option<Protocol>) -> Option<&EndsOfServer> {
+    fn find(&self, host: Host, server: &str, protocol: Option<Protocol>) -> Option<&EndsOfServer> {
         let is_it = |ends: &&EndsOfServer| {
-            ends.machine == machine && ends.server == server && ends.protocol == protocol
+            ends.host == host && ends.server == server && ends.protocol == protocol
         };
         self.servers.iter().find(is_it)
     }
@@ -254,7 +254,7 @@ impl Ends {
 impl EndsOfServer {
     fn untold(&self) -> Option<Untold> {
         Some(Untold {
-            machine: self.machine,
+            host: self.host,
             server: self.server.clone(),
             protocol: self.protocol,
             last: self.last,

@@ -37,7 +37,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::event::{Event, EventKind};
-use crate::origin::{Id, Origin};
+use crate::origin::{Host, Id, Origin};
 use clients::{EndOfSession, Login};
 use moment::Moment;
 use record::longest_in_seconds;
@@ -61,8 +61,8 @@ pub struct Whitelist {
     clients: Clients,
     sessions: Sessions,
     ends: Ends,
-    /// The last boot of each machine that was heard of.
-    boots: HashMap<Id, Origin>,
+    /// The last boot of each host that was heard of.
+    boots: HashMap<Host, Origin>,
     generation: u64,
     manual: Manual,
     manual_changed: bool,
@@ -164,9 +164,9 @@ impl Whitelist {
         }
     }
 
-    /// A machine that speaks from another boot has started anew: no session is older than that.
+    /// A host that speaks from another boot has started anew: no session is older than that.
     fn hear_of_boot(&mut self, origin: Origin, time: Moment) {
-        if origin.is_known() && self.boots.insert(origin.machine, origin) != Some(origin) {
+        if origin.is_known() && self.boots.insert(origin.host, origin) != Some(origin) {
             self.end_opened_by(time, Which::OfFormerBoots(origin));
         }
     }
@@ -330,10 +330,16 @@ impl Whitelist {
         open.len()
     }
 
-    /// A machine has started at `boot`: none of its sessions is older than that. Returns how many ended.
+    /// A host has started at `boot`: none of its sessions is older than that. Returns how many ended.
     /// By the time, as a sandbox may show another id of the boot than journald writes.
-    pub fn end_sessions_before(&mut self, boot: Timestamp, machine: Id) -> usize {
-        self.end_opened_by(boot.into(), Which::OfMachine(machine))
+    pub fn end_sessions_before(&mut self, boot: Timestamp, host: Host) -> usize {
+        self.end_opened_by(boot.into(), Which::OfHost(host))
+    }
+
+    /// Other sources than these are no longer read: nobody hears of the ends of their sessions. Returns
+    /// how many ended.
+    pub fn end_sessions_of_other_sources(&mut self, sources: &[Id], now: Timestamp) -> usize {
+        self.end_opened_by(now.into(), Which::OfOtherSources(sources))
     }
 
     /// Nobody hears of logouts any more: all sessions end.
@@ -371,14 +377,14 @@ impl Whitelist {
     /// session or another, again and again, tells none: what seems to be open there is nothing.
     fn session_ran_out(&mut self, ended: Ended, time: Moment) {
         self.clients.session_over(end_of(ended, time));
-        let (machine, server) = self.sessions.server(ended.server);
+        let (host, server) = self.sessions.server(ended.server);
         let is_untold = !ended.is_doubtful
-            && (self.ends).ran_out(machine, server, ended.protocol, ended.since, time);
+            && (self.ends).ran_out(host, server, ended.protocol, ended.since, time);
         if !is_untold {
             return;
         }
         let server = server.to_owned();
-        let which = Which::OfServer(machine, &server);
+        let which = Which::OfServer(host, &server);
         for place in self.sessions.opened_by(time, which) {
             if let Some(other) = self.sessions.end_if_of(place, ended.protocol, time) {
                 self.clients.session_dropped(end_of(other, time));
@@ -495,9 +501,9 @@ fn key_of<'a>(event: &'a Event, session: Option<&'a str>) -> Option<SessionKey<'
     session.map(|id| SessionKey { origin, server, id })
 }
 
-/// The sessions of an event's server, in whichever boot of its machine they were opened.
+/// The sessions of an event's server, in whichever boot of its host they were opened.
 fn of_server(event: &Event) -> Which<'_> {
-    Which::OfServer(event.origin.machine, &event.server)
+    Which::OfServer(event.origin.host, &event.server)
 }
 
 fn end_of(ended: Ended, time: Moment) -> EndOfSession {

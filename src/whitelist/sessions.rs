@@ -21,7 +21,7 @@ use super::servers::{Server, Servers};
 use super::{Session, SessionKey};
 use crate::client::Client;
 use crate::event::Protocol;
-use crate::origin::Id;
+use crate::origin::Host;
 pub(super) use which::Which;
 
 /// How long the end of a session is remembered. A short session's end can be written before its
@@ -287,12 +287,9 @@ impl Sessions {
             .flatten()
     }
 
-    /// The machine that a server runs on, and its name.
-    pub(super) fn server(&self, server: Server) -> (Id, &str) {
-        (
-            self.servers.origin(server).machine,
-            self.servers.name(server),
-        )
+    /// The host that a server runs on, and its name.
+    pub(super) fn server(&self, server: Server) -> (Host, &str) {
+        (self.servers.origin(server).host, self.servers.name(server))
     }
 
     /// An end was told of one of these, and not of which: they are doubtful from now on. Says of each

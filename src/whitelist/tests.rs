@@ -275,7 +275,7 @@ fn a_start_ends_the_sessions_of_its_server_only() {
     assert_eq!(next_end(&whitelist), Some(at(50 + GRACE)));
     expire(&mut whitelist, at(50 + GRACE));
     assert_eq!(listed(&whitelist), ["192.0.2.11"]);
-    assert_eq!(whitelist.end_sessions_before(at(3000), HERE.machine), 1);
+    assert_eq!(whitelist.end_sessions_before(at(3000), HERE.host), 1);
     expire(&mut whitelist, at(3000 + GRACE));
     assert!(whitelist.is_empty());
 }

@@ -127,7 +127,7 @@ fn source(args: &TestArgs, settings: &Settings) -> Source {
         (Some(directory), _) => Source::Directory(directory.clone()),
         (None, Some(namespace)) => Source::Namespace(namespace.clone()),
         (None, None) if !args.file.is_empty() => Source::Files(args.file.clone()),
-        (None, None) => daemon::source(settings),
+        (None, None) => daemon::default_source(settings),
     }
 }
 

@@ -46,7 +46,7 @@ impl Story {
             ..
         }) = intake
         {
-            let is_over = |(at, of, _): &Key| at.machine == origin.machine && of == server;
+            let is_over = |(at, of, _): &Key| at.host == origin.host && of == server;
             self.sessions.retain(|key, _| !is_over(key));
         }
         let Some(line) = line else { return };

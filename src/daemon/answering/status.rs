@@ -10,8 +10,8 @@ use crate::diagnostics::{self, count, local_time};
 /// How the service is.
 pub fn describe(rooms: &Rooms) -> Status {
     let map = rooms.publishing.map();
-    let position = rooms.keeping.position().map(|position| position.time);
-    let lag = rooms.reading.lag(position);
+    let kept = |source| Some(rooms.keeping.position(source)?.time);
+    let (first, sources) = rooms.reading.status(kept);
     let whitelist = rooms.clients.whitelist();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -22,8 +22,9 @@ pub fn describe(rooms: &Rooms) -> Status {
         sessions: whitelist.open_sessions(),
         refused: rooms.clients.refused(),
         caught_up: rooms.reading.is_caught_up(),
-        journal_position: position,
-        lag_milliseconds: lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or_default()),
+        journal_position: first.as_ref().and_then(|first| first.journal_position),
+        lag_milliseconds: first.as_ref().and_then(|first| first.lag_milliseconds),
+        sources,
         last_login: rooms.clients.activity().last_login().cloned(),
         map: MapStatus {
             path: map.path.display().to_string(),
@@ -47,16 +48,17 @@ pub fn describe(rooms: &Rooms) -> Status {
 fn problems(rooms: &Rooms) -> impl Iterator<Item = Cow<'_, str>> {
     let untold: Vec<_> = rooms.clients.whitelist().ends().untold().collect();
     let untold = untold.into_iter();
-    rooms
-        .publishing
-        .troubles()
-        .chain(rooms.reading.problems())
-        .chain(rooms.keeping.troubles())
+    let others = (rooms.keeping.troubles())
         .chain(&rooms.reload_refused)
         .chain(rooms.clients.trouble())
-        .chain(&rooms.plan.warnings)
-        .map(|problem| Cow::from(problem.as_str()))
-        .chain(untold.map(|untold| Cow::from(diagnostics::untold(&untold))))
+        .chain(&rooms.plan.warnings);
+    (rooms
+        .publishing
+        .troubles()
+        .map(|problem| Cow::from(problem.as_str())))
+    .chain(rooms.reading.problems().map(Cow::from))
+    .chain(others.map(|problem| Cow::from(problem.as_str())))
+    .chain(untold.map(|untold| Cow::from(diagnostics::untold(&untold))))
 }
 
 /// One line, for systemctl.

@@ -17,6 +17,7 @@ use crate::control::{Allow, Fault, Peer};
 use crate::event::Event;
 use crate::intake::Refused;
 use crate::journal;
+use crate::origin::{Host, Id};
 use crate::whitelist::{Grant, LONGEST_NOTE, Rules, Scope, Whitelist};
 
 pub use activity::Activity;
@@ -99,13 +100,20 @@ impl Clients {
         self.reporting.entry_refused(refused, now);
     }
 
-    /// Sessions do not outlive the host that they were on.
-    pub fn end_sessions_of_former_boots(&mut self, now: Timestamp) {
+    /// Sessions do not outlive the host that they were on: this one, as a source shows it.
+    pub fn end_sessions_of_former_boots(&mut self, source: Id, now: Timestamp) {
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot = now.checked_sub(SignedDuration::from_secs(up.tv_sec));
         let boot = boot.unwrap_or(Timestamp::MIN);
         let machine = journal::machine();
-        self.whitelist_mut().end_sessions_before(boot, machine);
+        let host = Host { source, machine };
+        self.whitelist_mut().end_sessions_before(boot, host);
+    }
+
+    /// Other sources than these are no longer read, and nobody hears of the ends of their sessions.
+    pub fn end_sessions_of_other_sources(&mut self, sources: &[Id], now: Timestamp) {
+        self.whitelist_mut()
+            .end_sessions_of_other_sources(sources, now);
     }
 
     // ---- By rules ----

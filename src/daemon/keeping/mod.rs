@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::journal::Position;
+use crate::origin::Id;
 use crate::store::{InForce, StoreError};
 use crate::whitelist::Whitelist;
 use manual_keeper::ManualKeeper;
@@ -43,14 +44,19 @@ impl Keeping {
         self.manual.apply(whitelist);
     }
 
-    /// How far the journal has been read.
-    pub fn position(&self) -> Option<&Position> {
-        self.store.position()
+    /// How far the journal of a source has been read.
+    pub fn position(&self, source: Id) -> Option<&Position> {
+        self.store.position(source)
     }
 
-    /// The journal has been read up to here, and the whitelist knows.
-    pub fn advance(&mut self, position: Position) {
-        self.store.advance(position);
+    /// The journal of a source has been read up to here, and the whitelist knows.
+    pub fn advance(&mut self, source: Id, position: Position) {
+        self.store.advance(source, position);
+    }
+
+    /// Forgets how far the journals of other sources had been read.
+    pub fn forget_other_sources(&mut self, sources: &[Id]) {
+        self.store.forget_other_sources(sources);
     }
 
     /// Writes what was done by hand, and commits what else has changed, if it is time.

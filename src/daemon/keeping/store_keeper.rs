@@ -11,7 +11,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::diagnostics;
 use crate::journal::Position;
-use crate::store::{InForce, Kept, Opened, Store, StoreError};
+use crate::origin::Id;
+use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError};
 use crate::whitelist::Whitelist;
 
 /// How old the stored place may become while entries go by that mean nothing.
@@ -34,7 +35,7 @@ pub struct StoreKeeper {
     store: Option<Store>,
     retry: Option<(Instant, Duration)>,
     in_force: InForce,
-    position: Option<Position>,
+    positions: Positions,
     under_way: Option<UnderWay>,
     /// What was written is on its way to the disk, which another thread waits for.
     flushing: Option<JoinHandle<Result<(), StoreError>>>,
@@ -47,8 +48,8 @@ pub struct StoreKeeper {
 /// What has changed is being committed, some at a time.
 #[derive(Debug)]
 struct UnderWay {
-    /// How far the journal had been read when it began: that is kept with the last of it.
-    position: Option<Position>,
+    /// How far the journals had been read when it began: that is kept with the last of it.
+    positions: Positions,
 }
 
 /// What the store held when it was opened.
@@ -76,7 +77,7 @@ impl StoreKeeper {
             store: Some(store),
             retry: None,
             in_force: in_force.clone(),
-            position: kept.position.clone(),
+            positions: kept.positions.clone(),
             under_way: None,
             flushing: None,
             again: false,
@@ -87,15 +88,25 @@ impl StoreKeeper {
         Ok((keeper, Found { kept, set_aside }))
     }
 
-    /// How far the journal has been read.
+    /// How far the journal of a source has been read.
     #[must_use]
-    pub fn position(&self) -> Option<&Position> {
-        self.position.as_ref()
+    pub fn position(&self, source: Id) -> Option<&Position> {
+        self.positions.get(&source)
     }
 
-    /// The journal has been read up to here, and the whitelist knows.
-    pub fn advance(&mut self, position: Position) {
-        self.position = Some(position);
+    /// The journal of a source has been read up to here, and the whitelist knows.
+    pub fn advance(&mut self, source: Id, position: Position) {
+        self.positions.insert(source, position);
+    }
+
+    /// Forgets how far the journals of other sources had been read.
+    pub fn forget_other_sources(&mut self, sources: &[Id]) {
+        self.positions.retain(|source, _| sources.contains(source));
+        if let Some(store) = &self.store
+            && let Err(error) = store.forget_other_sources(sources)
+        {
+            self.failed(&error);
+        }
     }
 
     /// Commits what has changed, if it is time, or has not been for a while; and the place in the
@@ -138,10 +149,11 @@ impl StoreKeeper {
             return;
         }
         let under_way = under_way.unwrap_or_else(|| UnderWay {
-            position: self.position.clone(),
+            positions: self.positions.clone(),
         });
-        let position = under_way.position.as_ref().filter(|_| is_last);
-        match store.write(delta.clients(), delta.sessions(), position) {
+        let none = Positions::new();
+        let positions = if is_last { &under_way.positions } else { &none };
+        match store.write(delta.clients(), delta.sessions(), positions) {
             Ok(()) if is_last => {
                 let flusher = store.flusher();
                 self.flushing = Some(spawn_blocking(move || flusher.flush()));
@@ -223,7 +235,7 @@ impl StoreKeeper {
             |Opened {
                  mut store, kept, ..
              }| {
-                write_all(&mut store, &kept, whitelist, self.position.as_ref())?;
+                write_all(&mut store, &kept, whitelist, &self.positions)?;
                 store.set_in_force(&self.in_force)?;
                 Ok(store)
             },
@@ -255,7 +267,7 @@ fn write_all(
     store: &mut Store,
     kept: &Kept,
     whitelist: &Whitelist,
-    position: Option<&Position>,
+    positions: &Positions,
 ) -> Result<(), StoreError> {
     let gone = kept.clients.iter().map(|(client, _)| client);
     let gone = gone.filter(|client| whitelist.get(*client).is_none());
@@ -265,7 +277,7 @@ fn write_all(
         gone.map(|client| (client, None))
             .chain(listed.map(|(client, listing)| (client, Some(listing)))),
         ended.chain(whitelist.sessions().map(|(key, s)| (key, Some(s)))),
-        position,
+        positions,
     )
 }
 
@@ -327,6 +339,8 @@ mod tests {
         assert!(matches!(outcome, crate::whitelist::Outcome::Added(_)));
     }
 
+    const HERE: Id = Id::DEFAULT_SOURCE;
+
     fn position(n: u32) -> Position {
         Position {
             cursor: format!("i={n}"),
@@ -357,23 +371,23 @@ mod tests {
         let (mut keeper, kept) = self::keeper(&path);
         let mut whitelist = self::whitelist(rules(), kept);
         (0..MANY).for_each(|n| log_in(&mut whitelist, n));
-        keeper.advance(position(1));
+        keeper.advance(HERE, position(1));
         keeper.commit(&mut whitelist, true);
         // Another login comes meanwhile, and is committed next.
         log_in(&mut whitelist, MANY);
-        keeper.advance(position(2));
+        keeper.advance(HERE, position(2));
         keeper.commit(&mut whitelist, true);
         drop(keeper);
         let (mut keeper, kept) = self::keeper(&path);
-        assert_eq!((kept.clients.len(), kept.position), (AT_ONCE, None));
+        assert_eq!((kept.clients.len(), kept.positions.len()), (AT_ONCE, 0));
 
         // All of it anew, to its end.
         let mut whitelist = Whitelist::new(rules());
         (0..MANY).for_each(|n| log_in(&mut whitelist, n));
-        keeper.advance(position(1));
+        keeper.advance(HERE, position(1));
         keeper.commit(&mut whitelist, true);
         log_in(&mut whitelist, MANY);
-        keeper.advance(position(2));
+        keeper.advance(HERE, position(2));
         keeper.commit(&mut whitelist, true);
         // A client and a session each, of which some have been committed; then what came meanwhile,
         // and then there is nothing.
@@ -381,7 +395,7 @@ mod tests {
         assert_eq!(go_on(&mut keeper, &mut whitelist).await, turns);
         drop(keeper);
         let (mut keeper, kept) = self::keeper(&path);
-        assert_eq!(kept.position, Some(position(2)));
+        assert_eq!(kept.positions, [(HERE, position(2))].into());
         let again = self::whitelist(rules(), kept);
         assert!(again.clients().eq(whitelist.clients()));
         assert_eq!(again.open_sessions(), MANY as usize + 1);
@@ -396,27 +410,27 @@ mod tests {
         let (mut keeper, kept) = self::keeper(&path);
         let mut whitelist = self::whitelist(rules(), kept);
         (0..MANY).for_each(|n| log_in(&mut whitelist, n));
-        keeper.advance(position(1));
+        keeper.advance(HERE, position(1));
         keeper.commit(&mut whitelist, true);
         log_in(&mut whitelist, MANY);
-        keeper.advance(position(2));
+        keeper.advance(HERE, position(2));
         // It is not time for what comes meanwhile.
         go_on(&mut keeper, &mut whitelist).await;
         drop(keeper);
         let (mut keeper, kept) = self::keeper(&path);
-        assert_eq!(kept.position, Some(position(1)));
+        assert_eq!(kept.positions, [(HERE, position(1))].into());
         assert_eq!(kept.clients.len(), MANY as usize);
         // At the end, all is committed at once.
-        keeper.advance(position(3));
+        keeper.advance(HERE, position(3));
         let mut whitelist = self::whitelist(rules(), kept);
         (MANY..2 * MANY).for_each(|n| log_in(&mut whitelist, n));
         keeper.commit(&mut whitelist, true);
         log_in(&mut whitelist, 2 * MANY);
-        keeper.advance(position(4));
+        keeper.advance(HERE, position(4));
         keeper.commit_now(&mut whitelist, true);
         drop(keeper);
         let (_, kept) = self::keeper(&path);
-        assert_eq!(kept.position, Some(position(4)));
+        assert_eq!(kept.positions, [(HERE, position(4))].into());
         assert_eq!(kept.clients.len(), 2 * MANY as usize + 1);
     }
 }

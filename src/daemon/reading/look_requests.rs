@@ -1,4 +1,4 @@
-//! Looks at the journal for those who can't wait until journald tells its readers: it does so up to
+//! Looks at the journals for those who can't wait until journald tells its readers: it does so up to
 //! a quarter of a second after it has written an entry, which can be read at once.
 //!
 //! Whoever asks before a look begins shares it with all the others, so that there is never more
@@ -30,24 +30,24 @@ impl Asked {
     }
 }
 
-/// Those who ask for looks, and their reader.
+/// Those who ask for looks, and the readers.
 #[derive(Debug)]
 pub struct LookRequests {
     asked: Asked,
     /// How many of those who asked have had their look.
     done: watch::Sender<u64>,
-    reader: RefCell<Option<Bell>>,
-    /// Whether the journal can't be read for now.
+    readers: RefCell<Vec<Bell>>,
+    /// Whether no journal can be read for now.
     blind: Cell<bool>,
 }
 
 impl LookRequests {
-    /// There is no reader yet.
+    /// There are no readers yet.
     pub fn new() -> Self {
         LookRequests {
             asked: Asked::default(),
             done: watch::channel(0).0,
-            reader: RefCell::new(None),
+            readers: RefCell::default(),
             blind: Cell::new(false),
         }
     }
@@ -57,37 +57,34 @@ impl LookRequests {
         self.asked.clone()
     }
 
-    /// Another reader begins: this wakes it.
-    pub fn begin(&self, reader: Bell) {
-        self.reader.replace(Some(reader));
+    /// These wake the readers from now on.
+    pub fn wake(&self, readers: Vec<Bell>) {
+        self.readers.replace(readers);
     }
 
-    /// Has the journal looked at. When it returns, whatever was written before the call is known;
-    /// unless the journal can't be read, or has so much to be read that it takes too long.
+    /// Has the journals looked at. When it returns, whatever was written before the call is known;
+    /// unless a journal can't be read, or has so much to be read that it takes too long.
     pub async fn look(&self) {
         if self.blind.get() {
             return;
         }
         let number = self.asked.0.fetch_add(1, Ordering::SeqCst) + 1;
-        if let Some(reader) = &*self.reader.borrow() {
-            reader.ring();
-        }
+        self.readers.borrow().iter().for_each(Bell::ring);
         let mut done = self.done.subscribe();
         // Whoever is not served in time goes on with what is known.
         let _ = timeout(PATIENCE, done.wait_for(|done| *done >= number)).await;
     }
 
-    /// The journal has been read to its end, as it was when there were `number` who asked.
-    pub fn done(&self, number: u64) {
-        self.done.send_modify(|done| *done = number.max(*done));
-    }
-
-    /// Whether the journal can't be read for now. Nobody is kept waiting for that.
-    pub fn set_blind(&self, blind: bool) {
-        self.blind.set(blind);
-        if blind {
-            self.done(self.asked.number());
-        }
+    /// All journals that can be read have been read to their ends, as they were when there were
+    /// `number` who asked. None can be, if there is no number: nobody is kept waiting for that.
+    pub fn served(&self, number: Option<u64>) {
+        self.blind.set(number.is_none());
+        let number = number.unwrap_or_else(|| self.asked.number());
+        self.done.send_if_modified(|done| {
+            let is_more = number > *done;
+            *done = number.max(*done);
+            is_more
+        });
     }
 }
 
@@ -118,20 +115,20 @@ mod tests {
         run(async {
             let looks = Rc::new(LookRequests::new());
             let (_wait, bell) = Wait::new().unwrap();
-            looks.begin(bell);
+            looks.wake(vec![bell]);
             let early = [ask(&looks), ask(&looks)];
             yield_now().await;
             let begun = looks.asked().number();
             let late = ask(&looks);
             yield_now().await;
             let begin = Instant::now();
-            looks.done(begun);
+            looks.served(Some(begun));
             for early in early {
                 early.await.unwrap();
             }
             assert_eq!(begin.elapsed(), Duration::ZERO);
             assert!(!late.is_finished());
-            looks.done(looks.asked().number());
+            looks.served(Some(looks.asked().number()));
             late.await.unwrap();
             assert_eq!(begin.elapsed(), Duration::ZERO);
         });
@@ -146,11 +143,11 @@ mod tests {
             assert_eq!(begin.elapsed(), PATIENCE);
             let waiting = ask(&looks);
             yield_now().await;
-            looks.set_blind(true);
+            looks.served(None);
             waiting.await.unwrap();
             ask(&looks).await.unwrap();
             assert_eq!(begin.elapsed(), PATIENCE);
-            looks.set_blind(false);
+            looks.served(Some(0));
             ask(&looks).await.unwrap();
             assert_eq!(begin.elapsed(), 2 * PATIENCE);
         });

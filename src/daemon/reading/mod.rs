@@ -1,7 +1,8 @@
-//! Reads the journal: a thread that waits for it, one that recognises what is read, looks on
-//! demand, and what can't be read.
+//! Reads the journals: for each source, a thread that waits for it, one that recognises what is
+//! read, looks on demand, and what can't be read.
 //!
-//! Must never decide what an event means: the loop is given what was read, in order.
+//! Must never decide what an event means: the loop is given what was read, in order of each source. A
+//! source that is absent, late or broken holds up none of the others.
 
 mod health;
 mod look_requests;
@@ -9,262 +10,270 @@ mod message;
 mod reader;
 mod recognition;
 mod rescan;
+mod source;
 mod where_to_begin;
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use jiff::Timestamp;
 
-use crate::daemon::error::{RunError, system};
-use crate::daemon::plan::Plan;
-use crate::diagnostics;
-use crate::intake::Intake;
+use crate::control::protocol::SourceStatus;
+use crate::daemon::error::RunError;
+use crate::daemon::plan::{NamedSource, Plan};
 use crate::journal::Position;
 use crate::journal::start_position::StartPosition;
-use health::JournalHealth;
-use reader::Times;
+use crate::origin::Id;
+use source::{Patience, ReadSource};
 
 pub use look_requests::LookRequests;
 pub use message::FromReader;
-pub use where_to_begin::{grace_ago, where_to_begin};
+pub use source::News;
+pub use where_to_begin::{grace_ago, oldest, where_to_begin};
 
-/// How often the reader says that it is alive where no watchdog asks.
+/// How often a reader says that it is alive where no watchdog asks.
 const BEAT: Duration = Duration::from_secs(60);
 
-/// The journal's reader, from the loop's side, and how far it is.
+/// All sources that are read.
 pub struct Reading {
-    messages: mpsc::Receiver<FromReader>,
+    /// The first is the one that needs no name.
+    sources: Vec<ReadSource>,
+    /// Which one is asked first for what it has to tell: each has its turn.
+    turn: usize,
     /// Those who ask for looks.
     looks: Rc<LookRequests>,
-    /// What of the journal can't be read for now.
-    health: JournalHealth,
-    caught_up: bool,
-    /// Whether the service goes on without having caught up with the journal, which has been
-    /// unreadable for too long.
-    blind: bool,
-    /// How long after it was written the last entry was read, since the journal is caught up with.
-    lag: Option<SignedDuration>,
-    /// How often the watchdog wants to hear of the reader.
+    /// How often the watchdog wants to hear of the readers.
     beat: Duration,
 }
 
-/// What others have to do with what the reader has told.
-#[derive(Debug)]
-pub enum News {
-    /// Entries were read.
-    Entries {
-        /// What they were taken for, in order.
-        intakes: Vec<Intake>,
-        /// The place to be kept, unless files can't be read: it is then to be read from where they
-        /// could.
-        position: Option<Position>,
-    },
-    /// All there was has been read.
+/// How far the journals have been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Up to now.
     CaughtUp,
-    /// The reader is alive, and nothing has happened.
-    Alive,
-    /// Some files can't be read any more: this place is to be kept.
-    KeepPlace(Position),
-    /// More can be read than could be: it is to be read again, by another reader.
-    ReadAgain,
-    /// Nothing that concerns others.
-    Nothing,
+    /// One is being caught up with.
+    CatchingUp,
+    /// One can't be read, and nobody waits for the others.
+    Unreadable,
 }
 
-/// For how long others are to wait for a journal that can't be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// It is not asked for.
-    NotNeeded,
-    /// Until then.
-    Until(Instant),
-    /// It has just come to an end.
-    Over,
+/// What a reader has told.
+pub struct Told {
+    place: usize,
+    /// Which source it reads.
+    pub source: Id,
+    message: Option<FromReader>,
 }
 
 impl Reading {
-    /// Starts the reader of a plan's journal. `watchdog` is how often it is to be told that we live.
+    /// Starts to read all sources of a plan, each from where it begins. `watchdog` is how often it is
+    /// to be told that we live.
     ///
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(
         plan: &Plan,
-        begin: StartPosition,
+        begins: impl FnMut(&NamedSource) -> StartPosition,
         watchdog: Option<Duration>,
     ) -> Result<Self, RunError> {
-        let looks = Rc::new(LookRequests::new());
-        let beat = watchdog.map_or(BEAT, |limit| limit / 3);
-        Ok(Reading {
-            messages: start_reader(plan, begin, beat, &looks)?,
-            looks,
-            health: JournalHealth::default(),
-            caught_up: false,
-            blind: false,
-            lag: None,
-            beat,
-        })
+        let mut reading = Reading {
+            sources: Vec::new(),
+            turn: 0,
+            looks: Rc::new(LookRequests::new()),
+            beat: watchdog.map_or(BEAT, |limit| limit / 3),
+        };
+        reading.restart(plan, begins)?;
+        Ok(reading)
     }
 
-    /// Starts another reader, perhaps of another journal; the former ends.
+    /// Starts other readers, of the sources of this plan; the former end.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn restart(&mut self, plan: &Plan, begin: StartPosition) -> Result<(), RunError> {
-        // It will tell what it can't read.
-        self.health.recovered();
-        self.looks.set_blind(false);
-        self.messages = start_reader(plan, begin, self.beat, &self.looks)?;
+    pub fn restart(
+        &mut self,
+        plan: &Plan,
+        mut begins: impl FnMut(&NamedSource) -> StartPosition,
+    ) -> Result<(), RunError> {
+        let mut former = std::mem::take(&mut self.sources);
+        for source in &plan.sources {
+            let (source, begin, asked) = (source.clone(), begins(source), self.looks.asked());
+            let known = former
+                .iter()
+                .position(|former| former.source().id() == source.id());
+            let started = match known.map(|place| former.swap_remove(place)) {
+                Some(mut known) => {
+                    known.restart(source, plan, begin, asked)?;
+                    known
+                }
+                None => ReadSource::start(source, plan, begin, self.beat, asked)?,
+            };
+            self.sources.push(started);
+        }
+        self.connect_looks();
         Ok(())
     }
 
-    /// Reads again from where all could be read, now that more can be. What is read again changes
-    /// nothing in the end; until then it is as at a start.
+    /// Reads a source again from where all could be read, now that more can be. What is read again
+    /// changes nothing in the end; until then it is as at a start.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn read_again(&mut self, plan: &Plan, place: Option<Position>) -> Result<(), RunError> {
-        self.caught_up = false;
-        let begin = where_to_begin(&plan.rules, place, None, Timestamp::now());
-        diagnostics::reading_again(begin.time());
-        self.restart(plan, begin)
+    pub fn read_again(
+        &mut self,
+        source: Id,
+        plan: &Plan,
+        place: Option<Position>,
+    ) -> Result<(), RunError> {
+        let asked = self.looks.asked();
+        for read in self
+            .sources
+            .iter_mut()
+            .filter(|read| read.source().id() == source)
+        {
+            let now = Timestamp::now();
+            let begin = where_to_begin(read.source(), &plan.rules, place.clone(), now);
+            read.read_again(plan, begin, asked.clone())?;
+        }
+        self.connect_looks();
+        Ok(())
     }
 
-    /// Those who ask for looks at the journal.
+    /// Those who ask for looks at the journals.
     pub fn looks(&self) -> Rc<LookRequests> {
         self.looks.clone()
     }
 
     /// Whether all there was has been read.
     pub fn is_caught_up(&self) -> bool {
-        self.caught_up
+        self.sources.iter().all(ReadSource::is_caught_up)
     }
 
-    /// Whether nothing can be read.
-    pub fn is_lost(&self) -> bool {
-        self.health.is_lost()
-    }
-
-    /// Whether nobody is to wait for the journal any more: it has been read, or can't be.
+    /// Whether nobody is to wait for a journal any more: each has been read, or can't be.
     pub fn is_done_or_given_up(&self) -> bool {
-        self.caught_up || self.blind
+        let is_done = |read: &ReadSource| read.is_caught_up() || read.is_given_up();
+        self.sources.iter().all(is_done)
     }
 
-    /// How far reading is behind, if the last place that was kept is of this time.
-    pub fn lag(&self, kept: Option<Timestamp>) -> Option<SignedDuration> {
-        if self.caught_up {
-            self.lag
+    /// How far the journals have been read. One that was given up counts only if there is no other.
+    pub fn progress(&self) -> Progress {
+        let some_are_read = self.sources.iter().any(ReadSource::is_caught_up);
+        let mut counting = (self.sources.iter())
+            .filter(|read| !read.is_caught_up() && !(some_are_read && read.is_given_up()))
+            .peekable();
+        if counting.peek().is_none() {
+            Progress::CaughtUp
+        } else if counting.all(ReadSource::is_lost) {
+            Progress::Unreadable
         } else {
-            Some(Timestamp::now().duration_since(kept?))
+            Progress::CatchingUp
         }
     }
 
+    /// How far reading of the first source is behind, and all of them if there are several; the last
+    /// place that was `kept` of each is asked for.
+    pub fn status(
+        &self,
+        mut kept: impl FnMut(Id) -> Option<Timestamp>,
+    ) -> (Option<SourceStatus>, Option<Vec<SourceStatus>>) {
+        let status = |read: &ReadSource| read.status(kept(read.source().id()));
+        let all: Vec<_> = self.sources.iter().map(status).collect();
+        (all.first().cloned(), (all.len() > 1).then_some(all))
+    }
+
     /// What is wrong now.
-    pub fn problems(&self) -> impl Iterator<Item = &String> {
-        self.health.problems()
+    pub fn problems(&self) -> impl Iterator<Item = String> {
+        self.sources.iter().flat_map(ReadSource::problems)
     }
 
-    /// Waits for what the reader tells; `None` if it has ended.
-    pub async fn next(&mut self) -> Option<FromReader> {
-        self.messages.recv().await
+    /// Waits for what a reader tells. Each has its turn.
+    pub async fn next(&mut self) -> Told {
+        let number = self.sources.len();
+        poll_fn(|context| {
+            for place in (self.turn..number).chain(0..self.turn.min(number)) {
+                let source = &mut self.sources[place];
+                if let Poll::Ready(message) = source.messages().poll_recv(context) {
+                    self.turn = place + 1;
+                    let source = source.source().id();
+                    return Poll::Ready(Told {
+                        place,
+                        source,
+                        message,
+                    });
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
-    /// What the reader has told already, if anything.
-    pub fn try_next(&mut self) -> Option<FromReader> {
-        self.messages.try_recv().ok()
+    /// What a reader has told already, if anything.
+    pub fn try_next(&mut self) -> Option<Told> {
+        let number = self.sources.len();
+        let mut places = (self.turn..number).chain(0..self.turn.min(number));
+        let (place, message) = places.find_map(|place| {
+            let message = self.sources[place].messages().try_recv().ok()?;
+            Some((place, message))
+        })?;
+        self.turn = place + 1;
+        Some(Told {
+            place,
+            source: self.sources[place].source().id(),
+            message: Some(message),
+        })
     }
 
-    /// Takes note of what the reader has told, at `now`. With `once`, nobody waits for a journal that
+    /// Takes note of what a reader has told, at `now`. With `once`, nobody waits for a journal that
     /// can't be read.
     ///
     /// # Errors
     /// When the reader has ended; with `once`, when the journal can't be read.
-    pub fn note(
-        &mut self,
-        message: Option<FromReader>,
-        now: Timestamp,
-        once: bool,
-    ) -> Result<News, RunError> {
-        let Some(message) = message else {
-            let ended = std::io::Error::other("its thread has ended");
-            return Err(system("reading the journal")(ended));
+    pub fn note(&mut self, told: Told, now: Timestamp, once: bool) -> Result<News, RunError> {
+        let Some(read) = self.sources.get_mut(told.place) else {
+            return Ok(News::Nothing);
         };
-        match message {
-            FromReader::Batch { intakes, position } => {
-                if self.caught_up {
-                    self.lag = Some(now.duration_since(position.time));
-                }
-                let position = Some(position).filter(|_| self.health.is_whole());
-                return Ok(News::Entries { intakes, position });
-            }
-            FromReader::CaughtUp => {
-                self.caught_up = true;
-                self.blind = false;
-                self.lag = Some(SignedDuration::ZERO);
-                return Ok(News::CaughtUp);
-            }
-            FromReader::Beat => return Ok(News::Alive),
-            FromReader::Again => return Ok(News::ReadAgain),
-            FromReader::Looked(number) => self.looks.done(number),
-            FromReader::CursorGone(from) => diagnostics::cursor_gone(from),
-            FromReader::Trouble(error) if once => return Err(error.into()),
-            FromReader::Trouble(error) => {
-                let error = error.to_string();
-                if self.health.lost(&error, Instant::now()) {
-                    diagnostics::journal_trouble(&error);
-                }
-                self.looks.set_blind(true);
-            }
-            FromReader::Recovered => {
-                self.health.recovered();
-                self.blind = false;
-                self.looks.set_blind(false);
-                diagnostics::journal_recovered();
-            }
-            FromReader::Files { unreadable, place } => {
-                let begins_to_be_partial = self.health.is_whole() && !unreadable.is_empty();
-                if let Some(told) = self.health.files(unreadable) {
-                    diagnostics::journal_incomplete(told);
-                }
-                if begins_to_be_partial {
-                    return Ok(News::KeepPlace(place));
-                }
-            }
-        }
-        Ok(News::Nothing)
+        let news = read.note(told.message, now, once);
+        self.serve_looks();
+        news
     }
 
-    /// Nobody waits without end for a journal that can't be read. Says whether that is now.
-    pub fn give_up_if_due(&mut self) -> Patience {
-        let ends = self.health.patience_ends();
-        match ends.filter(|_| !self.is_done_or_given_up()) {
-            None => Patience::NotNeeded,
-            Some(time) if time > Instant::now() => Patience::Until(time),
-            Some(_) => {
-                self.blind = true;
-                Patience::Over
+    /// Nobody waits without end for a journal that can't be read. Says whether that is now, for one of
+    /// them, or when it will be.
+    pub fn give_up_if_due(&mut self) -> (bool, Option<Instant>) {
+        let (mut is_over, mut next) = (false, None);
+        for read in &mut self.sources {
+            match read.give_up_if_due() {
+                Patience::NotNeeded => {}
+                Patience::Until(time) => next = next.into_iter().chain([time]).min(),
+                Patience::Over => is_over = true,
             }
         }
+        (is_over, next)
     }
-}
 
-fn start_reader(
-    plan: &Plan,
-    begin: StartPosition,
-    beat: Duration,
-    looks: &LookRequests,
-) -> Result<mpsc::Receiver<FromReader>, RunError> {
-    let settings = &plan.settings;
-    let look = settings.journal.look_every;
-    let times = Times {
-        beat,
-        // The policy asks for looks itself.
-        look: look.filter(|_| settings.publish.map),
-    };
-    let (source, recogniser) = (plan.source.clone(), plan.recogniser.clone());
-    let (messages, bell) = reader::start(source, recogniser, begin, times, looks.asked())
-        .map_err(system("can't start a thread"))?;
-    looks.begin(bell);
-    Ok(messages)
+    /// Has those who ask for looks wake the readers of now.
+    fn connect_looks(&mut self) {
+        let bells = self.sources.iter().map(ReadSource::bell).collect();
+        self.looks.wake(bells);
+        self.serve_looks();
+    }
+
+    /// A look is had when all journals have been looked at that can be read. Where some have been
+    /// caught up with, nobody waits for those that have not.
+    fn serve_looks(&self) {
+        let some_are_read = self
+            .sources
+            .iter()
+            .any(|read| read.is_caught_up() && !read.is_lost());
+        let waited_for =
+            |read: &&ReadSource| !read.is_lost() && (read.is_caught_up() || !some_are_read);
+        let looked = self
+            .sources
+            .iter()
+            .filter(waited_for)
+            .map(ReadSource::looked);
+        self.looks.served(looked.min());
+    }
 }

@@ -15,6 +15,7 @@ use super::look_requests::Asked;
 use super::message::FromReader;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use super::rescan::{Rescan, Signs};
+use crate::daemon::plan::NamedSource;
 use crate::diagnostics;
 use crate::journal::batch;
 use crate::journal::chapters::chapters;
@@ -60,7 +61,7 @@ pub struct Times {
 /// # Errors
 /// When there is no thread to be had.
 pub fn start(
-    source: Source,
+    source: NamedSource,
     recogniser: Arc<Recogniser>,
     begin: StartPosition,
     times: Times,
@@ -68,12 +69,12 @@ pub fn start(
 ) -> std::io::Result<(mpsc::Receiver<FromReader>, Bell)> {
     let (sender, receiver) = mpsc::channel(BATCHES);
     let (wait, bell) = Wait::new()?;
-    let recognition = recognition::start(recogniser.clone(), sender)?;
+    let recognition = recognition::start(recogniser.clone(), source.id(), sender)?;
     thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || {
             let mut thread = Thread {
-                source,
+                source: source.journal,
                 recogniser,
                 begin,
                 times,

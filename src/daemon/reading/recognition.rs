@@ -9,6 +9,7 @@ use std::thread;
 use super::message::FromReader;
 use crate::intake::{Intake, Senders, Taker};
 use crate::journal::entry_channel::{self, Entries, EntryReceiver, EntrySender};
+use crate::origin::Id;
 use crate::servers::{Recogniser, Unknown};
 
 pub use crate::journal::entry_channel::NobodyListens;
@@ -21,12 +22,13 @@ pub type Read = entry_channel::Read<FromReader>;
 /// The reader's end.
 pub type ToRecognition = EntrySender<FromReader>;
 
-/// Starts the thread. It ends when `events` or the returned end is dropped: at its next message.
+/// Starts the thread, for the entries of a source. It ends when `events` or the returned end is dropped: at its next message.
 ///
 /// # Errors
 /// When there is no thread to be had.
 pub fn start(
     recogniser: Arc<Recogniser>,
+    source: Id,
     events: tokio::sync::mpsc::Sender<FromReader>,
 ) -> std::io::Result<ToRecognition> {
     let (reader, reads) = entry_channel::channel(BATCHES);
@@ -34,8 +36,9 @@ pub fn start(
         .name("recognition".to_owned())
         .spawn(move || {
             let mut recognition = Recognition {
-                taker: new_taker(&recogniser),
+                taker: new_taker(&recogniser, source),
                 recogniser,
+                source,
                 events,
             };
             recognition.take_all(&reads)
@@ -45,12 +48,13 @@ pub fn start(
 
 struct Recognition {
     recogniser: Arc<Recogniser>,
+    source: Id,
     taker: Taker,
     events: tokio::sync::mpsc::Sender<FromReader>,
 }
 
-fn new_taker(recogniser: &Arc<Recogniser>) -> Taker {
-    Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn)
+fn new_taker(recogniser: &Arc<Recogniser>, source: Id) -> Taker {
+    Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn).of_source(source)
 }
 
 impl Recognition {
@@ -59,7 +63,7 @@ impl Recognition {
         while let Some(read) = reads.next() {
             let message = match read {
                 Read::Beginning => {
-                    self.taker = new_taker(&self.recogniser);
+                    self.taker = new_taker(&self.recogniser, self.source);
                     continue;
                 }
                 Read::Before(entries) => {

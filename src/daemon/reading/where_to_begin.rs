@@ -1,10 +1,9 @@
 //! Where the journal is read first: where reading ended last, unless that is not to be believed, or
 //! older than what can matter.
 
-use std::path::PathBuf;
-
 use jiff::{SignedDuration, Timestamp};
 
+use crate::daemon::plan::NamedSource;
 use crate::diagnostics;
 use crate::journal::Position;
 use crate::journal::start_position::StartPosition;
@@ -13,30 +12,25 @@ use crate::whitelist::Rules;
 /// A place in the journal that is further ahead of the clock than this is not believed.
 const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
-/// Where to begin, after a store kept `position`, or was damaged and `set_aside`.
+/// Where to begin in a source of which a store kept `position`.
 pub fn where_to_begin(
+    source: &NamedSource,
     rules: &Rules,
     position: Option<Position>,
-    set_aside: Option<(PathBuf, String)>,
     now: Timestamp,
 ) -> StartPosition {
-    // Whatever is older matters to nobody: its session would have ended, and its grace passed.
-    let oldest = earlier(earlier(now, rules.max_session), rules.grace);
-    match (position, set_aside) {
-        (Some(place), _) if place.time.duration_since(now) > FUTURE_TOLERANCE => {
-            diagnostics::cursor_in_the_future(place.time, oldest);
+    let oldest = oldest(rules, now);
+    match position {
+        Some(place) if place.time.duration_since(now) > FUTURE_TOLERANCE => {
+            diagnostics::cursor_in_the_future(source.name(), place.time, oldest);
             StartPosition::At(oldest)
         }
         // So old where files of the journal could not be read for long.
-        (Some(place), _) if place.cursor.is_empty() || place.time < oldest => {
+        Some(place) if place.cursor.is_empty() || place.time < oldest => {
             StartPosition::At(place.time.max(oldest))
         }
-        (Some(place), _) => StartPosition::Behind(place, oldest),
-        (None, Some((aside, reason))) => {
-            diagnostics::store_set_aside(&aside, &reason, oldest);
-            StartPosition::At(oldest)
-        }
-        (None, None) => grace_ago(rules, now),
+        Some(place) => StartPosition::Behind(place, oldest),
+        None => grace_ago(rules, now),
     }
 }
 
@@ -44,6 +38,11 @@ pub fn where_to_begin(
 /// more.
 pub fn grace_ago(rules: &Rules, now: Timestamp) -> StartPosition {
     StartPosition::At(earlier(now, rules.grace))
+}
+
+/// Whatever is older matters to nobody: its session would have ended, and its grace passed.
+pub fn oldest(rules: &Rules, now: Timestamp) -> Timestamp {
+    earlier(earlier(now, rules.max_session), rules.grace)
 }
 
 fn earlier(time: Timestamp, by: SignedDuration) -> Timestamp {

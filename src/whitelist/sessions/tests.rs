@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::origin::Origin;
+use crate::origin::{Id, Origin};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -98,7 +98,7 @@ fn an_end_is_forgotten_in_time_even_if_it_still_lies_there() {
 fn those_of_one_server_are_told_from_the_others() {
     let mut sessions = empty();
     let elsewhere = Origin {
-        machine: HERE.machine,
+        host: HERE.host,
         boot: Id::parse(b"15f594f33c494af59fa3cdf33c2aa578"),
     };
     let of = |origin, server| SessionKey {
@@ -111,11 +111,11 @@ fn those_of_one_server_are_told_from_the_others() {
     begin(&mut sessions, of(elsewhere, "courier"), at(3));
     begin(&mut sessions, of(Origin::UNKNOWN, "dovecot"), at(0));
     let number = |sessions: &Sessions, which| sessions.opened_by(at(4), which).len();
-    let of_server = |server| Which::OfServer(HERE.machine, server);
+    let of_server = |server| Which::OfServer(HERE.host, server);
     assert_eq!(number(&sessions, of_server("dovecot")), 1);
     assert_eq!(number(&sessions, of_server("courier")), 1);
     assert_eq!(number(&sessions, of_server("cyrus")), 0);
-    assert_eq!(number(&sessions, Which::OfMachine(HERE.machine)), 2);
+    assert_eq!(number(&sessions, Which::OfHost(HERE.host)), 2);
     assert_eq!(number(&sessions, Which::OfFormerBoots(HERE)), 1);
     assert_eq!(number(&sessions, Which::OfFormerBoots(elsewhere)), 1);
     assert_eq!(
