@@ -4,7 +4,7 @@
 //! Must never print a configuration's control characters to a terminal as they are.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many characters of a source line are shown.
 const EXCERPT: usize = 100;
@@ -35,6 +35,27 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Something that is in no one place.
+    pub(super) fn new(message: String) -> Self {
+        Problem {
+            file: None,
+            place: None,
+            key: None,
+            message,
+            hint: None,
+        }
+    }
+
+    /// Something about a whole file or directory.
+    pub(super) fn of_file(file: &Path, message: String) -> Self {
+        Problem {
+            file: Some(file.to_owned()),
+            ..Problem::new(message)
+        }
+    }
 }
 
 impl fmt::Display for Problem {

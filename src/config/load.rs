@@ -8,12 +8,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Settings;
-use super::check::{Checked, check};
+use super::Loaded;
+use super::check::check;
 use super::error::{ConfigError, Problem};
-use super::fragment::Fragment;
-use super::show::{Effective, effective};
+use super::keys::{defaults, effective, take};
 use super::source::{Source, check_directory, unreadable};
+use super::table::Found;
 
 /// Where the configuration is.
 pub const DIRECTORY: &str = "/etc/pop-before-smtp";
@@ -24,19 +24,6 @@ const MAIN: &str = "config.toml";
 const DROP_INS: &str = "config.d";
 /// The name of the directory of definitions beside the main file.
 const SERVERS: &str = "servers.d";
-
-/// A configuration that has been read and found right.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
-    /// The settings.
-    pub settings: Settings,
-    /// Every key with its value and where it came from, in the order of the shipped file.
-    pub effective: Vec<Effective>,
-    /// The files that were read, in this order.
-    pub files: Vec<PathBuf>,
-    /// What is odd, but taken.
-    pub warnings: Vec<Problem>,
-}
 
 /// Reads the configuration: `file` and nothing else, which must be there, or the main file and the
 /// drop-ins of [`DIRECTORY`].
@@ -98,29 +85,18 @@ fn read(
     servers_directory: PathBuf,
 ) -> Result<Loaded, ConfigError> {
     let mut warnings = Vec::new();
-    let mut merged = Fragment::default();
+    let mut settings = defaults(servers_directory);
+    let mut found = Found::default();
     for file in &files {
-        let source = match Source::read(file, &mut warnings) {
-            Ok(source) => Arc::new(source),
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        };
-        match Fragment::read(&source) {
-            Ok(fragment) => merged = merged.merge(fragment),
-            Err(found) => problems.extend(found),
+        match Source::read(file, &mut warnings) {
+            Ok(source) => problems.extend(take(&Arc::new(source), &mut settings, &mut found)),
+            Err(problem) => problems.push(problem),
         }
     }
     ConfigError::unless_empty(problems)?;
-    let checked = check(merged, state_directory, servers_directory)?;
-    let Checked {
-        settings,
-        origins,
-        warnings: odd,
-    } = checked;
+    let (state_directory, odd) = check(&mut settings, &found, state_directory)?;
     warnings.extend(odd);
-    let effective = effective(&settings, &origins);
+    let effective = effective(&settings, &found, &state_directory);
     Ok(Loaded {
         settings,
         effective,

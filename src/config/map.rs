@@ -8,13 +8,12 @@ use crate::postfix::map_type::MapType;
 /// `publish`: a list of ways, at least one.
 pub(super) fn publish(value: &Value<'_>) -> Checked<Publish> {
     const EXPECTED: &str = "a list of \"map\", \"policy\" or both";
-    let ways = list(value, EXPECTED, |way| match text(way, EXPECTED) {
-        Ok(name @ ("map" | "policy")) => Ok(name.to_owned()),
-        Ok(_) => Err(wrong_type(way, EXPECTED)),
-        Err(wrong) => Err(wrong),
+    let ways = list(value, EXPECTED, |way| match text(way, EXPECTED)? {
+        name @ ("map" | "policy") => Ok(name.to_owned()),
+        _ => Err(wrong_type(way, EXPECTED)),
     })?;
     if ways.is_empty() {
-        return Err(vec![wrong_type(value, EXPECTED)]);
+        return Err(wrong_type(value, EXPECTED).into());
     }
     let has = |name| ways.iter().any(|way| way == name);
     Ok(Publish {
@@ -23,25 +22,34 @@ pub(super) fn publish(value: &Value<'_>) -> Checked<Publish> {
     })
 }
 
+/// The list that [`publish`] reads.
+pub(super) fn ways(publish: Publish) -> Vec<String> {
+    let ways = [(publish.map, "map"), (publish.policy, "policy")];
+    let on = ways.into_iter().filter(|(on, _)| *on);
+    on.map(|(_, name)| name.to_owned()).collect()
+}
+
+/// What `map.type` is called where Postfix is asked for the best.
+pub(super) const AUTO: &str = "auto";
+
 /// `map.type`; `auto` is none.
 pub(super) fn map_type(value: &Value<'_>) -> Checked<Option<MapType>> {
     let expected = format!(
         "\"auto\", {}",
         MapType::ALL.map(|t| format!("\"{t}\"")).join(", ")
     );
-    let name = text(value, &expected).map_err(|wrong| vec![wrong])?;
+    let name = text(value, &expected)?;
     match name.parse() {
         Ok(kind) => Ok(Some(kind)),
-        Err(()) if name == "auto" => Ok(None),
-        Err(()) => Err(vec![wrong_type(value, &expected)]),
+        Err(()) if name == AUTO => Ok(None),
+        Err(()) => Err(wrong_type(value, &expected).into()),
     }
 }
 
 /// `map.value`.
 pub(super) fn map_value(value: &Value<'_>) -> Checked<String> {
     const EXPECTED: &str = "the right-hand side of access(5) that permits, such as \"OK\"";
-    let action = text(value, EXPECTED).map_err(|wrong| vec![wrong])?;
-    validate_value(action)
-        .map(|()| action.to_owned())
-        .map_err(|reason| vec![wrong_type(value, EXPECTED).hint(reason)])
+    let action = text(value, EXPECTED)?;
+    validate_value(action).map_err(|reason| wrong_type(value, EXPECTED).hint(reason))?;
+    Ok(action.to_owned())
 }

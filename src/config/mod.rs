@@ -3,14 +3,14 @@
 //! Reads, merges and checks; an error names file, line, column and key and says what was
 //! expected. Never half takes a configuration: it is whole and right, or it is an error.
 //!
-//! A file is read (`source`) and taken apart key by key (`table`), each value checked by itself
-//! (`value` and the rooms of its kinds), into a `fragment`; the fragments are merged, checked as a
-//! whole (`check`), and are [`Settings`].
+//! Each file is read (`source`) and taken apart key by key (`table`, `keys`); each value is checked
+//! by itself (`value` and the files of its kinds) and put into the [`Settings`], over what an earlier
+//! file said. These are checked as a whole (`check`).
 
 mod check;
 pub mod duration;
 mod error;
-mod fragment;
+mod keys;
 mod load;
 mod map;
 mod name;
@@ -34,8 +34,21 @@ use crate::postfix::map_type::MapType;
 
 pub use crate::servers::Senders;
 pub use error::{ConfigError, Place, Problem};
-pub use load::{DIRECTORY, Loaded, load, load_directory, load_file};
-pub use show::{Effective, Origin, Value, show, show_json};
+pub use load::{DIRECTORY, load, load_directory, load_file};
+pub use show::{Effective, Origin, Shown, show, show_json};
+
+/// A configuration that has been read and found right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Every key with its value and where it came from, in the order of the shipped file.
+    pub effective: Vec<Effective>,
+    /// The files that were read, in this order.
+    pub files: Vec<PathBuf>,
+    /// What is odd, but taken.
+    pub warnings: Vec<Problem>,
+}
 
 /// The effective configuration: every key has a value, every value has been checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -44,22 +44,19 @@ pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
         },
     )?;
     if servers.is_empty() {
-        return Err(vec![
-            wrong(
-                value,
-                "names no server: no login would ever be recognised".to_owned(),
-            )
-            .hint("to let nobody in, stop the service: systemctl disable --now pop-before-smtp"),
-        ]);
+        let message = "names no server: no login would ever be recognised".to_owned();
+        let hint = "to let nobody in, stop the service: systemctl disable --now pop-before-smtp";
+        return Err(wrong(value, message).hint(hint).into());
     }
     let mut names = BTreeSet::new();
     let twice: Vec<Wrong> = servers
         .iter()
         .filter(|(name, _)| !names.insert(name))
-        .map(|(name, span)| Wrong {
-            span: span.clone(),
-            message: format!("\"{name}\" is here for the second time"),
-            hint: None,
+        .map(|(name, span)| {
+            Wrong::new(
+                span.clone(),
+                format!("\"{name}\" is here for the second time"),
+            )
         })
         .collect();
     if twice.is_empty() {
@@ -73,7 +70,7 @@ pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
 pub(super) fn journal_namespace(value: &Value<'_>) -> Checked<Option<String>> {
     const EXPECTED: &str = "the name of a journal namespace, as in LogNamespace=";
     const LONGEST: usize = 222;
-    let name = text(value, EXPECTED).map_err(|wrong| vec![wrong])?;
+    let name = text(value, EXPECTED)?;
     if name.is_empty() {
         return Ok(None);
     }
@@ -83,16 +80,10 @@ pub(super) fn journal_namespace(value: &Value<'_>) -> Checked<Option<String>> {
     if plain && name.len() <= LONGEST && !matches!(name, "." | "..") {
         return Ok(Some(name.to_owned()));
     }
-    let mut wrong = wrong_type(value, EXPECTED);
-    wrong = match name.strip_prefix('+') {
-        Some(bare) => wrong.hint(format!(
-            "one namespace is read, and nothing else: {}",
-            quoted(bare)
-        )),
-        None if name == "*" => wrong.hint("one namespace is read: write its name"),
-        None => wrong.hint(format!(
-            "letters, digits and :-_.@, at most {LONGEST} of them"
-        )),
+    let hint = match name.strip_prefix('+') {
+        Some(bare) => format!("one namespace is read, and nothing else: {}", quoted(bare)),
+        None if name == "*" => "one namespace is read: write its name".to_owned(),
+        None => format!("letters, digits and :-_.@, at most {LONGEST} of them"),
     };
-    Err(vec![wrong])
+    Err(wrong_type(value, EXPECTED).hint(hint).into())
 }

@@ -32,7 +32,7 @@ pub(super) fn permitted_networks(value: &Value<'_>) -> Checked<PermittedNetworks
             {
                 wrong = wrong.hint(format!("a list stands in brackets: [{}]", quoted(text)));
             }
-            Err(vec![wrong])
+            Err(wrong.into())
         }
     }
 }

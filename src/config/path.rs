@@ -39,25 +39,21 @@ fn postfix_path(value: &Value<'_>) -> Result<PathBuf, Wrong> {
 
 /// `state-directory`.
 pub(super) fn state_directory(value: &Value<'_>) -> Checked<PathBuf> {
-    postfix_path(value).map_err(|wrong| vec![wrong])
+    Ok(postfix_path(value)?)
 }
 
 /// `map.path`.
 pub(super) fn map_path(value: &Value<'_>) -> Checked<PathBuf> {
-    let path = postfix_path(value).map_err(|wrong| vec![wrong])?;
+    let path = postfix_path(value)?;
     let text = path.to_string_lossy();
     if text.ends_with('/') || path.file_name().is_none() {
-        return Err(vec![wrong(
-            value,
-            "names a directory, not a file".to_owned(),
-        )]);
+        return Err(wrong(value, "names a directory, not a file".to_owned()).into());
     }
     for extension in [".db", ".lmdb", ".cdb"] {
         if let Some(bare) = text.strip_suffix(extension) {
             let message = format!("has the extension {extension}, which postmap adds itself");
-            return Err(vec![
-                wrong(value, message).hint(format!("write {}", quoted(bare))),
-            ]);
+            let hint = format!("write {}", quoted(bare));
+            return Err(wrong(value, message).hint(hint).into());
         }
     }
     Ok(path)
@@ -68,5 +64,5 @@ pub(super) fn journal_directory(value: &Value<'_>) -> Checked<Option<PathBuf>> {
     if value.get_ref().as_str() == Some("") {
         return Ok(None);
     }
-    path(value).map(Some).map_err(|wrong| vec![wrong])
+    Ok(Some(path(value)?))
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::error::{Place, Problem};
+use super::value::Wrong;
 
 /// A larger file is no configuration, but a mistake.
 const MAX_BYTES: u64 = 1 << 20;
@@ -32,10 +33,13 @@ impl Source {
         let file = open(path).map_err(|error| unreadable(path, &error))?;
         let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
         if metadata.is_dir() {
-            return Err(problem(path, "is a directory, not a file"));
+            return Err(Problem::of_file(
+                path,
+                "is a directory, not a file".to_owned(),
+            ));
         }
         if !metadata.is_file() {
-            return Err(problem(path, "is not a regular file"));
+            return Err(Problem::of_file(path, "is not a regular file".to_owned()));
         }
         check_writers(path, &metadata)?;
         warnings.extend(foreign_owner(path, &metadata));
@@ -44,10 +48,8 @@ impl Source {
             .read_to_end(&mut bytes)
             .map_err(|error| unreadable(path, &error))?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(problem(
-                path,
-                "is larger than 1 MiB: this is not a configuration file",
-            ));
+            let message = "is larger than 1 MiB: this is not a configuration file".to_owned();
+            return Err(Problem::of_file(path, message));
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self {
@@ -66,14 +68,19 @@ impl Source {
         }
     }
 
-    /// The place of a span of bytes. Spans outside the text are moved into it.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
-        place(&self.text, span)
+    /// What is wrong with a span of bytes, which belongs to a key if it is known to which.
+    pub(super) fn problem(&self, key: Option<String>, wrong: Wrong) -> Problem {
+        Problem {
+            place: Some(Box::new(place(&self.text, &wrong.span))),
+            key,
+            hint: wrong.hint,
+            ..Problem::of_file(&self.path, wrong.message)
+        }
     }
 
     /// The line of a byte, from 1.
     pub(super) fn line(&self, byte: usize) -> usize {
-        self.place(&(byte..byte)).line
+        place(&self.text, &(byte..byte)).line
     }
 }
 
@@ -81,7 +88,7 @@ impl Source {
 pub(super) fn check_directory(path: &Path) -> Result<(), Problem> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => check_writers(path, &metadata),
-        Ok(_) => Err(problem(path, "is not a directory")),
+        Ok(_) => Err(Problem::of_file(path, "is not a directory".to_owned())),
         Err(error) => Err(unreadable(path, &error)),
     }
 }
@@ -96,15 +103,12 @@ fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), Problem> {
     if metadata.mode() & WORLD_WRITABLE == 0 {
         return Ok(());
     }
-    let mut problem = problem(
-        path,
-        "may be written by everybody, and it decides who may relay",
-    );
-    problem.hint = Some(format!(
-        "check what is in it, then: chmod o-w '{}'",
-        path.display()
-    ));
-    Err(problem)
+    let message = "may be written by everybody, and it decides who may relay".to_owned();
+    let hint = format!("check what is in it, then: chmod o-w '{}'", path.display());
+    Err(Problem {
+        hint: Some(hint),
+        ..Problem::of_file(path, message)
+    })
 }
 
 /// The owner decides who may relay; that should be root, or whoever runs this program.
@@ -113,45 +117,31 @@ fn foreign_owner(path: &Path, metadata: &Metadata) -> Option<Problem> {
     if owner == 0 || owner == rustix::process::geteuid().as_raw() {
         return None;
     }
-    let mut problem = problem(
-        path,
-        &format!("belongs to uid {owner}, who thereby decides who may relay"),
-    );
-    problem.hint = Some(format!(
-        "unless that is meant: chown root '{}'",
-        path.display()
-    ));
-    Some(problem)
-}
-
-/// A problem with a whole file.
-fn problem(path: &Path, message: &str) -> Problem {
-    Problem {
-        file: Some(path.to_owned()),
-        place: None,
-        key: None,
-        message: message.to_owned(),
-        hint: None,
-    }
+    let message = format!("belongs to uid {owner}, who thereby decides who may relay");
+    let hint = format!("unless that is meant: chown root '{}'", path.display());
+    Some(Problem {
+        hint: Some(hint),
+        ..Problem::of_file(path, message)
+    })
 }
 
 /// A file or directory that can't be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    problem(path, &format!("can't be read: {error}"))
+    Problem::of_file(path, format!("can't be read: {error}"))
 }
 
 fn not_utf8(path: &Path, valid_up_to: usize, bytes: &[u8]) -> Problem {
     // One byte that is not UTF-8 becomes one replacement character, which is what is marked.
     let text = String::from_utf8_lossy(bytes);
-    let mut problem = problem(path, "is not UTF-8");
-    problem.place = Some(Box::new(place(&text, &(valid_up_to..valid_up_to + 1))));
-    problem.hint = Some(format!(
-        "the first byte that is not is {:#04x}",
-        bytes[valid_up_to]
-    ));
-    problem
+    let first = bytes[valid_up_to];
+    Problem {
+        place: Some(Box::new(place(&text, &(valid_up_to..valid_up_to + 1)))),
+        hint: Some(format!("the first byte that is not is {first:#04x}")),
+        ..Problem::of_file(path, "is not UTF-8".to_owned())
+    }
 }
 
+/// The place of a span of bytes. Spans outside the text are moved into it.
 fn place(text: &str, span: &Range<usize>) -> Place {
     let mut start = span.start.min(text.len());
     if start == text.len() && text.ends_with('\n') {

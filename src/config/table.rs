@@ -12,38 +12,39 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Problem, harmless};
 use super::nearest::nearest;
+use super::show::Origin;
 use super::source::Source;
-use super::value::{Checked, Wrong, wrong_type};
+use super::value::{Checked, Value, Wrong, wrong_type};
 
-/// A value and where it was found.
-#[derive(Debug, Clone)]
-pub(super) struct Located<T> {
-    pub(super) value: T,
+/// Where a key and its value stand.
+#[derive(Debug)]
+pub(super) struct Located {
     source: Arc<Source>,
+    path: String,
     key: Range<usize>,
     span: Range<usize>,
 }
 
-impl<T> Located<T> {
-    /// The line of the key, from 1.
-    pub(super) fn line(&self) -> usize {
-        self.source.line(self.key.start)
-    }
+/// Where each key stands that files say, by its dotted path.
+pub(super) type Found = BTreeMap<String, Located>;
 
-    /// The file.
-    pub(super) fn source(&self) -> &Source {
-        &self.source
+impl Located {
+    /// The file, and the line of the key.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::File {
+            file: self.source.path.clone(),
+            line: self.source.line(self.key.start),
+        }
     }
 
     /// Something about this value.
-    pub(super) fn problem(&self, key: &str, message: String, hint: Option<String>) -> Problem {
-        Problem {
-            file: Some(self.source.path.clone()),
-            place: Some(Box::new(self.source.place(&self.span))),
-            key: Some(key.to_owned()),
+    pub(super) fn problem(&self, message: String, hint: Option<String>) -> Problem {
+        let wrong = Wrong {
+            span: self.span.clone(),
             message,
             hint,
-        }
+        };
+        self.source.problem(Some(self.path.clone()), wrong)
     }
 }
 
@@ -72,8 +73,9 @@ impl Mistake {
 }
 
 /// What reading one file has found out so far.
-pub(super) struct Reader {
+pub(super) struct Reader<'f> {
     source: Arc<Source>,
+    found: &'f mut Found,
     known: Vec<String>,
     wrongs: Vec<WrongAt>,
     unknown: Vec<Unknown>,
@@ -85,10 +87,11 @@ pub(super) struct Table<'d> {
     entries: BTreeMap<String, (Range<usize>, Spanned<DeValue<'d>>)>,
 }
 
-impl Reader {
-    pub(super) fn new(source: Arc<Source>) -> Self {
+impl<'f> Reader<'f> {
+    pub(super) fn new(source: Arc<Source>, found: &'f mut Found) -> Self {
         Self {
             source,
+            found,
             known: Vec::new(),
             wrongs: Vec::new(),
             unknown: Vec::new(),
@@ -114,14 +117,7 @@ impl Reader {
                     }
                     _ => format!("TOML syntax: {}", harmless(error.message())),
                 };
-                self.wrongs.push((
-                    None,
-                    Wrong {
-                        span,
-                        message,
-                        hint: None,
-                    },
-                ));
+                self.wrongs.push((None, Wrong::new(span, message)));
             }
         }
         let document = if syntax {
@@ -132,30 +128,29 @@ impl Reader {
         table(String::new(), document)
     }
 
-    /// Takes the value of a key and checks it. `None`: not there, or wrong.
-    pub(super) fn take<T>(
+    /// Takes a key, if it is there, and gives its value to `take`, which checks it.
+    pub(super) fn take(
         &mut self,
         table: &mut Table<'_>,
         key: &str,
-        check: impl FnOnce(&Spanned<DeValue<'_>>) -> Checked<T>,
-    ) -> Option<Located<T>> {
+        take: impl FnOnce(&Value<'_>) -> Checked<()>,
+    ) {
         let path = table.path_of(key);
-        let entry = table.entries.remove(key);
         self.known.push(path.clone());
-        let (key, value) = entry?;
-        match check(&value) {
-            Ok(checked) => Some(Located {
-                value: checked,
-                source: Arc::clone(&self.source),
-                key,
-                span: value.span(),
-            }),
-            Err(wrongs) => {
-                let complaints = wrongs.into_iter().map(|wrong| (Some(path.clone()), wrong));
-                self.wrongs.extend(complaints);
-                None
-            }
+        let Some((key, value)) = table.entries.remove(key) else {
+            return;
+        };
+        if let Err(wrongs) = take(&value) {
+            let complaints = wrongs.into_iter().map(|wrong| (Some(path.clone()), wrong));
+            self.wrongs.extend(complaints);
         }
+        let place = Located {
+            source: Arc::clone(&self.source),
+            path: path.clone(),
+            key,
+            span: value.span(),
+        };
+        self.found.insert(path, place);
     }
 
     /// Takes a table; an empty one if it is not there.
@@ -211,13 +206,8 @@ impl Reader {
             .map(|mistake| self.problem(mistake))
             .collect();
         if more > 0 {
-            problems.push(Problem {
-                file: Some(self.source.path.clone()),
-                place: None,
-                key: None,
-                message: format!("{more} more mistakes follow"),
-                hint: None,
-            });
+            let message = format!("{more} more mistakes follow");
+            problems.push(Problem::of_file(&self.source.path, message));
         }
         (self.known, problems)
     }
@@ -230,24 +220,11 @@ impl Reader {
                     Some(known) => format!("did you mean `{known}`?"),
                     None => format!("known here: {}", self.known_in(&table)),
                 };
-                let message = "there is no such key".to_owned();
-                (
-                    Some(dotted(&table, &key)),
-                    Wrong {
-                        span,
-                        message,
-                        hint: Some(hint),
-                    },
-                )
+                let wrong = Wrong::new(span, "there is no such key".to_owned());
+                (Some(dotted(&table, &key)), wrong.hint(hint))
             }
         };
-        Problem {
-            file: Some(self.source.path.clone()),
-            place: Some(Box::new(self.source.place(&wrong.span))),
-            key,
-            message: wrong.message,
-            hint: wrong.hint,
-        }
+        self.source.problem(key, wrong)
     }
 
     fn known_in(&self, table: &str) -> String {

@@ -3,6 +3,7 @@
 //!
 //! Must never put a wrong value right in silence: what is not exactly right is refused.
 
+use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
@@ -43,14 +44,25 @@ pub(super) fn wrong_type(value: &Value<'_>, expected: &str) -> Wrong {
 
 /// A value that is wrong in another way than by its type.
 pub(super) fn wrong(value: &Value<'_>, message: String) -> Wrong {
-    Wrong {
-        span: value.span(),
-        message,
-        hint: None,
+    Wrong::new(value.span(), message)
+}
+
+impl From<Wrong> for Vec<Wrong> {
+    fn from(wrong: Wrong) -> Self {
+        vec![wrong]
     }
 }
 
 impl Wrong {
+    /// Something that is wrong with these bytes of the file.
+    pub(super) fn new(span: Range<usize>, message: String) -> Self {
+        Wrong {
+            span,
+            message,
+            hint: None,
+        }
+    }
+
     /// Adds what to do about it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -73,68 +85,65 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A duration within a range.
-pub(super) fn duration(
-    range: RangeInclusive<Duration>,
-) -> impl FnOnce(&Value<'_>) -> Checked<Duration> {
-    move |value| {
-        let (least, most) = (Humane(*range.start()), Humane(*range.end()));
-        let expected =
-            format!("a duration from {least} to {most}, such as \"30s\" or \"1h 30min\"");
-        let DeValue::String(text) = value.get_ref() else {
-            let mut wrong = wrong_type(value, &expected);
-            if let DeValue::Integer(number) = value.get_ref() {
-                wrong = wrong.hint(format!("write the unit: \"{number}s\" or \"{number}min\""));
-            }
-            return Err(vec![wrong]);
-        };
-        match duration::parse(text) {
-            Ok(duration) if range.contains(&duration) => Ok(duration),
-            Ok(_) => {
-                let message = format!("must be from {least} to {most}, but is {}", quoted(text));
-                Err(vec![wrong(value, message)])
-            }
-            Err(reason) => {
-                let mut wrong = wrong_type(value, &expected).hint(reason.to_string());
-                if reason == NotADuration::NoUnit {
-                    let number = text.trim();
-                    wrong = wrong.hint(format!("write the unit: \"{number}s\" or \"{number}min\""));
-                }
-                Err(vec![wrong])
-            }
+pub(super) fn duration(value: &Value<'_>, range: RangeInclusive<Duration>) -> Checked<Duration> {
+    let (least, most) = (Humane(*range.start()), Humane(*range.end()));
+    let expected = format!("a duration from {least} to {most}, such as \"30s\" or \"1h 30min\"");
+    let no_unit = |number: &str| format!("write the unit: \"{number}s\" or \"{number}min\"");
+    let text = match value.get_ref() {
+        DeValue::String(text) => text,
+        DeValue::Integer(number) => {
+            let hint = no_unit(&number.to_string());
+            return Err(wrong_type(value, &expected).hint(hint).into());
+        }
+        _ => return Err(wrong_type(value, &expected).into()),
+    };
+    match duration::parse(text) {
+        Ok(duration) if range.contains(&duration) => Ok(duration),
+        Ok(_) => {
+            let message = format!("must be from {least} to {most}, but is {}", quoted(text));
+            Err(wrong(value, message).into())
+        }
+        Err(reason) => {
+            let hint = match reason {
+                NotADuration::NoUnit => no_unit(text.trim()),
+                reason => reason.to_string(),
+            };
+            Err(wrong_type(value, &expected).hint(hint).into())
         }
     }
 }
 
 /// A duration within a range, or an empty text for none.
 pub(super) fn optional_duration(
+    value: &Value<'_>,
     range: RangeInclusive<Duration>,
-) -> impl FnOnce(&Value<'_>) -> Checked<Option<Duration>> {
-    |value| match value.get_ref() {
-        DeValue::String(text) if text.is_empty() => Ok(None),
-        _ => duration(range)(value).map(Some),
+) -> Checked<Option<Duration>> {
+    match value.get_ref().as_str() {
+        Some("") => Ok(None),
+        _ => duration(value, range).map(Some),
     }
 }
 
 /// An integer within a range.
-pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(&Value<'_>) -> Checked<usize> {
-    move |value| {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        integer(value)
-            .and_then(|number| usize::try_from(number).ok())
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| vec![wrong_type(value, &expected)])
-    }
+pub(super) fn count<T>(value: &Value<'_>, range: RangeInclusive<T>) -> Checked<T>
+where
+    T: TryFrom<i128> + PartialOrd + Display,
+{
+    let expected = format!("a whole number from {} to {}", range.start(), range.end());
+    let number = integer(value).and_then(|number| T::try_from(number).ok());
+    let within = number.filter(|number| range.contains(number));
+    within.ok_or_else(|| wrong_type(value, &expected).into())
 }
 
 /// `log-level`.
 pub(super) fn log_level(value: &Value<'_>) -> Checked<LevelFilter> {
     const EXPECTED: &str = "\"error\", \"warn\", \"info\" or \"debug\"";
-    match text(value, EXPECTED).map_err(|wrong| vec![wrong])? {
+    match text(value, EXPECTED)? {
         "error" => Ok(LevelFilter::Error),
         "warn" => Ok(LevelFilter::Warn),
         "info" => Ok(LevelFilter::Info),
         "debug" => Ok(LevelFilter::Debug),
-        _ => Err(vec![wrong_type(value, EXPECTED)]),
+        _ => Err(wrong_type(value, EXPECTED).into()),
     }
 }
 
@@ -163,7 +172,7 @@ pub(super) fn list<T>(
         if let DeValue::String(text) = value.get_ref() {
             wrong = wrong.hint(format!("a list stands in brackets: [{}]", quoted(text)));
         }
-        return Err(vec![wrong]);
+        return Err(wrong.into());
     };
     let mut right = Vec::with_capacity(elements.len());
     let mut wrongs = Vec::new();
