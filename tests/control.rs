@@ -1,7 +1,11 @@
 //! The commands that ask a running service, over a real control socket.
 
+#[path = "control/definition.rs"]
+mod definition;
 mod foreground;
 mod journal_files;
+#[path = "control/server.rs"]
+mod server;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

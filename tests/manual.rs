@@ -1,6 +1,11 @@
 //! The manual pages, the completions and the message catalogue by the programs that read them: man,
-//! mandoc, lexgrog, the shells, journalctl. What is in them is tested where they are made, in
-//! src/cli/manual and src/diagnostics.
+//! mandoc, lexgrog, the shells, journalctl. They are made by `generated`, but for the catalogue, which
+//! is written by hand.
+
+#[path = "manual/catalogue.rs"]
+mod catalogue;
+#[path = "manual/generated.rs"]
+mod generated;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -15,8 +15,6 @@ mod json;
 mod layout;
 mod list;
 mod log_level;
-#[cfg(test)]
-mod manual;
 mod metrics;
 mod migrate;
 mod monitor;
@@ -34,7 +32,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
 use crate::control::client::AskError;
@@ -184,6 +182,12 @@ impl CommandError {
             _ => exit::NO,
         }
     }
+}
+
+/// The definition of the command line, from which the manual and the completions are made.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs one command.

@@ -12,18 +12,13 @@ mod allow;
 mod check;
 pub mod client;
 mod fault;
-mod introspection;
+pub mod introspection;
 mod peer;
 pub mod protocol;
 mod question;
 mod revoke;
 pub mod server;
 mod wire;
-
-#[cfg(test)]
-mod definition_tests;
-#[cfg(test)]
-mod server_tests;
 
 pub use allow::{Allow, Allowed};
 pub use check::{Check, Checked, GrantInfo};

@@ -4,8 +4,6 @@
 //! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS`, `_MILLISECONDS` and `_FILE`. A user's name is chosen by
 //! strangers: it is never printed raw.
 
-#[cfg(test)]
-mod catalog;
 mod floods;
 pub mod message_id;
 mod refusals;

@@ -3,7 +3,7 @@
 use super::page::title;
 use super::text::{escape, paragraphs};
 
-const SHIPPED: &str = include_str!("../../../packaging/config.toml");
+const SHIPPED: &str = include_str!("../../packaging/config.toml");
 
 /// Each key with its type and range, and an example that says something else than the default.
 const KEYS: [(&str, &str, &str); 22] = [
@@ -160,7 +160,7 @@ pub(super) fn page(prose: &str, date: &str) -> String {
                     .iter()
                     .find(|(name, ..)| *name == key)
                     .unwrap_or_else(|| {
-                        panic!("name type and example of {key} in src/cli/manual/configuration.rs")
+                        panic!("name type and example of {key} in tests/manual/configuration.rs")
                     });
                 page += &format!(
                     ".TP\n.B {}\n{}; default \\fB{}\\fR\n.RS\n.PP\n{}.PP\nExample: \\fB{} = {}\\fR\n.RE\n",
@@ -182,7 +182,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::{Loaded, load_file};
+    use pop_before_smtp::config::{Loaded, load_file};
 
     fn load(text: &str) -> Loaded {
         let directory = tempfile::tempdir().unwrap();

@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 use zlink_idl::{CustomType, Interface, Type};
 
-use super::protocol::*;
-use super::*;
+use pop_before_smtp::control::protocol::*;
+use pop_before_smtp::control::*;
 
-const DEFINITION: &str = include_str!("org.pop-before-smtp.varlink");
-const SERVICE: &str = include_str!("org.varlink.service.varlink");
+const DEFINITION: &str = include_str!("../../src/control/org.pop-before-smtp.varlink");
+const SERVICE: &str = include_str!("../../src/control/org.varlink.service.varlink");
 
 /// Which sample is looked at: one with all that is optional, or one with nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,7 +95,7 @@ fn method_fits<M: Method>(definition: &str, calls: [M; 2], answers: [M::Answer; 
     name.to_owned()
 }
 
-fn client() -> crate::client::Client {
+fn client() -> pop_before_smtp::client::Client {
     "2001:db8::10".parse().unwrap()
 }
 

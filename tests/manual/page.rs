@@ -11,7 +11,7 @@ use super::text::{escape, paragraphs};
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// The README, whose session of a diagnosis is in the manual as well.
-const README: &str = include_str!("../../../README.md");
+const README: &str = include_str!("../../README.md");
 /// Where it stands in the prose.
 const DIAGNOSIS: &str = ".\\\" diagnosis\n";
 

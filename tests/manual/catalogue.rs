@@ -1,13 +1,13 @@
 //! The message catalogue, `packaging/catalog`, and the manual's chapter about our fields are tested
-//! here against the messages that are sent. Nothing here is part of the program.
+//! here against the messages that are sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 const CATALOG: &str = include_str!("../../packaging/catalog/pop-before-smtp.catalog");
-const IDS: &str = include_str!("message_id.rs");
+const IDS: &str = include_str!("../../src/diagnostics/message_id.rs");
 /// The only place that words messages.
-const MESSAGES: &str = include_str!("mod.rs");
-const MANUAL: &str = include_str!("../cli/manual/prose/pop-before-smtp.8");
+const MESSAGES: &str = include_str!("../../src/diagnostics/mod.rs");
+const MANUAL: &str = include_str!("../../src/cli/manual/prose/pop-before-smtp.8");
 
 /// The ids, by their names.
 fn ids() -> BTreeMap<&'static str, &'static str> {

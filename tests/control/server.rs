@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc};
 
-use super::protocol::{ClientInfo, Event, EventKind, LogLevel};
-use super::server::serve;
-use super::{Checked, Page, Peer, Question};
+use pop_before_smtp::control::protocol::{ClientInfo, Event, EventKind, LogLevel};
+use pop_before_smtp::control::server::serve;
+use pop_before_smtp::control::{Checked, Page, Peer, Question};
 
 /// A server on a socket of its own, and its owner's ears.
 struct Served {

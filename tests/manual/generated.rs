@@ -1,8 +1,8 @@
 //! The manual pages and the shell completions, made from the one definition of the command line and
 //! from the configuration file that is shipped, and kept in `packaging/`.
 //!
-//! What a program can't know is prose: a file `prose/PAGE` here, in man(7) macros, is added to the
-//! page of that name. Nothing here is part of the program.
+//! What a program can't know is prose: a file `src/cli/manual/prose/PAGE`, in man(7) macros, is added to the
+//! page of that name.
 
 mod configuration;
 mod page;
@@ -12,15 +12,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use clap_complete::Shell;
-
-use super::Cli;
+use pop_before_smtp::cli::command_line;
 
 /// Set, the files are written, not compared: that is what packaging/update-manual does.
 const WRITE: &str = "POP_BEFORE_SMTP_UPDATE_MANUAL";
 /// The release that the pages describe, in whose heading the date of the pages is.
-const CHANGELOG: &str = include_str!("../../../CHANGELOG.md");
+const CHANGELOG: &str = include_str!("../../CHANGELOG.md");
 
 /// The date of the newest release: that of the day on which a page was made would make it stale.
 fn date() -> &'static str {
@@ -38,16 +36,9 @@ fn prose(page: &str) -> String {
     fs::read_to_string(tree("src/cli/manual/prose").join(page)).unwrap_or_default()
 }
 
-/// The command line, as it is when it parses.
-fn command_line() -> clap::Command {
-    let mut command = Cli::command().disable_help_subcommand(true);
-    command.build();
-    command
-}
-
 fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pop-before-smtp", &mut script);
+    clap_complete::generate(shell, &mut command_line(), "pop-before-smtp", &mut script);
     // clap_complete 4.6.11 writes a program's name with hyphens in two ways, so that in bash nothing
     // is offered after a command.
     String::from_utf8(script)
@@ -65,7 +56,9 @@ fn generated() -> BTreeMap<String, String> {
     ] {
         files.insert(format!("packaging/completions/{name}"), completions(shell));
     }
-    let command = command_line();
+    // As it is when it parses.
+    let mut command = command_line().disable_help_subcommand(true);
+    command.build();
     let commands = command.get_subcommands().filter(|c| !c.is_hide_set());
     for command in commands.chain([&command]) {
         let page = format!(
@@ -126,7 +119,9 @@ fn pages_and_completions_are_those_of_the_command_line() {
 
 #[test]
 fn the_manual_lists_every_exit_status() {
-    let help = crate::cli::exit::HELP.split(|c: char| !c.is_ascii_digit());
+    let help = command_line().get_after_help().unwrap().to_string();
+    let (_, help) = help.split_once("Exit status:").unwrap();
+    let help = help.split(|c: char| !c.is_ascii_digit());
     let said: Vec<&str> = help.filter(|number| !number.is_empty()).collect();
     let prose = prose("pop-before-smtp.8");
     let chapter = prose
