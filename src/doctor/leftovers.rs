@@ -20,7 +20,10 @@ const MAPS: [&str; 2] = [
 
 /// Is anything left?
 pub fn perl_daemon(host: &Host) -> Option<Vec<Point>> {
-    let mut points: Vec<Point> = processes().map(running).collect();
+    // It ran as root; anybody else's would only play it.
+    let is_of_root = |pid: &u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|p| p.uid() == 0);
+    let processes = perl_daemon_processes().filter(is_of_root);
+    let mut points: Vec<Point> = processes.map(running).collect();
     points.extend(boot_link().map(|link| {
         notice(format!("{} is left: a boot would start it", link.display()))
             .mend("update-rc.d pop-before-smtp remove")
@@ -80,23 +83,22 @@ fn without_map(postfix: &Configuration, map: &str) -> Vec<String> {
     commands
 }
 
-/// Its processes, as far as this user sees them. It ran as root; anybody else's would only play it.
-fn processes() -> impl Iterator<Item = u32> {
+/// The processes of the Perl daemon, as far as this user sees them.
+pub fn perl_daemon_processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| {
-        let directory = format!("/proc/{pid}");
-        fs::metadata(&directory).is_ok_and(|process| process.uid() == 0)
-            && fs::read(format!("{directory}/cmdline")).is_ok_and(|line| is_daemon(&line))
-    })
+    // A process that ends while we look is none.
+    pids.filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_daemon(&line)))
 }
 
-/// Whether a command line is of perl(1), running a script of that name.
+/// Whether a command line, its words ended by NUL (proc(5)), is of perl(1) with the daemon for its
+/// script.
 fn is_daemon(command_line: &[u8]) -> bool {
-    let words = command_line.split(|byte| *byte == 0);
-    let mut names = words.map(|word| Path::new(OsStr::from_bytes(word)).file_name());
-    let program = names.next().flatten().unwrap_or_default();
-    program.as_bytes().starts_with(b"perl") && names.flatten().any(|n| n == "pop-before-smtp")
+    let name = |word| Path::new(OsStr::from_bytes(word)).file_name();
+    let mut words = command_line.split(|byte| *byte == 0);
+    let program = words.next().and_then(name).unwrap_or_default();
+    let script = words.find(|word| !word.starts_with(b"-")).and_then(name);
+    program.as_bytes().starts_with(b"perl") && script.is_some_and(|s| s == "pop-before-smtp")
 }
 
 /// The first of the links by which a boot without our unit would start it.
@@ -117,13 +119,22 @@ mod tests {
 
     #[test]
     fn the_daemon_is_known_by_its_command_line() {
-        assert!(is_daemon(
-            b"/usr/bin/perl\0-w\0/usr/sbin/pop-before-smtp\0--daemon\0"
-        ));
-        assert!(is_daemon(b"perl5.36\0./pop-before-smtp\0"));
-        assert!(!is_daemon(b"/usr/bin/pop-before-smtp\0run\0"));
-        assert!(!is_daemon(b"vim\0/usr/sbin/pop-before-smtp\0"));
-        assert!(!is_daemon(b""));
+        for (command, expected) in [
+            (
+                "/usr/bin/perl\0-w\0/usr/sbin/pop-before-smtp\0--daemon\0",
+                true,
+            ),
+            ("/usr/bin/perl\0/usr/sbin/pop-before-smtp\0--daemon\0", true),
+            ("perl5.36\0./pop-before-smtp\0", true),
+            ("perl5.36\0-w\0./pop-before-smtp\0", true),
+            ("/usr/bin/pop-before-smtp\0run\0", false),
+            ("perl\0-e\0sleep\0pop-before-smtp\0", false),
+            ("vim\0/usr/sbin/pop-before-smtp\0", false),
+            ("vi\0/etc/init.d/pop-before-smtp\0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_daemon(command.as_bytes()), expected, "{command:?}");
+        }
     }
 
     #[test]

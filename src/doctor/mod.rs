@@ -35,6 +35,7 @@ use std::path::Path;
 
 use Check::{Each, One};
 use host::Host;
+pub use leftovers::perl_daemon_processes;
 pub use point::{Point, Verdict};
 
 /// What looks at a point and judges it.
