@@ -13,7 +13,7 @@ mod marks;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -318,20 +318,16 @@ fn other_types(path: &Path, ours: MapType) -> Vec<MapType> {
         if index == ours || !index.is_file() {
             continue;
         }
-        let btree = kind == MapType::Hash && is_btree(&index);
-        types.push(if btree { MapType::Btree } else { kind });
+        types.push(match kind {
+            // Whatever can't be told from one is taken for one.
+            MapType::Hash => MapType::of_berkeley_db(&index)
+                .ok()
+                .flatten()
+                .unwrap_or(kind),
+            _ => kind,
+        });
     }
     types
-}
-
-/// Whether a Berkeley DB file is a btree: hash and btree share the extension. The magic number is
-/// in the bytes 12 to 15, in the order of the machine that wrote it (magic(5)).
-fn is_btree(index: &Path) -> bool {
-    const BTREE: u32 = 0x0005_3162;
-    let mut head = [0; 16];
-    let read = File::open(index).and_then(|mut file| file.read_exact(&mut head));
-    let magic = u32::from_ne_bytes([head[12], head[13], head[14], head[15]]);
-    read.is_ok() && (magic == BTREE || magic.swap_bytes() == BTREE)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

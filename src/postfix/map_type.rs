@@ -1,6 +1,8 @@
 //! The types of lookup tables that an access map can have.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -46,6 +48,27 @@ impl MapType {
         let mut index = path.as_os_str().to_owned();
         index.push(extension);
         index.into()
+    }
+
+    /// Whether a file of Berkeley DB is a hash or a tree, which share their extension; `None` if it
+    /// is neither. The mark stands behind the first three words, or in version 1.85 at the
+    /// beginning, in the order of the machine that wrote it (magic(5)).
+    ///
+    /// # Errors
+    /// When the file can't be read, or is shorter than that.
+    pub fn of_berkeley_db(index: &Path) -> io::Result<Option<Self>> {
+        /// DB_HASHMAGIC and DB_BTREEMAGIC of db.h.
+        const MARKS: [(u32, MapType); 2] =
+            [(0x0006_1561, MapType::Hash), (0x0005_3162, MapType::Btree)];
+        let mut head = [0; 16];
+        File::open(index)?.read_exact(&mut head)?;
+        let found = [12, 0].into_iter().find_map(|at| {
+            let mark = u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+            MARKS
+                .into_iter()
+                .find(|(known, _)| mark == *known || mark.swap_bytes() == *known)
+        });
+        Ok(found.map(|(_, kind)| kind))
     }
 }
 

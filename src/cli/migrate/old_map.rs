@@ -1,8 +1,6 @@
 //! The map of the Perl daemon: read through `postmap -s`, never written.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::client::Client;
@@ -23,10 +21,6 @@ pub(super) struct OldMap {
     /// What it says of the clients.
     pub(super) values: BTreeSet<String>,
 }
-
-/// Berkeley DB's mark at the beginning of a hash and of a tree (db.h: DB_HASHMAGIC, DB_BTREEMAGIC).
-const HASH: u32 = 0x0006_1561;
-const BTREE: u32 = 0x0005_3162;
 
 impl OldMap {
     /// Reads a map: `TYPE:PATH`, or the file that it is in.
@@ -73,30 +67,15 @@ fn locate(name: &str) -> Result<(MapType, PathBuf), String> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("lmdb") => Ok((MapType::Lmdb, without_extension)),
         Some("cdb") => Ok((MapType::Cdb, without_extension)),
-        Some("db") => Ok((berkeley_db(path)?, without_extension)),
+        Some("db") => {
+            let kind = MapType::of_berkeley_db(path).map_err(|error| error.to_string())?;
+            let neither =
+                "it is no hash and no tree of Berkeley DB; name it as TYPE:PATH, as in main.cf";
+            Ok((kind.ok_or(neither)?, without_extension))
+        }
         _ => Err(
             "neither TYPE:PATH, as in main.cf, nor a file that ends with .db, .lmdb or .cdb"
                 .to_owned(),
         ),
     }
-}
-
-/// Whether a file of Berkeley DB is a hash or a tree. The mark stands behind the first three words,
-/// or in version 1.85 at the beginning, in the order of the machine that wrote it.
-fn berkeley_db(path: &Path) -> Result<MapType, String> {
-    let mut head = [0; 16];
-    let opened = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    opened.map_err(|error| error.to_string())?;
-    for at in [12, 0] {
-        let [a, b, c, d] = [head[at], head[at + 1], head[at + 2], head[at + 3]];
-        let mark = u32::from_le_bytes([a, b, c, d]);
-        for mark in [mark, mark.swap_bytes()] {
-            match mark {
-                HASH => return Ok(MapType::Hash),
-                BTREE => return Ok(MapType::Btree),
-                _ => {}
-            }
-        }
-    }
-    Err("it is no hash and no tree of Berkeley DB; name it as TYPE:PATH, as in main.cf".to_owned())
 }
