@@ -21,7 +21,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aside::{Aside, Built};
-pub use entry::{validate_path, validate_value};
+pub use entry::validate_value;
 pub use lookup::LookupError;
 pub use marks::{MapChange, Marks};
 
@@ -40,7 +40,7 @@ const MODE: u32 = 0o644;
 /// The map of one service: where it is, its type, and what it says of a listed client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessMap {
-    /// The source; the index is beside it, as [`MapType::index`] says. See [`validate_path`].
+    /// The source; the index is beside it, as [`MapType::index`] says.
     pub path: PathBuf,
     /// The type of the index.
     pub kind: MapType,
