@@ -19,6 +19,7 @@ use ipnet::IpNet;
 
 use cidr::CidrRule;
 pub use mynetworks::Lookup;
+pub(crate) use text::{SEPARATORS, next_token};
 
 /// The networks that Postfix lets relay, as ordered rules: the first that matches decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 //! Source: `mystrtok.c` and `readlline.c` of Postfix. Must never panic, whatever the text.
 
 /// What separates the items of a list (`CHARS_COMMA_SP`).
-const SEPARATORS: [char; 5] = [',', ' ', '\t', '\r', '\n'];
+pub(crate) const SEPARATORS: [char; 5] = [',', ' ', '\t', '\r', '\n'];
 
 /// The next item of a list; separators within braces don't separate (`mystrtokq`).
-pub(super) fn next_token<'a>(rest: &mut &'a str) -> Option<&'a str> {
+pub(crate) fn next_token<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let text = rest.trim_start_matches(SEPARATORS);
     let mut level = 0_usize;
     let mut end = text.len();

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::networks::{SEPARATORS, next_token};
+
 /// How deep restriction classes in restriction classes are followed.
 const DEPTH: usize = 8;
 
@@ -99,32 +101,16 @@ struct Word<'a> {
 
 /// Words are separated by commas and white space; what is in braces is one word.
 fn words(list: &str) -> Vec<Word<'_>> {
-    let separates = |c: char| c == ',' || c.is_ascii_whitespace();
     let mut words = Vec::new();
-    let (mut start, mut depth) = (None, 0_usize);
-    for (at, c) in list.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        match start {
-            Some(begin) if depth == 0 && separates(c) => {
-                words.push(begin..at);
-                start = None;
-            }
-            None if !separates(c) => start = Some(at),
-            _ => {}
-        }
+    let mut rest = list;
+    while let Some(text) = next_token(&mut rest) {
+        let end = list.len() - rest.len();
+        words.push(Word {
+            text,
+            at: end - text.len()..end,
+        });
     }
-    words.extend(start.map(|begin| begin..list.len()));
     words
-        .into_iter()
-        .map(|at| Word {
-            text: &list[at.clone()],
-            at,
-        })
-        .collect()
 }
 
 fn end_of(word: &str) -> Option<End> {
@@ -228,13 +214,11 @@ pub fn without(list: &str, keyword: &str, argument: &str) -> String {
         if pair[0].text.eq_ignore_ascii_case(keyword) && pair[1].text == argument {
             kept.push_str(&list[from..pair[0].at.start]);
             let rest = &list[pair[1].at.end..];
-            let separator = |c: char| c == ',' || c.is_ascii_whitespace();
-            from = list.len() - rest.trim_start_matches(separator).len();
+            from = list.len() - rest.trim_start_matches(SEPARATORS).len();
         }
     }
     kept.push_str(&list[from..]);
-    kept.trim_end_matches(|c: char| c == ',' || c.is_ascii_whitespace())
-        .to_owned()
+    kept.trim_end_matches(SEPARATORS).to_owned()
 }
 
 /// The list with `argument` of each `keyword` exchanged.
