@@ -17,7 +17,7 @@ use crate::config::{self, Settings};
 use crate::control::client::Service;
 use crate::control::protocol::MapStatus;
 use crate::control::{Check, Checked, GrantInfo};
-use crate::diagnostics::{count, local_time, printable};
+use crate::diagnostics::{count, local_time, name_of, printable};
 use crate::postfix::access_map::AccessMap;
 
 /// How many of the service's messages are shown.
@@ -141,15 +141,14 @@ fn show(
     if let Some(listing) = &checked.listing {
         rows.row(out, "Listed since", plain, &local_time(listing.since))?;
         if let Some(time) = listing.last_login {
-            let user = listing.user.as_deref();
-            let user = user.map_or_else(|| "an unnamed user".to_owned(), printable);
+            let user = name_of(listing.user.as_deref());
             let login = format!("{}, {user} to {}", local_time(time), listing.server);
             rows.row(out, "Last login", plain, &login)?;
         }
         let until = match listing.until {
             Some(until) => local_time(until),
             None => {
-                let sessions = count(listing.sessions as usize, "open session");
+                let sessions = count(listing.sessions, "open session");
                 format!("the end of {sessions}, and for a grace from then on")
             }
         };

@@ -203,10 +203,7 @@ impl Table {
 fn until(info: &ClientInfo) -> String {
     match info.until {
         Some(until) => local_time(until),
-        None => format!(
-            "the end of {}",
-            count(info.sessions as usize, "open session")
-        ),
+        None => format!("the end of {}", count(info.sessions, "open session")),
     }
 }
 

@@ -43,7 +43,7 @@ fn missed(missed: u64, json: bool, out: &mut impl Write) -> std::io::Result<()> 
             serde_json::json!({"kind": "missed", "missed": missed})
         );
     }
-    let events = count(usize::try_from(missed).unwrap_or(usize::MAX), "event");
+    let events = count(missed, "event");
     writeln!(
         out,
         "{BAD}missed {events}: they came faster than they were read here{BAD:#}"

@@ -10,7 +10,7 @@ use super::layout::{BAD, GOOD, ODD, Rows, terminal_width};
 use super::{AskArgs, CommandError, exit, json, log_level};
 use crate::control::client::Service;
 use crate::control::protocol::Status;
-use crate::diagnostics::{count, local_time, printable};
+use crate::diagnostics::{count, local_time, name_of};
 
 /// Prints the status; fails if there are problems.
 pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
@@ -51,10 +51,7 @@ fn show(
         format!(
             "{}, {} from {} to {}",
             time(login.time, now),
-            login
-                .user
-                .as_deref()
-                .map_or("an unnamed user".to_owned(), printable),
+            name_of(login.user.as_deref()),
             login.client,
             login.server
         )
@@ -66,15 +63,15 @@ fn show(
         plain,
         &format!(
             "{} ({} of clients listed already), {}, {} listed, {} removed",
-            many(totals.logins, "login"),
+            count(totals.logins, "login"),
             totals.unchanged_logins,
-            many(totals.logouts, "logout"),
-            many(totals.listed, "client"),
+            count(totals.logouts, "logout"),
+            count(totals.listed, "client"),
             totals.removed
         ),
     )?;
     if status.refused > 0 {
-        let refused = many(status.refused, "entry or login");
+        let refused = count(status.refused, "entry or login");
         let refused = refused.replace("entry or logins", "entries and logins");
         row(
             "Refused",
@@ -101,7 +98,7 @@ fn show(
     }
     row("Published", plain, &published)?;
     if status.policy.answered > 0 {
-        let answered = many(status.policy.answered, "question");
+        let answered = count(status.policy.answered, "question");
         row(
             "Policy",
             plain,
@@ -133,10 +130,6 @@ fn journal(status: &Status, now: Timestamp) -> (Style, String) {
         (false, None) => (ODD, "being read".to_owned()),
         (false, Some(at)) => (ODD, format!("being read, at {}", time(at, now))),
     }
-}
-
-fn many(n: u64, noun: &str) -> String {
-    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
 }
 
 /// A time, and how long ago that is.

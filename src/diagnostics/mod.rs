@@ -27,8 +27,7 @@ use crate::postfix::access_map::MapChange;
 use crate::postfix::policy::Request;
 use crate::whitelist::{Grant, Listed, Listing, MANUAL, Refusal, Scope, Untold};
 use message_id as id;
-pub use wording::{count, local_time, printable};
-use wording::{count_of, name_of};
+pub use wording::{count, local_time, name_of, printable};
 
 /// The service has started.
 pub fn started(servers: &str, networks: &str, main_cf: &str) {
@@ -110,7 +109,7 @@ pub(super) fn logins_prolonged(logins: u64, listed: usize) {
     info!(
         MESSAGE_ID = id::LOGIN_PROLONGED, POP_BEFORE_SMTP_CLIENTS = listed;
         "{} of clients that were listed already; {} listed",
-        count_of(logins, "login"), count(listed, "client")
+        count(logins, "login"), count(listed, "client")
     );
 }
 
@@ -123,7 +122,7 @@ pub(super) fn flood_of_clients(change: Change, more: u64, listed: usize) {
     info!(
         MESSAGE_ID = id::MANY_CLIENTS, POP_BEFORE_SMTP_CLIENTS = listed;
         "{what} {} within a minute; {} listed",
-        count_of(more, "more client"), count(listed, "client")
+        count(more, "more client"), count(listed, "client")
     );
 }
 
@@ -358,7 +357,7 @@ pub fn more_refused_by_limits(more: u64) {
     warn!(
         MESSAGE_ID = id::LIMIT_REACHED;
         "refused {} more within a minute, as a limit is reached",
-        count_of(more, "login")
+        count(more, "login")
     );
 }
 
@@ -381,7 +380,7 @@ pub fn more_entries_refused(more: u64, refused: &Refused) {
     warn!(
         MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.server;
         "refused {} more that look like {}'s, written by {}",
-        count_of(more, "entry"),
+        count(more, "entry"),
         refused.server, refused.sender
     );
 }

@@ -2,6 +2,8 @@
 //!
 //! Must never let a stranger's text act on a terminal.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 
 /// A text of a stranger's, with every control character made visible.
@@ -19,7 +21,8 @@ pub fn printable(text: &str) -> String {
 }
 
 /// A user's name for a sentence.
-pub(super) fn name_of(user: Option<&str>) -> String {
+#[must_use]
+pub fn name_of(user: Option<&str>) -> String {
     user.map_or_else(|| "an unnamed user".to_owned(), printable)
 }
 
@@ -32,18 +35,13 @@ pub fn local_time(time: Timestamp) -> String {
         .to_string()
 }
 
-/// The same as [`count`] for what is counted over time.
-pub(super) fn count_of(n: u64, noun: &str) -> String {
-    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
-}
-
 /// `1 client`, `2 clients`, `0 entries`.
 #[must_use]
-pub fn count(n: usize, noun: &str) -> String {
-    match (n, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{n} {stem}ies"),
-        (_, None) => format!("{n} {noun}s"),
+pub fn count<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if n == N::from(1) => format!("1 {noun}"),
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {noun}s"),
     }
 }
 

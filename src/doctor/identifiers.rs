@@ -47,7 +47,7 @@ fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
         let finding = format!(
             "{server} has written {} within a day under {}, which is not known as its own: they do \
              not count",
-            count(identifiers.values().sum(), "login"),
+            count(identifiers.values().sum::<usize>(), "login"),
             names.join(", ")
         );
         let configured = settings.senders.get(server);

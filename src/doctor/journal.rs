@@ -257,7 +257,7 @@ fn dropped(reports: &[Report], mail: &MailUnits) -> Vec<Point> {
         }
     }
     let points = of_units.into_iter().map(|(name, (sum, last))| {
-        let sum = count(usize::try_from(sum).unwrap_or(usize::MAX), "entry");
+        let sum = count(sum, "entry");
         let finding = format!(
             "journald has dropped {sum} of {name} within a day, last seen at {}, and with them \
              perhaps logins",
