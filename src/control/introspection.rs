@@ -74,16 +74,14 @@ pub fn info() -> Info {
 /// When there is none.
 pub fn description(asked: GetInterfaceDescription) -> Result<Description, Fault> {
     let known = INTERFACES.iter().find(|(name, _)| *name == asked.interface);
-    known.map_or(
-        Err(Fault::InterfaceNotFound {
-            interface: asked.interface.clone(),
+    match known {
+        Some((_, description)) => Ok(Description {
+            description: (*description).to_owned(),
         }),
-        |(_, description)| {
-            Ok(Description {
-                description: (*description).to_owned(),
-            })
-        },
-    )
+        None => Err(Fault::InterfaceNotFound {
+            interface: asked.interface,
+        }),
+    }
 }
 
 /// Why a method is not found: its interface is unknown, or has no such method.

@@ -44,25 +44,14 @@ impl Revoke {
 
 impl From<Scope> for Revoke {
     fn from(scope: Scope) -> Self {
-        let nobody = Revoke::default();
+        let mut whom = Revoke::default();
         match scope {
-            Scope::All => Revoke {
-                all: Some(true),
-                ..nobody
-            },
-            Scope::Network(network) => Revoke {
-                network: Some(network),
-                ..nobody
-            },
-            Scope::User(user) => Revoke {
-                user: Some(user),
-                ..nobody
-            },
-            Scope::Server(server) => Revoke {
-                server: Some(server),
-                ..nobody
-            },
+            Scope::All => whom.all = Some(true),
+            Scope::Network(network) => whom.network = Some(network),
+            Scope::User(user) => whom.user = Some(user),
+            Scope::Server(server) => whom.server = Some(server),
         }
+        whom
     }
 }
 

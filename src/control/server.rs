@@ -6,6 +6,7 @@
 //! By hand, and not by the crate zlink: its server serves all its peers in one task, and waits
 //! there for each to take its answer, so that one that does not read stops them all (0.8).
 
+use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,6 +118,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, call: &Call) -> Result<(), Failed> {
+        let peer = self.peer;
         match call.method.as_str() {
             GetInfo::NAME => {
                 let GetInfo {} = self.understand(call)?;
@@ -127,35 +129,26 @@ impl Connection {
                 self.reply::<GetInterfaceDescription>(call, answer).await
             }
             GetStatus::NAME => {
-                let GetStatus {} = self.understand(call)?;
-                let status = self.ask(Question::Status).await?;
-                self.reply::<GetStatus>(call, StatusAnswer { status }).await
+                let question = |GetStatus {}, answer| Question::Status(answer);
+                let answer = |status| StatusAnswer { status };
+                self.ask_and_reply(call, question, answer).await
             }
             Filter::NAME => self.list(call).await,
             Monitor::NAME => self.monitor(call).await,
-            Check::NAME => {
-                let check = self.understand(call)?;
-                let checked = self.ask(|answer| Question::Check(check, answer)).await?;
-                self.reply::<Check>(call, checked).await
-            }
+            Check::NAME => self.ask_and_reply(call, Question::Check, identity).await,
             Allow::NAME => {
-                let (allow, peer) = (self.understand(call)?, self.peer);
-                let allowed = self.ask(|answer| Question::Allow(allow, peer, answer));
-                let allowed = allowed.await?;
-                self.reply::<Allow>(call, allowed).await
+                let question = |allow, answer| Question::Allow(allow, peer, answer);
+                self.ask_and_reply(call, question, identity).await
             }
             Revoke::NAME => {
-                let (revoke, peer) = (self.understand(call)?, self.peer);
-                let revoked = self.ask(|answer| Question::Revoke(revoke, peer, answer));
-                let revoked = revoked.await?;
-                self.reply::<Revoke>(call, revoked).await
+                let question = |revoke, answer| Question::Revoke(revoke, peer, answer);
+                self.ask_and_reply(call, question, identity).await
             }
             SetLogLevel::NAME => {
-                let (SetLogLevel { level }, peer) = (self.understand(call)?, self.peer);
-                let former = self.ask(|answer| Question::SetLogLevel(level, peer, answer));
-                let former = former.await?;
-                self.reply::<SetLogLevel>(call, LogLevelSet { former })
-                    .await
+                let question =
+                    |SetLogLevel { level }, answer| Question::SetLogLevel(level, peer, answer);
+                let answer = |former| LogLevelSet { former };
+                self.ask_and_reply(call, question, answer).await
             }
             method => Err(introspection::not_found(method, call.interface()).into()),
         }
@@ -169,6 +162,18 @@ impl Connection {
         call.parameters()
     }
 
+    /// Asks the loop, and replies with its answer as the method has it.
+    async fn ask_and_reply<M: Method, T>(
+        &mut self,
+        call: &Call,
+        question: impl FnOnce(M, Answer<T>) -> Question,
+        answer: impl FnOnce(T) -> M::Answer,
+    ) -> Result<(), Failed> {
+        let parameters = self.understand(call)?;
+        let told = self.ask(|to| question(parameters, to)).await?;
+        self.reply::<M>(call, answer(told)).await
+    }
+
     async fn ask<T>(&self, question: impl FnOnce(Answer<T>) -> Question) -> Result<T, Failed> {
         let (sender, receiver) = oneshot::channel();
         let sent = self.questions.send(question(sender)).await;
@@ -180,11 +185,8 @@ impl Connection {
     /// Page by page, so that neither we nor the loop has the whole list in hand.
     async fn list(&mut self, call: &Call) -> Result<(), Failed> {
         let filter: Filter = self.understand(call)?;
-        if call.oneway {
+        if !wants_more(call)? {
             return Ok(());
-        }
-        if !call.more {
-            return Err(Fault::ExpectedMore {}.into());
         }
         let mut after = None;
         loop {
@@ -211,11 +213,8 @@ impl Connection {
     /// Until the peer leaves, or says anything: there is no end that another call could wait for.
     async fn monitor(&mut self, call: &Call) -> Result<(), Failed> {
         let Monitor {} = self.understand(call)?;
-        if call.oneway {
+        if !wants_more(call)? {
             return Ok(());
-        }
-        if !call.more {
-            return Err(Fault::ExpectedMore {}.into());
         }
         let mut watched = self.ask(Question::Watch).await?;
         let mut events: Vec<Arc<Event>> = Vec::new();
@@ -273,5 +272,14 @@ impl Connection {
         let bytes = to_bytes(message)?;
         timeout(PATIENCE, self.stream.write_all(&bytes)).await??;
         Ok(())
+    }
+}
+
+/// Whether to answer a method that does so again and again.
+fn wants_more(call: &Call) -> Result<bool, Fault> {
+    match (call.oneway, call.more) {
+        (true, _) => Ok(false),
+        (false, true) => Ok(true),
+        (false, false) => Err(Fault::ExpectedMore {}),
     }
 }
