@@ -27,7 +27,7 @@ use crate::postfix::postconf;
 use crate::servers::Catalogue;
 
 /// How long each program, and each answer of the service, may take. There are a dozen of them.
-pub const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(10);
 /// How far back it is looked for what has happened lately.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
 /// Where the policy socket is, unless its unit says otherwise.

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use super::Host;
 use super::access::{Process, Want};
-use super::host::LIMIT;
 use super::point::{Point, ok, unknown, unseen, wrong};
 use super::systemd::{RESTART, SERVICE, START};
 use super::units::quoted;
@@ -237,10 +236,13 @@ fn compare(host: &Host, map: &AccessMap, wait: Duration) -> Result<(Clients, Cli
 fn compare_once(host: &Host, map: &AccessMap) -> Result<(Clients, Clients), String> {
     let list = || -> Result<Clients, AskError> {
         let mut clients = Clients::new();
-        Service::connect_for(&host.socket, LIMIT)?.clients(&Filter::default(), |info| {
-            clients.insert(info.client);
-            Ok::<_, AskError>(())
-        })?;
+        Service::connect_for(&host.socket, host.programs.limit)?.clients(
+            &Filter::default(),
+            |info| {
+                clients.insert(info.client);
+                Ok::<_, AskError>(())
+            },
+        )?;
         Ok(clients)
     };
     let failed = |error: AskError| error.to_string();

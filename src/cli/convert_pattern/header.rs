@@ -5,8 +5,8 @@
 use regex_syntax::ast::Ast;
 use regex_syntax::hir::literal::Extractor;
 
-use super::syntax::LOGTIME;
-
+/// What `[LOGTIME]` becomes when a pattern is translated: a group that can be found again.
+pub(super) const LOGTIME: &str = "(?<logtime>x)";
 /// How many identifiers an expression may stand for.
 const MOST: usize = 64;
 /// A host's name with its spaces, as the old patterns write it.

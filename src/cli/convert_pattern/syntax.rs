@@ -3,7 +3,7 @@
 //! What the crate has, too, is carried over as it is or written otherwise; what it can't have is
 //! named with its place.
 
-use super::header::regex;
+use super::header::{LOGTIME, regex};
 
 /// Something that can't be carried over.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,9 +13,6 @@ pub(super) struct Problem {
     /// What it is, and what to do.
     pub(super) message: String,
 }
-
-/// What `[LOGTIME]` becomes: a group that can be found again.
-pub(super) const LOGTIME: &str = "(?<logtime>x)";
 
 const LOOKAHEAD: &str = "a lookahead: the regex crate has none. For what must not be in the line, \
                          'unless' takes another expression";
