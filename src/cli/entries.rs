@@ -13,7 +13,7 @@ use crate::journal::batch::{self, Failure};
 use crate::journal::chapters::chapters;
 use crate::journal::entry_channel::{self, EntryReceiver, EntrySender, Read};
 use crate::journal::start_position::StartPosition;
-use crate::journal::{Entry, JournalError, Reader, Source, read_ahead};
+use crate::journal::{Entry, Reader, Source, read_ahead};
 
 /// How many batches of entries may wait: it bounds what is in memory.
 const BATCHES: usize = 16;
@@ -39,7 +39,8 @@ pub(super) fn each(
         let read = reader.join();
         taken?;
         match read {
-            Ok(read) => Ok(read?),
+            Ok(Err(Failure::Journal(error))) => Err(error.into()),
+            Ok(Err(Failure::NobodyListens) | Ok(())) => Ok(()),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
@@ -75,18 +76,6 @@ fn take_all(
 
 /// Hands over all there is.
 fn read(
-    source: &Source,
-    identifiers: &[&str],
-    from: Timestamp,
-    to: &EntrySender<()>,
-) -> Result<(), JournalError> {
-    match try_read(source, identifiers, from, to) {
-        Err(Failure::Journal(error)) => Err(error),
-        Err(Failure::NobodyListens) | Ok(()) => Ok(()),
-    }
-}
-
-fn try_read(
     source: &Source,
     identifiers: &[&str],
     from: Timestamp,

@@ -138,10 +138,9 @@ enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
-    #[error(transparent)]
-    Convert(#[from] convert_pattern::ConvertError),
-    #[error(transparent)]
-    Migrate(#[from] migrate::MigrateError),
+    /// What the Perl daemon had can't be carried over, or is not there.
+    #[error("{0}")]
+    Old(String),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error("can't read standard input: {0}")]

@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::PermittedNetworks;
 use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type};
+use crate::networks::unmapped;
 
 /// A list of networks.
 pub(super) fn networks(value: &Value<'_>) -> Checked<Vec<IpNet>> {
@@ -73,25 +74,20 @@ fn parse_network(text: &str) -> Result<IpNet, Option<HostBits>> {
         }
         None => address.parse().map_err(|_| None)?,
     };
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    let length: u8 = match length {
-        None => bits,
+    let network = match length {
+        None => IpNet::from(address),
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse().map_err(|_| None)?
+            IpNet::new(address, digits.parse().map_err(|_| None)?).map_err(|_| None)?
         }
         Some(_) => return Err(None),
     };
-    let (address, length) = match address.to_canonical() {
-        canonical if canonical != address && length >= 96 => (canonical, length - 96),
-        _ => (address, length),
-    };
-    let network = IpNet::new(address, length).map_err(|_| None)?;
+    let network = unmapped(network);
     if network.trunc() == network {
         Ok(network)
     } else {
         Err(Some(HostBits {
             network: network.trunc(),
-            host: address,
+            host: network.addr(),
         }))
     }
 }

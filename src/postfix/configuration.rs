@@ -4,6 +4,7 @@
 //! wait a second or two. Changes nothing.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::thread;
 
 use super::command::{CommandError, Programs};
@@ -42,29 +43,14 @@ impl Configuration {
     /// # Errors
     /// When postconf can't be run, or can't read its files.
     pub fn read(programs: &Programs) -> Result<Self, CommandError> {
-        let ask = |arguments: &'static [&'static str]| {
-            move || programs.run("postconf", arguments)?.succeeded()
-        };
+        let ask = |arguments: &[&str]| programs.run("postconf", arguments)?.succeeded();
+        let questions: [&[&str]; 5] = [&["-x"], &["-n"], &["-M"], &["-P"], &["-P", "-x"]];
         // At the same time, as each of them may wait for a main.cf that was edited.
-        let (all, set, services, overrides, expanded) = thread::scope(|scope| {
-            let all = scope.spawn(ask(&["-x"]));
-            let set = scope.spawn(ask(&["-n"]));
-            let services = scope.spawn(ask(&["-M"]));
-            let overrides = scope.spawn(ask(&["-P"]));
-            let expanded = ask(&["-P", "-x"])();
-            (
-                all.join(),
-                set.join(),
-                services.join(),
-                overrides.join(),
-                expanded,
-            )
+        let answers = thread::scope(|scope| {
+            let asked = questions.map(|question| scope.spawn(move || ask(question)));
+            asked.map(|asked| asked.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
-        // A thread that panicked has said so.
-        let (Ok(all), Ok(set), Ok(services), Ok(overrides)) = (all, set, services, overrides)
-        else {
-            return Ok(Configuration::default());
-        };
+        let [all, set, services, overrides, expanded] = answers;
         let (all, set, services) = (all?, set?, services?);
         let (overrides, expanded) = (overrides?, expanded?);
         let mut complaints: Vec<String> = set.stderr.lines().map(str::to_owned).collect();
@@ -121,17 +107,9 @@ impl Configuration {
     /// The parameter as it is set for a service, where it has to be changed.
     #[must_use]
     pub fn setting(&self, service: &Service, name: &str) -> Setting {
-        if let Some(raw) = service.set.get(name) {
-            return Setting {
-                option: "-P",
-                parameter: format!("{}/{name}", service.name),
-                raw: raw.clone(),
-            };
-        }
-        Setting {
-            option: "-e",
-            parameter: name.to_owned(),
-            raw: self.set(name).unwrap_or(self.value(name)).to_owned(),
+        match service.set.get(name) {
+            Some(raw) => Setting::of_service(service, name, raw),
+            None => Setting::of_main(name, self.set(name).unwrap_or(self.value(name))),
         }
     }
 
@@ -139,18 +117,11 @@ impl Configuration {
     #[must_use]
     pub fn settings_with(&self, text: &str) -> Vec<Setting> {
         let holding = |(_, value): &(&String, &String)| value.contains(text);
-        let of_main = self.set.iter().filter(holding).map(|(name, raw)| Setting {
-            option: "-e",
-            parameter: name.clone(),
-            raw: raw.clone(),
-        });
+        let of_main = self.set.iter().filter(holding);
+        let of_main = of_main.map(|(name, raw)| Setting::of_main(name, raw));
         let of_services = self.services.iter().flat_map(|service| {
             let overrides = service.set.iter().filter(holding);
-            overrides.map(|(name, raw)| Setting {
-                option: "-P",
-                parameter: format!("{}/{name}", service.name),
-                raw: raw.clone(),
-            })
+            overrides.map(|(name, raw)| Setting::of_service(service, name, raw))
         });
         of_main.chain(of_services).collect()
     }
@@ -197,6 +168,22 @@ pub struct Setting {
 }
 
 impl Setting {
+    fn of_main(name: &str, raw: &str) -> Self {
+        Setting {
+            option: "-e",
+            parameter: name.to_owned(),
+            raw: raw.to_owned(),
+        }
+    }
+
+    fn of_service(service: &Service, name: &str, raw: &str) -> Self {
+        Setting {
+            option: "-P",
+            parameter: format!("{}/{name}", service.name),
+            raw: raw.to_owned(),
+        }
+    }
+
     /// `main.cf` or `master.cf`, with the name: `smtpd_relay_restrictions of main.cf`.
     #[must_use]
     pub fn place(&self) -> String {

@@ -65,11 +65,6 @@ pub struct ConvertPatternArgs {
     unit: Vec<String>,
 }
 
-/// An old pattern can't be carried over: which, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConvertError(String);
-
 /// A converted pattern, and the table of the definition that it belongs to.
 struct Entry {
     kind: &'static str,
@@ -95,16 +90,16 @@ pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, 
         (out_pat, &args.out_pattern),
     ] {
         if let Some(text) = text {
-            add(&mut old, name, text).map_err(ConvertError)?;
+            add(&mut old, name, text).map_err(CommandError::Old)?;
         }
     }
     if !has_pattern {
         let mut text = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut text);
         read.map_err(CommandError::Input)?;
-        add(&mut old, "pat", &String::from_utf8_lossy(&text)).map_err(ConvertError)?;
+        add(&mut old, "pat", &String::from_utf8_lossy(&text)).map_err(CommandError::Old)?;
     }
-    let (text, _) = convert(args, &old).map_err(ConvertError)?;
+    let (text, _) = convert(args, &old).map_err(CommandError::Old)?;
     out.write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

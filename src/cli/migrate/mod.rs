@@ -60,11 +60,6 @@ pub struct MigrateArgs {
     old_map: Option<String>,
 }
 
-/// There is nothing to migrate from: why.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct MigrateError(String);
-
 /// All that was found.
 struct Found {
     /// The old configuration, if there is one.
@@ -90,8 +85,8 @@ pub fn run(
     let configuration = (args.old_config.clone()).or_else(|| first_file(&CONFIGURATIONS));
     let settings = match &configuration {
         Some(path) => {
-            let text = read(path).map_err(|why| MigrateError(format!("{}: {why}", path.display())));
-            OldSettings::read(&text?)
+            let failed = |why| CommandError::Old(format!("{}: {why}", path.display()));
+            OldSettings::read(&read(path).map_err(failed)?)
         }
         None => OldSettings::default(),
     };
@@ -104,7 +99,7 @@ pub fn run(
     if configuration.is_none() && map.is_none() {
         let nothing = "there is neither a configuration nor a map of the Perl daemon in the usual \
                        places: name them with --old-config and --old-map";
-        return Err(MigrateError(nothing.to_owned()).into());
+        return Err(CommandError::Old(nothing.to_owned()));
     }
     let programs = Programs::installed();
     let postconf = programs.run("postconf", &["-n"]);
