@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 use super::Loaded;
 use super::duration::Humane;
@@ -67,7 +68,8 @@ impl Effective {
 }
 
 /// The value of a key, as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Shown {
     /// A text.
     Text(String),
@@ -132,16 +134,6 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')
 }
 
-impl From<&Shown> for serde_json::Value {
-    fn from(value: &Shown) -> Self {
-        match value {
-            Shown::Text(text) => text.as_str().into(),
-            Shown::Number(number) => (*number).into(),
-            Shown::List(texts) => texts.as_slice().into(),
-        }
-    }
-}
-
 /// The effective configuration as TOML, every key with a comment that says where it came from:
 /// `FILE:LINE`, `$VARIABLE` or `default`.
 #[must_use]
@@ -164,7 +156,7 @@ pub fn show(loaded: &Loaded) -> String {
 pub fn show_json(loaded: &Loaded) -> serde_json::Value {
     let entry = |key: &Effective| {
         let entry = serde_json::json!({
-            "value": serde_json::Value::from(&key.value),
+            "value": key.value,
             "origin": key.origin.to_string(),
         });
         (key.key(), entry)

@@ -51,23 +51,19 @@ impl Located {
 /// How many mistakes are told in one file.
 const TOLD: usize = 50;
 
-/// What is wrong with a key, if it is known which.
-type WrongAt = (Option<String>, Wrong);
-
-/// A key that nobody asked for: its table, its name, its place.
-type Unknown = (String, String, Range<usize>);
-
 /// Something to be told; made into a [`Problem`] only when it is.
 enum Mistake {
-    Wrong(WrongAt),
-    Unknown(Unknown),
+    /// Something is wrong with a key, if it is known which.
+    Wrong(Option<String>, Wrong),
+    /// A key that nobody asked for: its table, its name, its place.
+    Unknown(String, String, Range<usize>),
 }
 
 impl Mistake {
     fn start(&self) -> usize {
         match self {
-            Self::Wrong((_, wrong)) => wrong.span.start,
-            Self::Unknown((.., span)) => span.start,
+            Self::Wrong(_, wrong) => wrong.span.start,
+            Self::Unknown(.., span) => span.start,
         }
     }
 }
@@ -77,8 +73,7 @@ pub(super) struct Reader<'f> {
     source: Arc<Source>,
     found: &'f mut Found,
     known: Vec<String>,
-    wrongs: Vec<WrongAt>,
-    unknown: Vec<Unknown>,
+    mistakes: Vec<Mistake>,
 }
 
 /// A table of the document, from which keys are taken.
@@ -93,8 +88,7 @@ impl<'f> Reader<'f> {
             source,
             found,
             known: Vec::new(),
-            wrongs: Vec::new(),
-            unknown: Vec::new(),
+            mistakes: Vec::new(),
         }
     }
 
@@ -117,7 +111,8 @@ impl<'f> Reader<'f> {
                     }
                     _ => format!("TOML syntax: {}", harmless(error.message())),
                 };
-                self.wrongs.push((None, Wrong::new(span, message)));
+                let wrong = Wrong::new(span, message);
+                self.mistakes.push(Mistake::Wrong(None, wrong));
             }
         }
         let document = if syntax {
@@ -141,8 +136,9 @@ impl<'f> Reader<'f> {
             return;
         };
         if let Err(wrongs) = take(&value) {
-            let complaints = wrongs.into_iter().map(|wrong| (Some(path.clone()), wrong));
-            self.wrongs.extend(complaints);
+            wrongs
+                .into_iter()
+                .for_each(|wrong| self.complain(&path, wrong));
         }
         let place = Located {
             source: Arc::clone(&self.source),
@@ -171,7 +167,7 @@ impl<'f> Reader<'f> {
                             wrong =
                                 wrong.hint(format!("there is only one: [{path}], not [[{path}]]"));
                         }
-                        self.wrongs.push((Some(path.clone()), wrong));
+                        self.complain(&path, wrong);
                         DeTable::new()
                     }
                 }
@@ -182,22 +178,21 @@ impl<'f> Reader<'f> {
 
     /// Something is wrong with a key's name or value.
     pub(super) fn complain(&mut self, key: &str, wrong: Wrong) {
-        self.wrongs.push((Some(key.to_owned()), wrong));
+        self.mistakes
+            .push(Mistake::Wrong(Some(key.to_owned()), wrong));
     }
 
     /// Everything known has been taken from this table.
     pub(super) fn finish(&mut self, table: Table<'_>) {
-        for (key, (span, _)) in table.entries {
-            self.unknown.push((table.path.clone(), key, span));
-        }
+        let left = table.entries.into_iter();
+        let unknown = left.map(|(key, (span, _))| Mistake::Unknown(table.path.clone(), key, span));
+        self.mistakes.extend(unknown);
     }
 
     /// The paths of all known keys and tables, and what was wrong, in the order of the file; of a
     /// file that is no configuration at all, the first mistakes and how many more there are.
     pub(super) fn into_results(mut self) -> (Vec<String>, Vec<Problem>) {
-        let mut mistakes: Vec<Mistake> = Vec::new();
-        mistakes.extend(self.unknown.drain(..).map(Mistake::Unknown));
-        mistakes.extend(self.wrongs.drain(..).map(Mistake::Wrong));
+        let mut mistakes = std::mem::take(&mut self.mistakes);
         mistakes.sort_by_key(Mistake::start);
         let more = mistakes.len().saturating_sub(TOLD);
         mistakes.truncate(TOLD);
@@ -214,8 +209,8 @@ impl<'f> Reader<'f> {
 
     fn problem(&self, mistake: Mistake) -> Problem {
         let (key, wrong) = match mistake {
-            Mistake::Wrong(wrong) => wrong,
-            Mistake::Unknown((table, key, span)) => {
+            Mistake::Wrong(key, wrong) => (key, wrong),
+            Mistake::Unknown(table, key, span) => {
                 let hint = match nearest(&table, &key, self.known.iter().map(String::as_str)) {
                     Some(known) => format!("did you mean `{known}`?"),
                     None => format!("known here: {}", self.known_in(&table)),
