@@ -55,12 +55,6 @@ pub struct Programs {
     pub limit: Duration,
 }
 
-impl Default for Programs {
-    fn default() -> Self {
-        Self::installed()
-    }
-}
-
 impl Programs {
     /// The programs of the installed Postfix: those in `PATH`, then those in the usual places;
     /// the configuration that `MAIL_CONFIG` names, if it is set; [`DEFAULT_LIMIT`].
