@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::layout::{GOOD, NAME};
-use super::{AskArgs, CommandError, json, when};
+use super::{AskArgs, CommandResult, json, when};
 use crate::client::Client;
 use crate::config::duration;
 use crate::control::Allow;
@@ -43,7 +43,7 @@ fn note(text: &str) -> Result<String, String> {
 }
 
 /// Lists the client, and waits until Postfix knows.
-pub fn run(args: &AllowArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &AllowArgs, out: &mut impl Write) -> CommandResult {
     let end = |duration| Timestamp::now().checked_add(duration);
     let for_so_long = args.duration.map(|d| end(d).unwrap_or(Timestamp::MAX));
     let allowed = Service::connect(&args.ask.socket)?.call(&Allow {

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
 use anstyle::Style;
 use clap::Args;
@@ -11,7 +10,7 @@ use serde::Serialize;
 
 use super::layout::{ASIDE, BAD, GOOD, NAME, ODD, Rows, terminal_width};
 use super::past::{self, About, Item};
-use super::{AskArgs, CommandError, exit, json};
+use super::{AskArgs, CommandError, CommandResult, exit, json};
 use crate::client::Client;
 use crate::config::{self, Settings};
 use crate::control::client::Service;
@@ -53,11 +52,7 @@ struct Findings {
 }
 
 /// Prints the verdict. Fails if the client may not relay.
-pub fn run(
-    config: Option<&Path>,
-    args: &CheckArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &CheckArgs, out: &mut impl Write) -> CommandResult {
     let client = args.client;
     let checked = Service::connect(&args.ask.socket)?.call(&Check { client })?;
     let may_relay = checked.may_relay;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CommandError;
+use super::CommandResult;
 use crate::daemon::{Plan, check_all_examples};
 use crate::diagnostics::count;
 use crate::servers::Catalogue;
@@ -21,11 +21,7 @@ pub struct CheckConfigArgs {
 
 /// Makes a plan as the service does, and throws it away. Unlike the service, it also runs the
 /// examples of servers.d that are of servers which are off.
-pub fn run(
-    config: Option<&Path>,
-    args: &CheckConfigArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &CheckConfigArgs, out: &mut impl Write) -> CommandResult {
     let plan = Plan::make(config)?;
     let catalogue = Catalogue::read(&plan.settings.servers_directory);
     let checked = catalogue.definitions.iter().filter(|loaded| {

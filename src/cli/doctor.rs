@@ -4,12 +4,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
 
 use super::layout::{ASIDE, BAD, GOOD, ODD};
-use super::{CommandError, exit};
+use super::{CommandResult, exit};
 use crate::control;
 use crate::diagnostics::{count, printable};
 use crate::doctor::{self, Point, Verdict};
@@ -43,11 +42,7 @@ pub struct DoctorArgs {
 }
 
 /// Examines the host and prints what was found; fails unless all is well.
-pub fn run(
-    config: Option<&Path>,
-    args: &DoctorArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &DoctorArgs, out: &mut impl Write) -> CommandResult {
     let points = doctor::examine(config, &args.socket);
     let is_ill = |point: &&Point| matches!(point.verdict, Verdict::Wrong | Verdict::Unknown);
     let shown = points.iter().filter(|point| !args.quiet || is_ill(point));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use super::CommandError;
+use super::{CommandError, CommandResult};
 use crate::client::Client;
 use crate::config::{self, Limits, Settings};
 use crate::daemon::{DeadlineTimer, DirectoryWatch, ForeignChanges, Tell, store_path};
@@ -39,7 +39,7 @@ pub struct ExpireArgs {
 }
 
 /// Withdraws clients at their time.
-pub fn run(config: Option<&Path>, args: &ExpireArgs) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
     diagnostics::install();
     // A configuration that is wrong is one reason why the service is stopped. Grace ends anyway.
     let settings = match config::load(config) {

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use super::past::{self, About, Item};
-use super::{CommandError, exit, when};
+use super::{CommandResult, exit, when};
 use crate::client::Client;
 use crate::config;
 use crate::daemon;
@@ -47,11 +46,7 @@ pub struct HistoryArgs {
 }
 
 /// Prints a line for each thing that happened. Fails if nothing did.
-pub fn run(
-    config: Option<&Path>,
-    args: &HistoryArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &HistoryArgs, out: &mut impl Write) -> CommandResult {
     let settings = config::load(config)?.settings;
     let about = match (&args.client, &args.user) {
         (Some(client), _) => About::Client(*client),

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use super::layout::{NAME, shortened, terminal_width};
-use super::{AskArgs, CommandError, json};
+use super::{AskArgs, CommandError, CommandResult, json};
 use crate::client::Client;
 use crate::control::client::Service;
 use crate::control::protocol::{ClientInfo, Filter};
@@ -53,7 +53,7 @@ enum Sort {
 }
 
 /// Prints a line a client, or an array of objects.
-pub fn run(args: ListArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: ListArgs, out: &mut impl Write) -> CommandResult {
     let mut service = Service::connect(&args.ask.socket)?;
     let filter = Filter {
         client: args.client,
@@ -62,10 +62,23 @@ pub fn run(args: ListArgs, out: &mut impl Write) -> Result<ExitCode, CommandErro
         server: args.server,
     };
     if args.ask.json {
-        list_json(&mut service, &filter, args.sort, out)
+        // Written as it comes.
+        let mut separator = "[";
+        sorted(&mut service, &filter, args.sort, |info| {
+            write!(out, "{separator}\n  {}", json::of(&info)?)?;
+            separator = ",";
+            Ok(())
+        })?;
+        writeln!(out, "{}", if separator == "[" { "[]" } else { "\n]" })?;
     } else {
-        list(&mut service, &filter, args.sort, out)
+        let mut table = Table::new(terminal_width().map(|_| USER));
+        sorted(&mut service, &filter, args.sort, |info| {
+            Ok(table.row(&info, out)?)
+        })?;
+        let clients = table.finish(out)?;
+        writeln!(out, "{} listed", count(clients, "client"))?;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Calls `each` for the clients in order. Those sorted by address are not collected: a million
@@ -92,36 +105,6 @@ fn sorted(
         Sort::Until => all.sort_by_key(|info| (info.until.is_none(), info.until)),
     }
     all.into_iter().try_for_each(&mut each)
-}
-
-fn list(
-    service: &mut Service,
-    filter: &Filter,
-    sort: Sort,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
-    let mut table = Table::new(terminal_width().map(|_| USER));
-    sorted(service, filter, sort, |info| Ok(table.row(&info, out)?))?;
-    let clients = table.finish(out)?;
-    writeln!(out, "{} listed", count(clients, "client"))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Written as it comes.
-fn list_json(
-    service: &mut Service,
-    filter: &Filter,
-    sort: Sort,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
-    let mut separator = "[";
-    sorted(service, filter, sort, |info| {
-        write!(out, "{separator}\n  {}", json::of(&info)?)?;
-        separator = ",";
-        Ok(())
-    })?;
-    writeln!(out, "{}", if separator == "[" { "[]" } else { "\n]" })?;
-    Ok(ExitCode::SUCCESS)
 }
 
 const HEADING: [&str; 5] = ["CLIENT", "USER", "SERVER", "LAST LOGIN", "MAY RELAY UNTIL"];

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::CommandError;
+use super::CommandResult;
 use crate::control;
 use crate::control::client::Service;
 use crate::control::protocol::{LogLevel, SetLogLevel};
@@ -22,7 +22,7 @@ pub struct LogLevelArgs {
 }
 
 /// Sets the level, or shows it.
-pub fn run(args: &LogLevelArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &LogLevelArgs, out: &mut impl Write) -> CommandResult {
     let mut service = Service::connect(&args.socket)?;
     match args.level {
         Some(level) => {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::CommandError;
+use super::{CommandError, CommandResult};
 use crate::control;
 use crate::control::client::Service;
 use crate::control::protocol::Status;
@@ -34,7 +34,7 @@ pub struct MetricsArgs {
 }
 
 /// Prints or writes the numbers.
-pub fn run(args: &MetricsArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &MetricsArgs, out: &mut impl Write) -> CommandResult {
     let text = open_metrics(&Service::connect(&args.socket)?.status()?);
     match &args.output {
         Some(path) => replace(path, text.as_bytes()).map_err(|source| CommandError::File {

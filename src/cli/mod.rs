@@ -163,6 +163,9 @@ enum CommandError {
     Wait(io::Error),
 }
 
+/// How a command ends: with an exit status of its own, or with an error's.
+type CommandResult = Result<ExitCode, CommandError>;
+
 impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anstyle::Style;
 
 use super::layout::{ASIDE, BAD, GOOD, ODD};
-use super::{AskArgs, CommandError, json};
+use super::{AskArgs, CommandError, CommandResult, json};
 use crate::control::client::Service;
 use crate::control::protocol::{Event, EventKind};
 use crate::diagnostics::{count, local_time, printable};
 
 /// Prints a line an event until the service ends or the reader leaves.
-pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &AskArgs, out: &mut impl Write) -> CommandResult {
     let mut service = Service::connect(&args.socket)?;
     let mut begun = false;
     service.monitor(|answer| {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{AskArgs, CommandError, json};
+use super::{AskArgs, CommandResult, json};
 use crate::control::Revoke;
 use crate::control::client::Service;
 use crate::diagnostics::{count, printable};
@@ -53,7 +53,7 @@ impl Whom {
 }
 
 /// Takes the clients off, and waits until Postfix knows.
-pub fn run(args: &RevokeArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &RevokeArgs, out: &mut impl Write) -> CommandResult {
     let scope = args.whom.scope();
     let mut service = Service::connect(&args.ask.socket)?;
     let revoked = service.call(&Revoke::from(scope.clone()))?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CommandError;
+use super::CommandResult;
 use crate::control;
 use crate::daemon;
 use crate::diagnostics;
@@ -25,7 +25,7 @@ pub struct RunArgs {
 }
 
 /// Runs until told to stop.
-pub fn run(config: Option<&Path>, args: &RunArgs) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &RunArgs) -> CommandResult {
     diagnostics::install();
     daemon::run(&daemon::Options {
         config: config.map(Path::to_owned),

@@ -11,7 +11,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{CommandError, when};
+use super::{CommandResult, when};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::diagnostics::{local_time, printable};
@@ -68,11 +68,7 @@ struct Row<'a> {
 }
 
 /// Lists the definitions, or prints one.
-pub fn run(
-    config: Option<&Path>,
-    args: &ServersArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &ServersArgs, out: &mut impl Write) -> CommandResult {
     let settings = config::load(config)?.settings;
     let mut catalogue = Catalogue::read(&settings.servers_directory);
     if let Some(name) = &args.show {
@@ -116,11 +112,7 @@ pub fn run(
     }
 }
 
-fn show(
-    mut catalogue: Catalogue,
-    name: &str,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+fn show(mut catalogue: Catalogue, name: &str, out: &mut impl Write) -> CommandResult {
     if let Some(loaded) = catalogue.get(name) {
         out.write_all(loaded.text.as_bytes())?;
         return Ok(ExitCode::SUCCESS);

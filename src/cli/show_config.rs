@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CommandError;
+use super::CommandResult;
 use crate::config;
 
 /// How it is shown.
@@ -18,11 +18,7 @@ pub struct ShowConfigArgs {
 }
 
 /// Prints every key with its value and where it came from.
-pub fn run(
-    config: Option<&Path>,
-    args: &ShowConfigArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &ShowConfigArgs, out: &mut impl Write) -> CommandResult {
     let loaded = config::load(config)?;
     if args.json {
         writeln!(out, "{:#}", config::show_json(&loaded))?;

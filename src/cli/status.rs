@@ -1,19 +1,18 @@
 //! `status`: how the service is.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use anstyle::Style;
 use jiff::{SignedDuration, Timestamp};
 
 use super::layout::{BAD, GOOD, ODD, Rows, terminal_width};
-use super::{AskArgs, CommandError, exit, json, log_level};
+use super::{AskArgs, CommandResult, exit, json, log_level};
 use crate::control::client::Service;
 use crate::control::protocol::Status;
 use crate::diagnostics::{count, local_time, name_of};
 
 /// Prints the status; fails if there are problems.
-pub fn run(args: &AskArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &AskArgs, out: &mut impl Write) -> CommandResult {
     let status = Service::connect(&args.socket)?.status()?;
     if args.json {
         writeln!(out, "{:#}", json::of(&status)?)?;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use self::message::Converted;
-use super::{CommandError, old_perl};
+use super::{CommandError, CommandResult, old_perl};
 use crate::servers::Definition;
 
 /// The old pattern, and what is known beside.
@@ -75,7 +75,7 @@ struct Entry {
 type Old = BTreeMap<String, String>;
 
 /// Prints the definition.
-pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> CommandResult {
     let mut old = Old::new();
     let (out_pat, has_pattern) = match args.pid_pattern {
         Some(_) => ("OUT_pat", true),

@@ -18,7 +18,7 @@ use clap::Args;
 use self::old_daemon::OldDaemon;
 use self::old_map::OldMap;
 use self::settings::OldSettings;
-use super::CommandError;
+use super::{CommandError, CommandResult};
 use crate::daemon::Plan;
 use crate::postfix::command::{Output, Programs};
 
@@ -77,11 +77,7 @@ struct Found {
 }
 
 /// Prints the report.
-pub fn run(
-    config: Option<&Path>,
-    args: &MigrateArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &MigrateArgs, out: &mut impl Write) -> CommandResult {
     let configuration = (args.old_config.clone()).or_else(|| first_file(&CONFIGURATIONS));
     let settings = match &configuration {
         Some(path) => {

@@ -16,7 +16,7 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use self::line::{Clock, Line, Show, Summary};
 use self::story::Story;
-use super::{CommandError, entries, when};
+use super::{CommandError, CommandResult, entries, when};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::intake::{Intake, Senders, Taker};
@@ -79,11 +79,7 @@ pub struct TestArgs {
 }
 
 /// Runs the definitions over a journal, or over lines.
-pub fn run(
-    config: Option<&Path>,
-    args: &TestArgs,
-    out: &mut impl Write,
-) -> Result<ExitCode, CommandError> {
+pub fn run(config: Option<&Path>, args: &TestArgs, out: &mut impl Write) -> CommandResult {
     let mut settings = config::load(config)?.settings;
     if !args.server.is_empty() {
         settings.servers.clone_from(&args.server);
