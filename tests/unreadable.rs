@@ -6,20 +6,17 @@ mod journal_files;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use foreground::Foreground;
+use foreground::{Foreground, Notifications, PATIENCE};
 use jiff::SignedDuration;
 use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
 
 const EARLY: &str = "192.0.2.20";
 const LATE: &str = "192.0.2.10";
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program, as a process that modes keep out: root without the capabilities that override them.
 fn program() -> Command {
@@ -56,45 +53,24 @@ fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn ask(service: &Foreground, command: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-        .args([command, "--socket"])
-        .arg(service.path("control"))
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Waits until the answer to a command has this.
-#[track_caller]
-fn wait_for_answer(service: &Foreground, command: &str, part: &str) {
-    let patience = Instant::now() + PATIENCE;
-    while !ask(service, command).contains(part) {
-        let answer = ask(service, command);
-        let log = service.log();
-        assert!(Instant::now() < patience, "no {part:?}: {answer}\n{log}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn one_of_two_stops_nothing_and_is_read_when_it_can_be() {
     let service = Foreground::start_as(program(), two_files(), "permitted-networks = []");
     service.wait_for("caught up with the journal: 1 client");
-    let listed = ask(&service, "list");
+    let listed = service.ask("list");
     assert!(listed.contains(LATE) && !listed.contains(EARLY), "{listed}");
-    let status = ask(&service, "status");
+    let status = service.ask("status");
     let early = service.journal.path().join("early.journal");
     let named = format!("{} can't be read by this user", early.display());
     assert!(status.contains(&named), "{status}");
     // What is written meanwhile is read.
     let (name, text) = file("latest", 100, "192.0.2.30");
     service.journal.add(&name, &text);
-    wait_for_answer(&service, "list", "192.0.2.30");
+    service.wait_for_answer("list", "192.0.2.30");
     // And what has been passed by is, as soon as it can be.
     set_mode(&early, 0o600);
-    wait_for_answer(&service, "list", EARLY);
-    wait_for_answer(&service, "status", "Problems: none");
+    service.wait_for_answer("list", EARLY);
+    service.wait_for_answer("status", "Problems: none");
     let log = service.log();
     assert_eq!(log.matches(&named).count(), 1, "{log}");
     assert!(log.contains("reading it again from"), "{log}");
@@ -107,14 +83,14 @@ fn a_file_that_becomes_readable_while_the_service_is_away_is_read() {
     // Also what has come since is in no place that is kept.
     let (name, text) = file("latest", 100, "192.0.2.30");
     service.journal.add(&name, &text);
-    wait_for_answer(&service, "list", "192.0.2.30");
+    service.wait_for_answer("list", "192.0.2.30");
     let pid = service.child.id().to_string();
     Command::new("kill").arg(pid).status().unwrap();
     service.child.wait().unwrap();
     set_mode(&service.journal.path().join("early.journal"), 0o600);
     service.start_again_as(program());
     service.wait_for("caught up with the journal: 3 clients");
-    wait_for_answer(&service, "status", "Problems: none");
+    service.wait_for_answer("status", "Problems: none");
 }
 
 #[test]
@@ -134,39 +110,30 @@ fn a_file_that_can_not_be_read_from_the_start_of_it_is_noticed() {
     for n in 0.. {
         let (name, text) = file(&format!("other{n}"), 0, LATE);
         service.journal.add(&name, &text);
-        if ask(&service, "status").contains("new.journal can't be read") {
+        if service.ask("status").contains("new.journal can't be read") {
             break;
         }
         assert!(Instant::now() < patience, "{}", service.log());
         std::thread::sleep(Duration::from_secs(1));
     }
-    assert!(!ask(&service, "list").contains(EARLY));
+    assert!(!service.ask("list").contains(EARLY));
     set_mode(&new, 0o600);
-    wait_for_answer(&service, "list", EARLY);
+    service.wait_for_answer("list", EARLY);
 }
 
 #[test]
 fn where_nothing_can_be_read_the_service_is_ready_all_the_same_and_says_so() {
     let journal = two_files();
     set_mode(&journal.path().join("late.journal"), 0o000);
-    let directory = tempfile::tempdir().unwrap();
-    let address = directory.path().join("notify");
-    let systemd = UnixDatagram::bind(&address).unwrap();
-    systemd.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut command = program();
-    command.env("NOTIFY_SOCKET", &address);
+    let notifications = Notifications::of(&mut command);
     let service = Foreground::start_as(command, journal, "permitted-networks = []");
-    let mut told = String::new();
-    while !told.contains("READY=1") {
-        let mut room = [0; 4096];
-        let length = systemd.recv(&mut room).unwrap();
-        told = String::from_utf8_lossy(&room[..length]).into_owned();
-    }
+    let told = notifications.wait_until_ready();
     assert!(told.contains("PROBLEM"), "{told}");
     assert!(told.contains("early.journal can't be read"), "{told}");
     // There is a map for Postfix to read, and nobody in it.
     assert!(service.path("state").join("clients.db").exists());
-    assert!(!ask(&service, "list").contains("192.0.2."));
+    assert!(!service.ask("list").contains("192.0.2."));
     for name in ["early", "late"] {
         set_mode(
             &service.journal.path().join(format!("{name}.journal")),
@@ -174,5 +141,5 @@ fn where_nothing_can_be_read_the_service_is_ready_all_the_same_and_says_so() {
         );
     }
     service.wait_for("caught up with the journal: 2 clients");
-    wait_for_answer(&service, "status", "Problems: none");
+    service.wait_for_answer("status", "Problems: none");
 }

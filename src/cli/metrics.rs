@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{CommandError, CommandResult};
 use crate::control;
 use crate::control::client::Service;
-use crate::control::protocol::Status;
+use crate::control::protocol::{SourceStatus, Status};
 
 /// Where the numbers go.
 #[derive(Debug, Args)]
@@ -114,6 +114,9 @@ fn open_metrics(status: &Status) -> String {
          while the journal is caught up with.",
         status.lag_milliseconds,
     );
+    if let Some(sources) = &status.sources {
+        text.sources(sources);
+    }
     text.time(
         "last_login",
         "The last login that was heard of.",
@@ -195,6 +198,31 @@ impl Families {
     fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
         self.family(name, "gauge", "", help);
         self.0 += &format!("pop_before_smtp_{name} {value}\n");
+    }
+
+    /// The same of each source, where there are several.
+    fn sources(&mut self, sources: &[SourceStatus]) {
+        self.family(
+            "source_caught_up",
+            "gauge",
+            "",
+            "Whether a source has been read up to now.",
+        );
+        for source in sources {
+            let (name, caught_up) = (&source.name, u8::from(source.caught_up));
+            self.0 +=
+                &format!("pop_before_smtp_source_caught_up{{source=\"{name}\"}} {caught_up}\n");
+        }
+        self.family(
+            "source_problems",
+            "gauge",
+            "",
+            "What is wrong with a source now.",
+        );
+        for source in sources {
+            let (name, problems) = (&source.name, source.problems.len());
+            self.0 += &format!("pop_before_smtp_source_problems{{source=\"{name}\"}} {problems}\n");
+        }
     }
 
     fn counter(&mut self, name: &str, help: &str, value: u64) {

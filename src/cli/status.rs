@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::layout::{BAD, GOOD, ODD, Rows, terminal_width};
 use super::{AskArgs, CommandResult, exit, json, log_level};
 use crate::control::client::Service;
-use crate::control::protocol::Status;
+use crate::control::protocol::{SourceStatus, Status};
 use crate::diagnostics::{count, local_time, name_of};
 
 /// Prints the status; fails if there are problems.
@@ -35,8 +35,23 @@ fn show(
     row("Running since", plain, &time(status.since, now))?;
     row("Servers", plain, &status.servers.join(", "))?;
     row("Permitted networks", plain, &status.permitted_networks)?;
-    let (style, journal) = journal(status, now);
-    row("Journal", style, &journal)?;
+    match &status.sources {
+        None => {
+            let (style, text) = journal(
+                status.caught_up,
+                status.journal_position,
+                status.lag_milliseconds,
+                now,
+            );
+            row("Journal", style, &text)?;
+        }
+        Some(sources) => {
+            for source in sources {
+                let (style, text) = self::source(source, now);
+                row("Source", style, &text)?;
+            }
+        }
+    }
     row(
         "Listed",
         plain,
@@ -113,16 +128,35 @@ fn show(
     }
 }
 
-/// How far the journal has been read.
-fn journal(status: &Status, now: Timestamp) -> (Style, String) {
-    let lag = status.lag_milliseconds.unwrap_or_default();
-    match (status.caught_up, status.journal_position) {
+/// How far the journal of a source has been read.
+fn source(source: &SourceStatus, now: Timestamp) -> (Style, String) {
+    let (mut style, text) = journal(
+        source.caught_up,
+        source.journal_position,
+        source.lag_milliseconds,
+        now,
+    );
+    let mut text = format!("{} ({}): {text}", source.name, source.journal);
+    if !source.problems.is_empty() {
+        style = BAD;
+        text += "; see the problems";
+    }
+    (style, text)
+}
+
+/// How far a journal has been read.
+fn journal(
+    caught_up: bool,
+    position: Option<Timestamp>,
+    lag: Option<u64>,
+    now: Timestamp,
+) -> (Style, String) {
+    match (caught_up, position) {
         (true, None) => (GOOD, "read; nothing of these servers yet".to_owned()),
         (true, Some(at)) => {
-            let read = if lag == 0 {
-                String::new()
-            } else {
-                format!(", read {lag} ms after it was written")
+            let read = match lag.unwrap_or_default() {
+                0 => String::new(),
+                lag => format!(", read {lag} ms after it was written"),
             };
             (GOOD, format!("read; last entry of {}{read}", time(at, now)))
         }
@@ -227,7 +261,11 @@ mod tests {
     #[test]
     fn the_place_in_the_journal_and_how_far_it_is_behind() {
         let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let said = |more| journal(&status(&more), now).1;
+        let said = |more| {
+            let status = status(&more);
+            let (at, lag) = (status.journal_position, status.lag_milliseconds);
+            journal(status.caught_up, at, lag, now).1
+        };
         let at = json!("2026-11-24T11:59:00Z");
         assert!(
             said(json!({"journalPosition": at, "lagMilliseconds": 3}))
@@ -237,6 +275,25 @@ mod tests {
             said(json!({"journalPosition": at, "lagMilliseconds": 60000, "caughtUp": false}))
                 .starts_with("being read, at ")
         );
+    }
+
+    #[test]
+    fn each_of_several_sources_has_a_line() {
+        let source = |name: &str, problems: &[&str]| {
+            json!({
+                "name": name, "journal": "the journal of this host", "caughtUp": true,
+                "problems": problems
+            })
+        };
+        let sources = [source("journal", &[]), source("store1", &["it is gone"])];
+        let text = shown(json!({"sources": sources}));
+        assert!(!text.contains("Journal:"), "{text}");
+        assert!(
+            text.contains("            Source: journal (the journal of this host):"),
+            "{text}"
+        );
+        assert!(text.contains("            Source: store1 (the"), "{text}");
+        assert_eq!(text.matches("see the problems").count(), 1, "{text}");
     }
 
     #[test]

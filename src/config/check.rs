@@ -1,6 +1,7 @@
 //! What the files say, once they are all read: paths that depend on each other are filled in, and
 //! keys are checked against each other.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use super::path::unfit_for_main_cf;
 use super::sender::matches_user_units;
 use super::table::{Found, Located};
 use super::value::quoted;
-use super::{Origin, Senders, Settings};
+use super::{JournalSettings, Origin, Senders, Settings, SourceSettings};
 
 /// `state-directory`, when systemd names none.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
@@ -27,7 +28,19 @@ pub(super) fn check(
     found: &Found,
     state_directory: Option<&OsStr>,
 ) -> Result<(Origin, Vec<Problem>), Problem> {
-    exclusive(settings, found)?;
+    let JournalSettings {
+        directory,
+        namespace,
+        ..
+    } = &settings.journal;
+    exclusive("journal", directory.is_some() && namespace.is_some(), found)?;
+    // One that names no journal is not there: a later file has taken it away.
+    (settings.sources).retain(|_, source| *source != SourceSettings::default());
+    for (name, source) in &settings.sources {
+        let has_both = source.directory.is_some() && source.namespace.is_some();
+        exclusive(&format!("sources.{name}"), has_both, found)?;
+    }
+    read_once(settings, found)?;
     let warnings = warnings(settings, found);
     let (default_state, origin) = default_state_directory(state_directory)?;
     if !found.contains_key("state-directory") {
@@ -43,23 +56,54 @@ pub(super) fn check(
 }
 
 /// A journal directory has no namespaces: sd_journal_open_directory(3).
-fn exclusive(settings: &Settings, found: &Found) -> Result<(), Problem> {
-    let journal = &settings.journal;
-    if journal.directory.is_none() || journal.namespace.is_none() {
-        return Ok(());
-    }
-    let place = |key| found.get(key);
-    let (Some(directory), Some(namespace)) =
-        (place("journal.directory"), place("journal.namespace"))
+fn exclusive(table: &str, has_both: bool, found: &Found) -> Result<(), Problem> {
+    let place = |key| found.get(&format!("{table}.{key}"));
+    let (true, Some(directory), Some(namespace)) =
+        (has_both, place("directory"), place("namespace"))
     else {
         return Ok(());
     };
     let message = format!(
-        "can't be set together with `journal.directory`, which is set in {}",
+        "can't be set together with `{table}.directory`, which is set in {}",
         directory.origin()
     );
     let hint = "remove one of them, or set it to \"\" in a later file";
     Err(namespace.problem(message, Some(hint.to_owned())))
+}
+
+/// Of a journal that is read twice, each session would be open twice, and its end be told once.
+fn read_once(settings: &Settings, found: &Found) -> Result<(), Problem> {
+    let JournalSettings {
+        directory,
+        namespace,
+        ..
+    } = &settings.journal;
+    let mut known = BTreeMap::new();
+    known.insert((directory, namespace), "journal".to_owned());
+    for (
+        name,
+        SourceSettings {
+            directory,
+            namespace,
+        },
+    ) in &settings.sources
+    {
+        let table = format!("sources.{name}");
+        let key = if directory.is_some() {
+            "directory"
+        } else {
+            "namespace"
+        };
+        let place = found.get(&format!("{table}.{key}"));
+        if let Some(other) = known.insert((directory, namespace), table)
+            && let Some(place) = place
+        {
+            let message = format!("[{other}] reads the same journal");
+            let hint = "let one of them read it".to_owned();
+            return Err(place.problem(message, Some(hint)));
+        }
+    }
+    Ok(())
 }
 
 /// The map must not be where the service keeps other things.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use log::LevelFilter;
 use super::error::Problem;
 use super::show::{Effective, Origin, Shown};
 use super::source::Source;
-use super::table::{Found, Reader};
+use super::table::{Found, Reader, Table};
 use super::value::{Checked, Value, Wrong, count, duration, log_level, optional_duration};
 use super::{
     JournalSettings, Limits, MapSettings, PermittedNetworks, PolicySettings, Publish, Senders,
-    Settings, map, name, network, path, sender,
+    Settings, SourceSettings, map, name, network, path, sender,
 };
 
 /// What `grace` and `max-session` can be. The whitelist counts in seconds.
@@ -78,13 +78,14 @@ pub(super) fn defaults(servers_directory: PathBuf) -> Settings {
             clients_per_user: 10_000,
             sessions: 1_000_000,
         },
+        sources: BTreeMap::new(),
         senders: BTreeMap::new(),
         servers_directory,
     }
 }
 
-/// The keys of each table, but for those of `[senders.SERVER]`, in the order of the shipped file.
-/// Those of the first are in no table.
+/// The keys of each table, but for those of `[sources.NAME]` and `[senders.SERVER]`, in the order of
+/// the shipped file. Those of the first are in no table.
 const TABLES: [(&str, &[Key<Settings>]); 5] = [
     (
         "",
@@ -145,10 +146,7 @@ const TABLES: [(&str, &[Key<Settings>]); 5] = [
             Key {
                 name: "directory",
                 take: |to, value| set(&mut to.journal.directory, path::journal_directory(value)),
-                show: |of| match &of.journal.directory {
-                    Some(directory) => Shown::text(directory.to_string_lossy()),
-                    None => Shown::text(""),
-                },
+                show: |of| show_directory(of.journal.directory.as_deref()),
             },
             Key {
                 name: "namespace",
@@ -229,6 +227,20 @@ const TABLES: [(&str, &[Key<Settings>]); 5] = [
     ),
 ];
 
+/// The keys of `[sources.NAME]`.
+const SOURCES: [Key<SourceSettings>; 2] = [
+    Key {
+        name: "directory",
+        take: |to, value| set(&mut to.directory, path::journal_directory(value)),
+        show: |of| show_directory(of.directory.as_deref()),
+    },
+    Key {
+        name: "namespace",
+        take: |to, value| set(&mut to.namespace, name::journal_namespace(value)),
+        show: |of| Shown::text(of.namespace.as_deref().unwrap_or_default()),
+    },
+];
+
 /// The keys of `[senders.SERVER]`.
 const SENDERS: [Key<Senders>; 3] = [
     Key {
@@ -247,6 +259,10 @@ const SENDERS: [Key<Senders>; 3] = [
         show: |of| Shown::List(of.units.clone()),
     },
 ];
+
+fn show_directory(directory: Option<&Path>) -> Shown {
+    directory.map_or(Shown::text(""), |path| Shown::text(path.to_string_lossy()))
+}
 
 fn set<T>(field: &mut T, checked: Checked<T>) -> Checked<()> {
     *field = checked?;
@@ -271,24 +287,57 @@ fn take_all(reader: &mut Reader<'_>, source: &Source, settings: &mut Settings) {
     let tables = of_tables
         .each_ref()
         .map(|(name, keys)| (reader.table(&mut root, name), keys));
-    let mut senders = reader.table(&mut root, "senders");
-    for (server, span) in senders.keys() {
-        let mut table = reader.table(&mut senders, &server);
-        if !name::is_server_name(&server) {
-            let message = format!("expected [senders.SERVER] with {}", name::SERVER_NAME);
-            reader.complain("senders", Wrong::new(span, message));
-        }
-        let of_server = settings.senders.entry(server).or_default();
-        for key in &SENDERS {
-            reader.take(&mut table, key.name, |value| (key.take)(of_server, value));
-        }
-        reader.finish(table);
-    }
+    let Settings {
+        sources, senders, ..
+    } = &mut *settings;
+    let is_source = |name: &str| name::is_server_name(name) && name != name::DEFAULT_SOURCE;
+    let expected = format!("[sources.NAME] with {}", name::SOURCE_NAME);
+    take_named(
+        reader,
+        &mut root,
+        "sources",
+        (is_source, &expected),
+        &SOURCES,
+        sources,
+    );
+    let expected = format!("[senders.SERVER] with {}", name::SERVER_NAME);
+    let is_server = name::is_server_name;
+    take_named(
+        reader,
+        &mut root,
+        "senders",
+        (is_server, &expected),
+        &SENDERS,
+        senders,
+    );
     for (mut table, keys) in [(root, in_none)].into_iter().chain(tables) {
         for key in *keys {
             reader.take(&mut table, key.name, |value| (key.take)(settings, value));
         }
         reader.finish(table);
+    }
+}
+
+/// Takes the tables in a table: `[senders.dovecot]`. Their names are to be what is expected.
+fn take_named<T: Default>(
+    reader: &mut Reader<'_>,
+    root: &mut Table<'_>,
+    table: &str,
+    (is_expected, expected): (impl Fn(&str) -> bool, &str),
+    keys: &[Key<T>],
+    settings: &mut BTreeMap<String, T>,
+) {
+    let mut tables = reader.table(root, table);
+    for (name, span) in tables.keys() {
+        let mut of_name = reader.table(&mut tables, &name);
+        if !is_expected(&name) {
+            reader.complain(table, Wrong::new(span, format!("expected {expected}")));
+        }
+        let of = settings.entry(name).or_default();
+        for key in keys {
+            reader.take(&mut of_name, key.name, |value| (key.take)(of, value));
+        }
+        reader.finish(of_name);
     }
 }
 
@@ -320,13 +369,19 @@ pub(super) fn effective(
                 .map(|key| effective(table, key.name, (key.show)(settings))),
         );
     }
+    for (name, source) in &settings.sources {
+        let table = format!("sources.{name}");
+        let shown = SOURCES
+            .iter()
+            .map(|key| effective(&table, key.name, (key.show)(source)));
+        all.extend(shown);
+    }
     for (server, senders) in &settings.senders {
         let table = format!("senders.{server}");
-        all.extend(
-            SENDERS
-                .iter()
-                .map(|key| effective(&table, key.name, (key.show)(senders))),
-        );
+        let shown = SENDERS
+            .iter()
+            .map(|key| effective(&table, key.name, (key.show)(senders)));
+        all.extend(shown);
     }
     all
 }
@@ -338,17 +393,18 @@ mod tests {
     use super::*;
     use crate::config::check::check;
 
-    /// A file that has senders for one server, `dovecot`.
-    fn with_senders() -> Arc<Source> {
+    /// A file that has a source, `store1`, and senders for one server, `dovecot`.
+    fn with_names() -> Arc<Source> {
+        let text = "[sources.store1]\ndirectory = '/x'\n[senders.dovecot]\nusers = [0]";
         Arc::new(Source {
-            path: PathBuf::from("senders.toml"),
-            text: "[senders.dovecot]\nusers = [0]".to_owned(),
+            path: PathBuf::from("names.toml"),
+            text: text.to_owned(),
         })
     }
 
-    /// All keys that a file can have, if it has senders for one server, `dovecot`.
+    /// All keys that a file can have, if it has those names.
     fn known_keys() -> BTreeSet<String> {
-        let source = with_senders();
+        let source = with_names();
         let mut found = Found::default();
         let mut reader = Reader::new(Arc::clone(&source), &mut found);
         take_all(&mut reader, &source, &mut defaults(PathBuf::new()));
@@ -390,7 +446,7 @@ mod tests {
     fn every_key_is_shown_in_the_order_of_the_shipped_file() {
         let mut settings = defaults(PathBuf::from("/servers.d"));
         let mut found = Found::default();
-        assert_eq!(take(&with_senders(), &mut settings, &mut found), []);
+        assert_eq!(take(&with_names(), &mut settings, &mut found), []);
         let (origin, _) = check(&mut settings, &found, None).unwrap();
         let shown = effective(&settings, &found, &origin);
         assert_eq!(

@@ -77,6 +77,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[sources.NAME]`: journals that are read beside that of `[journal]`.
+    pub sources: BTreeMap<String, SourceSettings>,
     /// `[senders.SERVER]`: under which identifiers else a server writes, and who else may write its
     /// entries, by the server's name.
     pub senders: BTreeMap<String, Senders>,
@@ -103,6 +105,15 @@ pub struct JournalSettings {
     /// `look-every`: how often it is looked at besides when journald tells, for the map's sake, while
     /// servers write; `None` is never.
     pub look_every: Option<Duration>,
+}
+
+/// `[sources.NAME]`: a journal that is read beside that of `[journal]`; one of the two.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceSettings {
+    /// `directory`: the journal files in this directory.
+    pub directory: Option<PathBuf>,
+    /// `namespace`: a journal namespace of this host.
+    pub namespace: Option<String>,
 }
 
 /// `publish`: how Postfix is told; at least one way.

@@ -1,4 +1,4 @@
-//! Names: of servers, and of a journal namespace.
+//! Names: of servers, of sources, and of a journal namespace.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +18,13 @@ pub(super) fn is_server_name(name: &str) -> bool {
 /// What [`is_server_name`] expects.
 pub(super) const SERVER_NAME: &str =
     "the name of a server: small letters, digits and hyphens, such as \"dovecot\"";
+
+/// What `[journal]` is called among the sources.
+pub(super) const DEFAULT_SOURCE: &str = "journal";
+
+/// What the name of another source is.
+pub(super) const SOURCE_NAME: &str = "the name of a source: small letters, digits and hyphens, such as \"store1\"; \
+     not \"journal\", which is that of [journal]";
 
 /// What `servers` calls all built-in definitions.
 const BUILT_IN_SERVERS: &str = "built-in";

@@ -156,7 +156,6 @@ pub struct Status {
     /// now reading is.
     pub lag_milliseconds: Option<u64>,
     /// The sources, if there are several. The first is the one that position and lag are about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<Vec<SourceStatus>>,
     /// The last login that was heard of.
     pub last_login: Option<LoginStatus>,

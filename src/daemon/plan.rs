@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::config::{self, ConfigError, Loaded, PermittedNetworks, Settings};
+use crate::config::{self, ConfigError, JournalSettings, Loaded, PermittedNetworks, Settings};
 use crate::diagnostics;
 use crate::journal::Source;
 use crate::networks::Networks;
@@ -227,19 +227,33 @@ pub fn check_all_examples<'a>(
     }
 }
 
-/// The journals that are read.
+/// The journals that are read. The first is the one that needs no name.
 #[must_use]
 pub fn sources(settings: &Settings) -> Vec<NamedSource> {
-    vec![NamedSource {
+    let default = NamedSource {
         name: None,
         journal: default_source(settings),
-    }]
+    };
+    let named = (settings.sources.iter()).map(|(name, source)| NamedSource {
+        name: Some(name.clone()),
+        journal: journal(source.directory.as_ref(), source.namespace.as_ref()),
+    });
+    [default].into_iter().chain(named).collect()
 }
 
 /// The journal of `[journal]`.
 #[must_use]
 pub fn default_source(settings: &Settings) -> Source {
-    match (&settings.journal.directory, &settings.journal.namespace) {
+    let JournalSettings {
+        directory,
+        namespace,
+        ..
+    } = &settings.journal;
+    journal(directory.as_ref(), namespace.as_ref())
+}
+
+fn journal(directory: Option<&PathBuf>, namespace: Option<&String>) -> Source {
+    match (directory, namespace) {
         (Some(directory), _) => Source::Directory(directory.clone()),
         (None, Some(namespace)) => Source::Namespace(namespace.clone()),
         (None, None) => Source::Host,

@@ -1,7 +1,7 @@
 //! What we say: each message one that a person can act on, with its own id and fields.
 //!
 //! The only place that words messages of the service. The fields are `POP_BEFORE_SMTP_CLIENT`,
-//! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS`, `_MILLISECONDS` and `_FILE`. A user's name is chosen by
+//! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS`, `_MILLISECONDS`, `_FILE` and `_SOURCE`. A user's name is chosen by
 //! strangers: it is never printed raw.
 
 mod floods;

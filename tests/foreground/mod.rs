@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test program uses a part
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -12,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::journal_files::JournalFiles;
 use crate::journal_files::entry::{Entry, export};
+
+/// Far more than anything takes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running service. It is killed when this is dropped.
 pub struct Foreground {
@@ -64,6 +68,13 @@ impl Foreground {
         self.child.wait().unwrap();
     }
 
+    /// Has a running one read other settings.
+    pub fn reload(&self, settings: &str) {
+        configure(self.directory.path(), &self.journal, settings);
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+    }
+
     /// Starts a stopped one again with other settings and a new log, and waits for nothing.
     pub fn start_again(&mut self, settings: &str) {
         configure(self.directory.path(), &self.journal, settings);
@@ -95,10 +106,62 @@ impl Foreground {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+
+    /// What a command says of it.
+    pub fn ask(&self, command: &str) -> String {
+        let output = program()
+            .args([command, "--socket"])
+            .arg(self.path("control"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Waits until a command says this, among other things.
+    #[track_caller]
+    pub fn wait_for_answer(&self, command: &str, part: &str) {
+        let patience = Instant::now() + PATIENCE;
+        while !self.ask(command).contains(part) {
+            let (answer, log) = (self.ask(command), self.log());
+            assert!(Instant::now() < patience, "no {part:?}: {answer}\n{log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// What a service tells systemd (sd_notify(3)).
+pub struct Notifications {
+    directory: TempDir,
+    socket: UnixDatagram,
+}
+
+impl Notifications {
+    /// Of a service that is yet to be started by this command.
+    pub fn of(command: &mut Command) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let address = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        command.env("NOTIFY_SOCKET", &address);
+        Notifications { directory, socket }
+    }
+
+    /// Waits until the service is ready, and gives what it says then.
+    pub fn wait_until_ready(&self) -> String {
+        assert!(self.directory.path().exists());
+        loop {
+            let mut room = [0; 4096];
+            let length = self.socket.recv(&mut room).unwrap();
+            let told = String::from_utf8_lossy(&room[..length]).into_owned();
+            if told.contains("READY=1") {
+                return told;
+            }
+        }
+    }
 }
 
 /// The program itself.
-fn program() -> Command {
+pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
 }
 

@@ -6,7 +6,7 @@ use super::text::{escape, paragraphs};
 const SHIPPED: &str = include_str!("../../packaging/config.toml");
 
 /// Each key with its type and range, and an example that says something else than the default.
-const KEYS: [(&str, &str, &str); 22] = [
+const KEYS: [(&str, &str, &str); 24] = [
     ("grace", "duration, from 1s to 30d", "\"10min\""),
     ("max-session", "duration, from 1s to 30d", "\"2h 30min\""),
     (
@@ -78,6 +78,12 @@ const KEYS: [(&str, &str, &str); 22] = [
         "number of sessions, from 1 to 10000000",
         "5000",
     ),
+    (
+        "sources.store1.directory",
+        "absolute path, or empty",
+        "\"/var/log/journal/remote/store1\"",
+    ),
+    ("sources.store1.namespace", "name, or empty", "\"mail\""),
     (
         "senders.dovecot.identifiers",
         "list of identifiers",

@@ -1,0 +1,154 @@
+//! Several journals read at once: each by itself, at its own place and with its own troubles.
+
+mod foreground;
+mod journal_files;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use foreground::{Foreground, Notifications, program};
+use jiff::SignedDuration;
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+
+const HERE: &str = "192.0.2.10";
+const THERE: &str = "192.0.2.20";
+const LATE: &str = "192.0.2.30";
+
+fn ago(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
+}
+
+fn journal(entries: &[Entry]) -> JournalFiles {
+    JournalFiles::import(&export(entries))
+}
+
+/// Settings with a source `store1`.
+fn with_store(journal: &JournalFiles) -> String {
+    let path = journal.path();
+    format!("permitted-networks = []\nsources.store1.directory = {path:?}")
+}
+
+/// A service that has read a login here, and one there.
+fn two_sources() -> (Foreground, JournalFiles) {
+    let store = journal(&[Entry::login(ago(300), THERE, "a")]);
+    let service = Foreground::start(&[Entry::login(ago(200), HERE, "a")], &with_store(&store));
+    service.wait_for("caught up with the journal: 2 clients listed, 2 sessions open");
+    (service, store)
+}
+
+fn add(journal: &JournalFiles, name: &str, entry: Entry) {
+    journal.add(&format!("{name}.journal"), &export(&[entry]));
+}
+
+/// How many sessions of a client are open.
+#[track_caller]
+fn wait_for_sessions(service: &Foreground, total: &str) {
+    service.wait_for_answer("status", total);
+}
+
+#[test]
+fn both_are_read_and_go_on_from_their_places() {
+    let (mut service, store) = two_sources();
+    let status = service.ask("status");
+    for line in [
+        "Source: journal (the journal directory",
+        "Source: store1 (the journal",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
+    assert!(status.contains("Problems: none"), "{status}");
+    // Older than what was read here, and later than what was read there.
+    add(&store, "late", Entry::login(ago(250), LATE, "b"));
+    service.wait_for_answer("list", LATE);
+    service.stop();
+    add(&store, "latest", Entry::login(ago(100), "192.0.2.40", "c"));
+    service.start_again(&with_store(&store));
+    service.wait_for("caught up with the journal: 4 clients listed, 4 sessions open");
+    let log = service.log();
+    assert!(!log.contains("does not have the entry"), "{log}");
+}
+
+#[test]
+fn what_one_tells_ends_nothing_of_the_other() {
+    let (service, store) = two_sources();
+    // The same machine, boot, server and session, as far as the entries say.
+    let start = "master: Dovecot v2.3.19.1 (9b53102964) starting up for imap, pop3";
+    add(&store, "start", Entry::dovecot(ago(100), start));
+    wait_for_sessions(&service, "2 clients, 1 open session");
+    let boot = Entry::login(ago(90), LATE, "b");
+    let boot = boot.but("_BOOT_ID", Some("fedcba9876543210fedcba9876543210"));
+    add(&store, "boot", boot);
+    wait_for_sessions(&service, "3 clients, 2 open sessions");
+    add(&store, "end", Entry::logout(ago(80), "a"));
+    add(
+        &store,
+        "lost",
+        Entry::dovecot(ago(70), "imap: Disconnected: Logged out in=1 out=2"),
+    );
+    add(&store, "more", Entry::login(ago(60), "192.0.2.40", "c"));
+    service.wait_for_answer("list", "192.0.2.40");
+    let list = service.ask("list");
+    let here = list.lines().find(|line| line.contains(HERE)).unwrap();
+    assert!(here.contains("session"), "{list}");
+    // Its own end does.
+    add(&service.journal, "end", Entry::logout(ago(50), "a"));
+    let is_open = |list: &str| {
+        let here = list.lines().find(|line| line.contains(HERE));
+        here.is_some_and(|here| here.contains("session"))
+    };
+    let patience = Instant::now() + foreground::PATIENCE;
+    while is_open(&service.ask("list")) {
+        assert!(Instant::now() < patience, "{}", service.ask("list"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn one_that_is_absent_holds_up_nobody_and_is_read_when_it_comes() {
+    let store = journal(&[Entry::login(ago(300), THERE, "a")]);
+    let aside = store.path().with_extension("aside");
+    fs::rename(store.path(), &aside).unwrap();
+    let here = journal(&[Entry::login(ago(200), HERE, "a")]);
+    let mut command = program();
+    let notifications = Notifications::of(&mut command);
+    let service = Foreground::start_as(command, here, &with_store(&store));
+    let told = notifications.wait_until_ready();
+    assert!(told.contains("1 client, 1 session"), "{told}");
+    assert!(told.contains("PROBLEM: source store1: "), "{told}");
+    service.wait_for("caught up with the journal: 1 client listed");
+    let status = service.ask("status");
+    assert!(status.contains("; see the problems"), "{status}");
+    // The others go on meanwhile.
+    add(&service.journal, "late", Entry::login(ago(0), LATE, "b"));
+    service.wait_for_answer("list", LATE);
+    fs::rename(&aside, store.path()).unwrap();
+    service.wait_for_answer("list", THERE);
+    service.wait_for_answer("status", "Problems: none");
+    service.wait_for("source store1: the journal can be read again");
+}
+
+#[test]
+fn a_damaged_one_is_a_trouble_of_its_own() {
+    let store = JournalFiles::none();
+    fs::write(store.path().join("system.journal"), [0; 4096]).unwrap();
+    let here = journal(&[Entry::login(ago(200), HERE, "a")]);
+    let service = Foreground::start_on(here, &with_store(&store));
+    service.wait_for("caught up with the journal: 1 client listed");
+    add(&store, "good", Entry::login(ago(300), THERE, "a"));
+    service.wait_for_answer("list", THERE);
+    assert!(service.ask("list").contains(HERE));
+}
+
+#[test]
+fn one_that_is_no_longer_read_holds_no_session() {
+    let (service, store) = two_sources();
+    service.reload("permitted-networks = []");
+    service.wait_for_answer("status", "2 clients, 1 open session");
+    assert!(!service.ask("status").contains("Source:"));
+    // What comes back is read as one that is new: its login is within grace.
+    service.reload(&with_store(&store));
+    service.wait_for_answer("status", "2 clients, 1 open session");
+    add(&store, "late", Entry::login(ago(0), LATE, "b"));
+    service.wait_for_answer("list", LATE);
+}
