@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::text::{excerpt, logical_lines};
+use super::text::{Line, excerpt, logical_lines};
 
 /// How deep `if` in `if` is followed.
 const DEPTH: usize = 16;
@@ -45,85 +45,55 @@ pub(super) fn any_matches(rules: &[CidrRule], address: IpAddr) -> bool {
 /// When blocks are nested too deeply to be followed.
 pub(super) fn table(text: &str) -> Result<(Vec<CidrRule>, Vec<String>), String> {
     let mut problems = Vec::new();
-    let mut blocks = Blocks::default();
-    for line in logical_lines(text) {
-        let (word, rest) = line
-            .text
-            .split_once(char::is_whitespace)
-            .unwrap_or((&line.text, ""));
+    let rules = block(&mut logical_lines(text), 0, &mut problems)?;
+    Ok((rules, problems))
+}
+
+/// The rules up to the `endif` of the block that these lines begin in. An `if` without `endif` holds
+/// to the end of the table.
+fn block(
+    lines: &mut dyn Iterator<Item = Line>,
+    depth: usize,
+    problems: &mut Vec<String>,
+) -> Result<Vec<CidrRule>, String> {
+    let mut rules = Vec::new();
+    while let Some(Line { number, text }) = lines.next() {
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
         let rest = rest.trim();
-        let problem = if word.eq_ignore_ascii_case("if") {
+        let rule = if word.eq_ignore_ascii_case("if") {
             match cidr_pattern(rest) {
-                Ok(_) if blocks.open.len() >= DEPTH => {
-                    return Err(format!("line {}: too many blocks in blocks", line.number));
+                Ok(_) if depth >= DEPTH => {
+                    return Err(format!("line {number}: too many blocks in blocks"));
                 }
-                Ok((network, negated)) => {
-                    blocks.open(network, negated);
-                    None
-                }
-                Err(why) => Some(why),
+                Ok((network, negated)) => Ok(CidrRule {
+                    network,
+                    negated,
+                    then: Some(block(lines, depth + 1, problems)?),
+                }),
+                Err(why) => Err(why),
             }
         } else if word.eq_ignore_ascii_case("endif") {
-            let closed = blocks.close();
-            (!closed).then(|| "endif without if".to_owned())
-        } else if rest.is_empty() {
-            Some("no lookup result".to_owned())
-        } else {
-            match cidr_pattern(word) {
-                Ok((network, negated)) => {
-                    blocks.push(CidrRule {
-                        network,
-                        negated,
-                        then: None,
-                    });
-                    None
-                }
-                Err(why) => Some(why),
+            if depth > 0 {
+                return Ok(rules);
             }
+            Err("endif without if".to_owned())
+        } else if rest.is_empty() {
+            Err("no lookup result".to_owned())
+        } else {
+            cidr_pattern(word).map(|(network, negated)| CidrRule {
+                network,
+                negated,
+                then: None,
+            })
         };
-        if let Some(problem) = problem {
-            problems.push(format!(
-                "line {}: {problem}: skipped, by Postfix too",
-                line.number
-            ));
+        match rule {
+            Ok(rule) => rules.push(rule),
+            Err(problem) => {
+                problems.push(format!("line {number}: {problem}: skipped, by Postfix too"));
+            }
         }
     }
-    // An `if` without `endif` holds to the end of the table.
-    while blocks.close() {}
-    Ok((blocks.top, problems))
-}
-
-/// A cidr table in the reading.
-#[derive(Default)]
-struct Blocks {
-    /// The rules outside of all blocks.
-    top: Vec<CidrRule>,
-    /// The blocks that are not closed yet, the outermost first.
-    open: Vec<CidrRule>,
-}
-
-impl Blocks {
-    fn push(&mut self, rule: CidrRule) {
-        let block = self.open.last_mut().and_then(|block| block.then.as_mut());
-        block.unwrap_or(&mut self.top).push(rule);
-    }
-
-    fn open(&mut self, network: IpNet, negated: bool) {
-        self.open.push(CidrRule {
-            network,
-            negated,
-            then: Some(Vec::new()),
-        });
-    }
-
-    /// False if no block is open.
-    fn close(&mut self) -> bool {
-        let Some(block) = self.open.pop() else {
-            return false;
-        };
-        self.push(block);
-        true
-    }
+    Ok(rules)
 }
 
 /// `[address]/length`, `[address/length]`, `address/length`, `address` (`cidr_match_parse`).
