@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -23,7 +23,7 @@ use super::protocol::{
     SetLogLevel, StatusAnswer,
 };
 use super::question::{Answer, Question};
-use super::wire::{Call, Received, Reply, Sent, to_bytes};
+use super::wire::{self, Call, Reply, Sent, to_bytes};
 use super::{Allow, Check, Fault, Peer, Revoke};
 
 /// How many peers of root are served at once, and how many of others: these must not be able to
@@ -52,8 +52,7 @@ pub async fn serve(listener: UnixListener, questions: mpsc::Sender<Question>) {
             continue;
         };
         let connection = Connection {
-            stream,
-            received: Received::default(),
+            stream: BufReader::new(stream),
             peer,
             questions: questions.clone(),
         };
@@ -92,8 +91,7 @@ impl From<Fault> for Failed {
 }
 
 struct Connection {
-    stream: UnixStream,
-    received: Received,
+    stream: BufReader<UnixStream>,
     peer: Peer,
     questions: mpsc::Sender<Question>,
 }
@@ -101,8 +99,7 @@ struct Connection {
 impl Connection {
     async fn serve(mut self) -> Result<(), Failed> {
         loop {
-            let next = self.received.next(&mut self.stream);
-            match timeout(PATIENCE, next).await?? {
+            match timeout(PATIENCE, wire::next(&mut self.stream)).await?? {
                 Sent::Call(call) => match self.answer(&call).await {
                     Err(Failed::Fault(_)) if call.oneway => {}
                     Err(Failed::Fault(fault)) => self.send(&fault).await?,
@@ -228,7 +225,7 @@ impl Connection {
             self.reply_more(call, &answer, true).await?;
             let mut byte = [0];
             tokio::select! {
-                _ = self.stream.read(&mut byte) => return Err(Failed::Gone),
+                _ = self.stream.get_mut().read(&mut byte) => return Err(Failed::Gone),
                 event = watched.recv() => match event {
                     Ok(event) => events.push(event),
                     Err(RecvError::Lagged(n)) => missed += n,
@@ -270,7 +267,7 @@ impl Connection {
 
     async fn send(&mut self, message: &impl Serialize) -> Result<(), Failed> {
         let bytes = to_bytes(message)?;
-        timeout(PATIENCE, self.stream.write_all(&bytes)).await??;
+        timeout(PATIENCE, self.stream.get_mut().write_all(&bytes)).await??;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use super::Fault;
 
@@ -86,14 +86,6 @@ pub fn to_bytes<T: Serialize>(message: &T) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What has been received, and not yet been taken for a call.
-#[derive(Debug, Default)]
-pub struct Received {
-    bytes: Vec<u8>,
-    /// So many of them hold no end of a message.
-    searched: usize,
-}
-
 /// What a peer has sent.
 #[derive(Debug, PartialEq)]
 pub enum Sent {
@@ -105,38 +97,20 @@ pub enum Sent {
     End,
 }
 
-impl Received {
-    /// The next message of `stream`. Nothing is lost when this is dropped in the middle.
-    ///
-    /// # Errors
-    /// When the connection breaks.
-    pub async fn next(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Sent> {
-        loop {
-            if let Some(message) = self.message() {
-                return Ok(message);
-            }
-            let mut buffer = [0; 4096];
-            match stream.read(&mut buffer).await? {
-                0 => return Ok(Sent::End),
-                n => self.bytes.extend_from_slice(&buffer[..n]),
-            }
-        }
-    }
-
-    fn message(&mut self) -> Option<Sent> {
-        let Some(end) = self.bytes[self.searched..].iter().position(|b| *b == 0) else {
-            self.searched = self.bytes.len();
-            return (self.searched > LARGEST_CALL).then_some(Sent::Junk);
-        };
-        let end = self.searched + end;
-        let call = match serde_json::from_slice(&self.bytes[..end]) {
-            Ok(call) if end <= LARGEST_CALL => Sent::Call(call),
-            _ => Sent::Junk,
-        };
-        self.bytes.drain(..=end);
-        self.searched = 0;
-        Some(call)
-    }
+/// The next message of `stream`.
+///
+/// # Errors
+/// When the connection breaks.
+pub async fn next(stream: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Sent> {
+    let mut bytes = Vec::new();
+    // With the NUL at its end.
+    let mut limited = stream.take(LARGEST_CALL as u64 + 1);
+    limited.read_until(0, &mut bytes).await?;
+    Ok(match bytes.strip_suffix(b"\0") {
+        Some(message) => serde_json::from_slice(message).map_or(Sent::Junk, Sent::Call),
+        None if bytes.len() > LARGEST_CALL => Sent::Junk,
+        None => Sent::End,
+    })
 }
 
 #[cfg(test)]
@@ -145,12 +119,11 @@ mod tests {
 
     async fn sent(bytes: &[u8]) -> Vec<Sent> {
         let mut stream = bytes;
-        let mut received = Received::default();
         let mut all = Vec::new();
         loop {
-            let next = received.next(&mut stream).await.unwrap();
-            let over = next != Sent::Call(call("a.B"));
-            all.push(next);
+            let sent = next(&mut stream).await.unwrap();
+            let over = sent != Sent::Call(call("a.B"));
+            all.push(sent);
             if over {
                 return all;
             }
@@ -195,9 +168,8 @@ mod tests {
     async fn no_more_is_kept_than_a_call_may_have() {
         let endless = vec![b'{'; 1024 * 1024];
         let mut stream = endless.as_slice();
-        let mut received = Received::default();
-        assert_eq!(received.next(&mut stream).await.unwrap(), Sent::Junk);
-        assert!(received.bytes.len() <= LARGEST_CALL + 4096);
+        assert_eq!(next(&mut stream).await.unwrap(), Sent::Junk);
+        assert!(endless.len() - stream.len() <= LARGEST_CALL + 4096);
 
         let name = "x".repeat(LARGEST_CALL);
         let large = format!("{{\"method\":\"{name}\"}}\0");
