@@ -4,13 +4,12 @@
 //!
 //! Pure: it is told the time, and says what is to be said. At the level debug nothing is left out.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use log::Level;
 
+use super::counted::Counted;
 use super::{flood_of_clients, logins_prolonged};
 
-/// How long is counted before it is said.
-const INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 /// How many messages about clients that come, or that go, are written one by one in that time.
 /// journald takes 10000 messages in 30 seconds from a service before it drops any (journald.conf(5),
 /// RateLimitBurst=).
@@ -25,43 +24,12 @@ pub enum Change {
     Removed,
 }
 
-/// What is counted since when.
-#[derive(Debug, Default)]
-struct Count {
-    since: Option<Timestamp>,
-    all: u64,
-}
-
-impl Count {
-    /// Counts one more, and says how many there are in this interval.
-    fn another(&mut self, now: Timestamp) -> u64 {
-        self.since.get_or_insert(now);
-        self.all += 1;
-        self.all
-    }
-
-    /// When the interval is over, if anything is counted.
-    fn ends(&self) -> Option<Timestamp> {
-        let ends = |since: Timestamp| since.checked_add(INTERVAL).unwrap_or(Timestamp::MAX);
-        self.since.map(ends)
-    }
-
-    /// How many there were in an interval that is over, or that the clock has left; without a time,
-    /// in any.
-    fn take_if_over(&mut self, now: Option<Timestamp>) -> u64 {
-        match (self.since, now) {
-            (Some(since), Some(now)) if now.duration_since(since).abs() < INTERVAL => 0,
-            _ => std::mem::take(self).all,
-        }
-    }
-}
-
 /// Says of each message at which level it is written, and counts those that most do not get to see.
 #[derive(Debug, Default)]
 pub struct Floods {
-    added: Count,
-    removed: Count,
-    prolonged: Count,
+    added: Counted,
+    removed: Counted,
+    prolonged: Counted,
 }
 
 impl Floods {
@@ -119,7 +87,10 @@ impl Floods {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
+    use crate::diagnostics::counted::INTERVAL;
 
     fn start() -> Timestamp {
         Timestamp::from_second(1_800_000_000).unwrap()

@@ -4,6 +4,7 @@
 //! `_USER`, `_SERVER`, `_UNTIL`, `_CLIENTS`, `_MILLISECONDS`, `_FILE` and `_SOURCE`. A user's name is chosen by
 //! strangers: it is never printed raw.
 
+mod counted;
 mod floods;
 pub mod message_id;
 mod refusals;

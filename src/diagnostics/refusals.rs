@@ -5,32 +5,25 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::counted::Counted;
 use super::{entry_refused, login_ignored, more_entries_refused, more_refused_by_limits};
 use crate::client::Client;
 use crate::intake::Refused;
 use crate::servers::Sender;
 use crate::whitelist::Refusal;
 
-/// How long the like of a report is only counted.
-const QUIET: SignedDuration = SignedDuration::from_secs(60);
 /// How many senders are told apart; the rest are taken together.
 const SENDERS: usize = 64;
 
 /// Reports refusals: the first of a kind at once, its like once a minute as a number.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    senders: HashMap<(String, Sender), Counted>,
-    limits: Option<(Timestamp, u64)>,
+    /// Of each sender how many, and the last.
+    senders: HashMap<(String, Sender), (Counted, Refused)>,
+    limits: Counted,
     total: u64,
-}
-
-#[derive(Debug)]
-struct Counted {
-    since: Timestamp,
-    more: u64,
-    last: Refused,
 }
 
 impl Refusals {
@@ -48,23 +41,12 @@ impl Refusals {
         if !self.senders.contains_key(&key) && self.senders.len() >= SENDERS {
             key.1 = Sender::default();
         }
-        match self.senders.get_mut(&key) {
-            Some(counted) => {
-                counted.more += 1;
-                counted.last = refused.clone();
-            }
-            None => {
-                entry_refused(refused);
-                self.senders.insert(
-                    key,
-                    Counted {
-                        since: now,
-                        more: 0,
-                        last: refused.clone(),
-                    },
-                );
-            }
+        let new = || (Counted::default(), refused.clone());
+        let (counted, last) = self.senders.entry(key).or_insert_with(new);
+        if counted.another(now) == 1 {
+            entry_refused(refused);
         }
+        *last = refused.clone();
     }
 
     /// Reports a login that a limit refuses.
@@ -77,39 +59,31 @@ impl Refusals {
         now: Timestamp,
     ) {
         self.total += 1;
-        match &mut self.limits {
-            Some((_, more)) => *more += 1,
-            None => {
-                login_ignored(client, user, server, why);
-                self.limits = Some((now, 0));
-            }
+        if self.limits.another(now) == 1 {
+            login_ignored(client, user, server, why);
         }
     }
 
     /// When [`Refusals::sum_up`] has something to do; never while nothing is refused.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let senders = self.senders.values().map(|counted| counted.since);
-        let since = senders.chain(self.limits.map(|(since, _)| since)).min()?;
-        Some(since.checked_add(QUIET).unwrap_or(Timestamp::MAX))
+        let senders = self.senders.values().map(|(counted, _)| counted);
+        let all = senders.chain([&self.limits]);
+        all.filter_map(Counted::ends).min()
     }
 
     /// Says how many were refused in the minutes that are over.
     pub fn sum_up(&mut self, now: Timestamp) {
-        let over = |since: Timestamp| now.duration_since(since).abs() >= QUIET;
-        self.senders.retain(|_, counted| {
-            if !over(counted.since) {
-                return true;
+        self.senders.retain(|_, (counted, last)| {
+            let all = counted.take_if_over(Some(now));
+            if all > 1 {
+                more_entries_refused(all - 1, last);
             }
-            if counted.more > 0 {
-                more_entries_refused(counted.more, &counted.last);
-            }
-            false
+            all == 0
         });
-        if let Some((_, more)) = self.limits.take_if(|(since, _)| over(*since))
-            && more > 0
-        {
-            more_refused_by_limits(more);
+        let all = self.limits.take_if_over(Some(now));
+        if all > 1 {
+            more_refused_by_limits(all - 1);
         }
     }
 
@@ -123,6 +97,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::counted::INTERVAL;
     use crate::servers::{Distrust, Meaning};
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -153,10 +128,10 @@ mod tests {
         }
         assert_eq!(refusals.total(), 3000);
         assert!(refusals.senders.len() <= SENDERS + 1);
-        assert_eq!(refusals.next_deadline(), Some(now + QUIET));
+        assert_eq!(refusals.next_deadline(), Some(now + INTERVAL));
         refusals.sum_up(now);
         assert!(!refusals.senders.is_empty());
-        refusals.sum_up(now + QUIET);
+        refusals.sum_up(now + INTERVAL);
         assert_eq!(refusals.next_deadline(), None);
     }
 }
