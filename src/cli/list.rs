@@ -16,6 +16,7 @@ use crate::diagnostics::{count, local_time, printable};
 
 /// The columns' widths are those of so many first lines; a line that needs more has more.
 const MEASURED: usize = 1000;
+const COLUMNS: usize = 5;
 /// On a terminal, a user's name has at most so many characters.
 const USER: usize = 32;
 
@@ -107,14 +108,14 @@ fn sorted(
     all.into_iter().try_for_each(&mut each)
 }
 
-const HEADING: [&str; 5] = ["CLIENT", "USER", "SERVER", "LAST LOGIN", "MAY RELAY UNTIL"];
+const HEADING: [&str; COLUMNS] = ["CLIENT", "USER", "SERVER", "LAST LOGIN", "MAY RELAY UNTIL"];
 
 /// A table whose columns are as wide as its first rows need.
 struct Table {
     longest_user: Option<usize>,
     /// The first rows, until they are written.
-    first: Vec<[String; 5]>,
-    widths: [usize; 5],
+    first: Vec<[String; COLUMNS]>,
+    widths: [usize; COLUMNS],
     written: usize,
 }
 
@@ -167,13 +168,12 @@ impl Table {
         first.iter().try_for_each(|row| self.line(row, out))
     }
 
-    fn line(&self, row: &[String; 5], out: &mut impl Write) -> std::io::Result<()> {
-        let [client, user, server, last, until] = row;
-        let [a, b, c, d, _] = self.widths;
-        writeln!(
-            out,
-            "{client:<a$}  {user:<b$}  {server:<c$}  {last:<d$}  {until}"
-        )
+    fn line(&self, row: &[String; COLUMNS], out: &mut impl Write) -> std::io::Result<()> {
+        let [others @ .., last] = row;
+        for (text, width) in others.iter().zip(self.widths) {
+            write!(out, "{text:<width$}  ")?;
+        }
+        writeln!(out, "{last}")
     }
 
     /// Writes what is left, and says how many rows there were.
