@@ -35,89 +35,50 @@ fn show(
     row("Running since", plain, &time(status.since, now))?;
     row("Servers", plain, &status.servers.join(", "))?;
     row("Permitted networks", plain, &status.permitted_networks)?;
-    match &status.sources {
-        None => {
-            let (style, text) = journal(
-                status.caught_up,
-                status.journal_position,
-                status.lag_milliseconds,
-                now,
-            );
-            row("Journal", style, &text)?;
-        }
-        Some(sources) => {
-            for source in sources {
-                let (style, text) = self::source(source, now);
-                row("Source", style, &text)?;
-            }
-        }
+    for (name, style, read) in journals(status, now) {
+        row(name, style, &read)?;
     }
-    row(
-        "Listed",
-        plain,
-        &format!(
-            "{}, {}",
-            count(status.clients, "client"),
-            count(status.sessions, "open session")
-        ),
-    )?;
+    let clients = count(status.clients, "client");
+    let sessions = count(status.sessions, "open session");
+    row("Listed", plain, &format!("{clients}, {sessions}"))?;
     let last_login = status.last_login.as_ref().map(|login| {
-        format!(
-            "{}, {} from {} to {}",
-            time(login.time, now),
-            name_of(login.user.as_deref()),
-            login.client,
-            login.server
-        )
+        let (time, user) = (time(login.time, now), name_of(login.user.as_deref()));
+        format!("{time}, {user} from {} to {}", login.client, login.server)
     });
     row("Last login", plain, last_login.as_deref().unwrap_or("none"))?;
     let totals = &status.totals;
-    row(
-        "Since the start",
-        plain,
-        &format!(
-            "{} ({} of clients listed already), {}, {} listed, {} removed",
-            count(totals.logins, "login"),
-            totals.unchanged_logins,
-            count(totals.logouts, "logout"),
-            count(totals.listed, "client"),
-            totals.removed
-        ),
-    )?;
+    let since_the_start = format!(
+        "{} ({} of clients listed already), {}, {} listed, {} removed",
+        count(totals.logins, "login"),
+        totals.unchanged_logins,
+        count(totals.logouts, "logout"),
+        count(totals.listed, "client"),
+        totals.removed
+    );
+    row("Since the start", plain, &since_the_start)?;
     if status.refused > 0 {
         let refused = count(status.refused, "entry or login");
         let refused = refused.replace("entry or logins", "entries and logins");
-        row(
-            "Refused",
-            ODD,
-            &format!("{refused} since the start; see journalctl -u pop-before-smtp"),
-        )?;
+        let refused = format!("{refused} since the start; see journalctl -u pop-before-smtp");
+        row("Refused", ODD, &refused)?;
     }
-    row(
-        "Access map",
-        plain,
-        &format!("{}:{}", status.map.kind, status.map.path),
-    )?;
-    let published = status.last_publication.as_ref().map(|p| {
-        format!(
-            "{}, {} in {} ms",
-            time(p.time, now),
-            count(p.clients, "client"),
-            p.milliseconds
-        )
-    });
-    let mut published = published.unwrap_or_else(|| "not yet".to_owned());
+    let map = format!("{}:{}", status.map.kind, status.map.path);
+    row("Access map", plain, &map)?;
+    let mut published = match &status.last_publication {
+        Some(p) => {
+            let (time, clients) = (time(p.time, now), count(p.clients, "client"));
+            format!("{time}, {clients} in {} ms", p.milliseconds)
+        }
+        None => "not yet".to_owned(),
+    };
     if totals.publications > 1 {
         published += &format!("; {} since the start", totals.publications);
     }
     row("Published", plain, &published)?;
     if status.policy.answered > 0 {
         let answered = count(status.policy.answered, "question");
-        row(
-            "Policy",
-            plain,
-            &format!("{answered} answered, {} with OK", status.policy.granted),
-        )?;
+        let answered = format!("{answered} answered, {} with OK", status.policy.granted);
+        row("Policy", plain, &answered)?;
     }
     row("Log level", plain, &log_level::name(status.log_level))?;
     match status.problems.as_slice() {
@@ -128,20 +89,23 @@ fn show(
     }
 }
 
-/// How far the journal of a source has been read.
-fn source(source: &SourceStatus, now: Timestamp) -> (Style, String) {
-    let (mut style, text) = journal(
-        source.caught_up,
-        source.journal_position,
-        source.lag_milliseconds,
-        now,
-    );
-    let mut text = format!("{} ({}): {text}", source.name, source.journal);
-    if !source.problems.is_empty() {
-        style = BAD;
-        text += "; see the problems";
-    }
-    (style, text)
+/// How far the journals have been read: a row for each source, where there are several.
+fn journals(status: &Status, now: Timestamp) -> Vec<(&'static str, Style, String)> {
+    let Some(sources) = &status.sources else {
+        let (at, lag) = (status.journal_position, status.lag_milliseconds);
+        let (style, read) = journal(status.caught_up, at, lag, now);
+        return vec![("Journal", style, read)];
+    };
+    let row = |source: &SourceStatus| {
+        let (at, lag) = (source.journal_position, source.lag_milliseconds);
+        let (style, read) = journal(source.caught_up, at, lag, now);
+        let text = format!("{} ({}): {read}", source.name, source.journal);
+        match source.problems.is_empty() {
+            true => ("Source", style, text),
+            false => ("Source", BAD, text + "; see the problems"),
+        }
+    };
+    sources.iter().map(row).collect()
 }
 
 /// How far a journal has been read.

@@ -348,19 +348,22 @@ pub(super) fn effective(
     found: &Found,
     state_directory: &Origin,
 ) -> Vec<Effective> {
+    let origin = |key: &str| match found.get(key) {
+        Some(place) => place.origin(),
+        None if key == "state-directory" => state_directory.clone(),
+        None => Origin::Default,
+    };
     let effective = |table: &str, name, value| {
-        let mut key = Effective {
+        let key = Effective {
             table: table.to_owned(),
             name,
             value,
             origin: Origin::Default,
         };
-        key.origin = match (found.get(&key.key()), name) {
-            (Some(place), _) => place.origin(),
-            (None, "state-directory") => state_directory.clone(),
-            (None, _) => Origin::Default,
-        };
-        key
+        Effective {
+            origin: origin(&key.key()),
+            ..key
+        }
     };
     let mut all = Vec::new();
     for (table, keys) in &TABLES {
