@@ -162,19 +162,16 @@ pub struct Contents {
 /// When postmap can't be run.
 pub fn read(map: &AccessMap) -> Result<Contents, CommandError> {
     let name = table(map.kind, &map.path);
-    let postmap = |arguments: &[_]| map.programs.run("postmap", arguments);
-    let looked_up = postmap(&["-q".into(), SENTINEL.into(), name.clone()])?;
+    let looked_up = map.programs.look_up(&name, SENTINEL)?;
     let sentinel = looked_up.status.success();
     let of_source = fs::read_to_string(&map.path).ok().and_then(|text| {
         let last = text.lines().last()?.strip_prefix(SENTINEL)?;
         Some(last.trim().to_owned())
     });
     // cdb can't be listed; a map of millions is more than we read.
-    let listed = postmap(&["-s".into(), name]);
-    let listed = listed.ok().filter(|listed| listed.status.success());
-    let clients = listed.map(|listed| {
-        let text = listed.text();
-        let keys = text.lines().filter_map(|line| line.split('\t').next());
+    let entries = map.programs.entries(&name).ok();
+    let clients = entries.map(|entries| {
+        let keys = entries.iter().map(|(key, _)| key);
         keys.filter_map(|key| key.parse().ok()).collect()
     });
     Ok(Contents {
@@ -251,9 +248,8 @@ fn compare_once(host: &Host, map: &AccessMap) -> Result<(Clients, Clients), Stri
     let Some(in_map) = contents.clients else {
         let mut missing = Clients::new();
         for client in before.iter().take(SAMPLE) {
-            let name = client.to_string();
-            let arguments = ["-q".into(), name.into(), table(map.kind, &map.path)];
-            let found = map.programs.run("postmap", &arguments);
+            let table = table(map.kind, &map.path);
+            let found = map.programs.look_up(&table, &client.to_string());
             if !found.map_err(|error| error.to_string())?.status.success() {
                 missing.insert(*client);
             }

@@ -299,8 +299,7 @@ impl AccessMap {
 
     /// What an index says of the sentinel: its value, or why there is none.
     fn look_up_sentinel(&self, kind: MapType, path: &Path) -> Result<String, PublishError> {
-        let arguments = ["-q".into(), SENTINEL.into(), table(kind, path)];
-        let output = self.programs.run("postmap", &arguments)?;
+        let output = self.programs.look_up(&table(kind, path), SENTINEL)?;
         Ok(if output.status.success() {
             output.text().trim_end_matches('\n').to_owned()
         } else {

@@ -106,6 +106,28 @@ impl Programs {
         self.spawn(program, arguments, Stdio::piped())
     }
 
+    /// What `postmap -q` says of a key in a table (`TYPE:PATH`). It ends alike where there is no such
+    /// key and where it fails: then it says why.
+    ///
+    /// # Errors
+    /// When postmap can't be run.
+    pub fn look_up(&self, table: &OsStr, key: &str) -> Result<Output, CommandError> {
+        self.run("postmap", &["-q".as_ref(), key.as_ref(), table])
+    }
+
+    /// The keys and values of a table, by `postmap -s`.
+    ///
+    /// # Errors
+    /// When postmap can't be run, or can't list it: it is of a type without a list, or too large.
+    pub fn entries(&self, table: &OsStr) -> Result<Vec<(String, String)>, CommandError> {
+        let listed = self.run("postmap", &["-s".as_ref(), table])?.succeeded()?;
+        let entry = |line: &str| {
+            let (key, value) = line.split_once('\t').unwrap_or((line, ""));
+            (key.to_owned(), value.to_owned())
+        };
+        Ok(listed.text().lines().map(entry).collect())
+    }
+
     fn spawn<A: AsRef<OsStr>>(
         &self,
         program: &'static str,

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::command::{CommandError, Programs};
+use super::command::{CommandError, Programs, table};
 use super::map_type::MapType;
 use crate::networks::{Lookup, Networks};
 
@@ -122,14 +122,9 @@ impl Lookup for Tables<'_> {
     }
 
     fn keys(&self, kind: &str, name: &str) -> Result<Vec<String>, String> {
-        let table = format!("{kind}:{name}");
-        let listed = self.programs.run("postmap", &["-s", &table]);
-        let text = listed
-            .and_then(super::command::Output::succeeded)
-            .map_err(|error| error.to_string())?
-            .text();
-        let keys = text.lines().filter_map(|line| line.split('\t').next());
-        Ok(keys.map(str::to_owned).collect())
+        let entries = self.programs.entries(&table(kind, Path::new(name)));
+        let entries = entries.map_err(|error| error.to_string())?;
+        Ok(entries.into_iter().map(|(key, _)| key).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::client::Client;
-use crate::postfix::command::{Output, Programs, table};
+use crate::postfix::command::{Programs, table};
 use crate::postfix::map_type::MapType;
 
 /// What an old map holds.
@@ -29,11 +29,8 @@ impl OldMap {
     /// Why it can't be read, with its name.
     pub(super) fn read(programs: &Programs, name: &str) -> Result<Self, String> {
         let (kind, path) = locate(name).map_err(|why| format!("{name}: {why}"))?;
-        let table = table(kind, &path);
-        let listed = programs
-            .run("postmap", &["-s".as_ref(), table.as_os_str()])
-            .and_then(Output::succeeded)
-            .map_err(|error| error.to_string())?;
+        let entries = programs.entries(&table(kind, &path));
+        let entries = entries.map_err(|error| error.to_string())?;
         let mut map = OldMap {
             kind,
             path,
@@ -41,14 +38,13 @@ impl OldMap {
             others: Vec::new(),
             values: BTreeSet::new(),
         };
-        for line in listed.text().lines() {
-            let (key, value) = line.split_once('\t').unwrap_or((line, ""));
+        for (key, value) in entries {
             match key.parse() {
                 Ok(client) => {
                     map.clients.insert(client);
-                    map.values.insert(value.to_owned());
+                    map.values.insert(value);
                 }
-                Err(_) => map.others.push(key.to_owned()),
+                Err(_) => map.others.push(key),
             }
         }
         Ok(map)

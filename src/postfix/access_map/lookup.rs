@@ -21,10 +21,8 @@ impl AccessMap {
     /// # Errors
     /// When the map is not there, or this user may not read it.
     pub fn look_up(&self, client: Client) -> Result<Option<String>, LookupError> {
-        let key = client.to_string();
-        let arguments = ["-q".into(), key.into(), table(self.kind, &self.path)];
-        let output = self.programs.run("postmap", &arguments)?;
-        // It ends alike where there is no such key and where it fails: then it says why.
+        let table = table(self.kind, &self.path);
+        let output = self.programs.look_up(&table, &client.to_string())?;
         match (output.status.success(), output.stderr.trim()) {
             (true, _) => Ok(Some(output.text().trim_end_matches('\n').to_owned())),
             (false, "") => Ok(None),
