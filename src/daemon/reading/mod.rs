@@ -161,7 +161,7 @@ impl Reading {
     pub fn progress(&self) -> Progress {
         let some_are_read = self.sources.iter().any(ReadSource::is_caught_up);
         let mut counting = (self.sources.iter())
-            .filter(|read| !read.is_caught_up() && !(some_are_read && read.is_given_up()))
+            .filter(|read| !(read.is_caught_up() || some_are_read && read.is_given_up()))
             .peekable();
         if counting.peek().is_none() {
             Progress::CaughtUp
