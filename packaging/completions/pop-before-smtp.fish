@@ -29,33 +29,33 @@ complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -s h -l he
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -s V -l version -d 'Print version'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "run" -d 'Run the service in the foreground: what systemd does'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "list" -d 'Show the clients that may relay now'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "status" -d 'Show how the service is, and what is wrong'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "status" -d 'Show how the service is doing, and what is wrong'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "check" -d 'Show whether a client may relay, and why'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "allow" -d 'Let a client relay for a while without a login'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "revoke" -d 'Take the relay from clients, now'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "revoke" -d 'Stop clients from relaying, at once'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "history" -d 'Show what the journal tells of a client or a user'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "monitor" -d 'Show what happens, as it happens, until interrupted or until the service ends'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "metrics" -d 'Show the service\'s numbers as OpenMetrics text, for a monitoring system'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "log-level" -d 'Set how much the running service writes to the journal, until it is reloaded or restarted'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "doctor" -d 'Look at the whole installation, and say what is wrong and how it is mended'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "doctor" -d 'Look at the whole installation, and say what is wrong and how to fix it'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "check-config" -d 'Check the configuration and the definitions of servers'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "show-config" -d 'Show the effective configuration, and where each value came from'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "servers" -d 'Show the servers that are known, which of them are on, and which have written lately'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "test" -d 'Show what would be recognised in a journal, without touching anything'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "convert-pattern" -d 'Turn a pattern of the Perl daemon into a definition for servers.d'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "migrate" -d 'Show what to write and to change when the Perl daemon is replaced'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "expire" -d 'Withdraw expired clients from the access map while the service is stopped'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "migrate" -d 'Show what to write and change to replace the Perl daemon'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "expire" -d 'Remove expired clients from the access map while the service is stopped'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l socket -d 'Where to make a control socket if systemd holds none' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l policy-socket -d 'Where to make a policy socket if systemd holds none; none by default' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l socket -d 'Where to create a control socket if systemd passes none' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l policy-socket -d 'Where to create a policy socket if systemd passes none; by default, nowhere' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l once -d 'Read the journal up to now, publish the access map, and leave'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -l once -d 'Read the journal up to now, publish the access map, and exit'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand run" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l client -d 'Only this client' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l network -d 'Only clients in this network: 192.0.2.0/24, 2001:db8::/32' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l user -d 'Only clients that this user logged in from last' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l server -d 'Only clients whose last login was to this server, or \'manual\': those listed by hand' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l sort -d 'By what they are sorted: address; user\'s name; last login, the latest first; the end of their time, the nearest first. Sorted by client, they are shown as they come, however many there are' -r -f -a "client\t''
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l sort -d 'What to sort by: address; user\'s name; last login, the latest first; the end of their time, the nearest first. Sorted by client, they are shown as they come, however many there are' -r -f -a "client\t''
 user\t''
 last\t''
 until\t''"
@@ -71,32 +71,32 @@ complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check" -
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check" -l json -d 'Print JSON, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check" -s h -l help -d 'Print help'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l for -d 'For so long from now, instead of a grace: \'30min\', \'2h\', \'3d\'; at most 7 days' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l until -d 'Until then: \'2026-11-24 18:00\', \'18:00\', RFC 3339; at most 7 days from now' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l note -d 'Why: kept with the listing, and written to the journal' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l for -d 'For this long from now, instead of one grace: \'30min\', \'2h\', \'3d\'; at most 7 days' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l until -d 'Until this time: \'2026-11-24 18:00\', \'18:00\', RFC 3339; at most 7 days from now' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l note -d 'The reason: kept with the listing, and written to the journal' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l socket -d 'The service\'s control socket' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -l json -d 'Print JSON, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -s h -l help -d 'Print help'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l user -d 'The clients whose last login was this user\'s, by the name that the server prints' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l server -d 'The clients whose last login was to this server; \'manual\': those that are allowed by hand' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l user -d 'The clients whose last login was this user\'s, by the name that the server logs' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l server -d 'The clients whose last login was to this server; \'manual\': those allowed by hand' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l socket -d 'The service\'s control socket' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l all -d 'All clients'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l json -d 'Print JSON, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -s h -l help -d 'Print help'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l user -d 'Of a user instead, by the name that the server prints' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l user -d 'A user instead of a client, by the name that the server logs' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l since -d 'Begin here, instead of a day ago: \'2026-11-24 10:30\', \'10:30\', \'today\', \'1h\' (ago), RFC 3339' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l until -d 'End here' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l lines -d 'Show the last so many lines' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l lines -d 'Show this many lines, the last ones' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l json -d 'Print an object a line, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l json -d 'Print one object per line, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand monitor" -l socket -d 'The service\'s control socket' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand monitor" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand monitor" -l json -d 'Print JSON, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand monitor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand metrics" -l output -d 'Write them into this file, which is replaced as a whole, instead of the standard output' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand metrics" -l output -d 'Write to this file, which is replaced as a whole, instead of standard output' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand metrics" -l socket -d 'The service\'s control socket' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand metrics" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand metrics" -s h -l help -d 'Print help'
@@ -106,16 +106,16 @@ complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand log-leve
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand doctor" -l socket -d 'The service\'s control socket' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand doctor" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand doctor" -l json -d 'Print an array of objects, for programs'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand doctor" -s q -l quiet -d 'Show what is wrong or unknown alone'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand doctor" -s q -l quiet -d 'Show only what is wrong or unknown'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -s q -l quiet -d 'Say nothing if all is right'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -s q -l quiet -d 'Print nothing if all is right'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand show-config" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand show-config" -l json -d 'Print JSON, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand show-config" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l show -d 'Print the definition of this server in full, ready for servers.d' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l since -d 'Look for entries since then: \'2026-11-24 10:30\', \'10:30\', \'today\', \'1h\' (ago), RFC 3339; otherwise for those of the last 24 hours' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l since -d 'Look for entries since this time: \'2026-11-24 10:30\', \'10:30\', \'today\', \'1h\' (ago), RFC 3339; by default, for those of the last 24 hours' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l json -d 'Print an array of objects, for programs'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -s h -l help -d 'Print help'
@@ -125,47 +125,47 @@ complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l file -d 'Read these journal files' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l namespace -d 'Read this journal namespace of this host' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l server -d 'Try these servers, instead of those that are on' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l identifier -d 'The identifier of all lines (SYSLOG_IDENTIFIER in the journal). To try a log file that is passed on to the journal, by \'tail --follow FILE | systemd-cat --identifier NAME\' or from a container: then a header of syslog belongs to the message' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l identifier -d 'The identifier of all lines (SYSLOG_IDENTIFIER in the journal). Use it to try a log file that is passed on to the journal, with \'tail --follow FILE | systemd-cat --identifier NAME\' or from a container: a syslog header is then part of the message' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l any-sender -d 'Believe every sender: for journals of other hosts, whose users and units have other names'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l json -d 'Print an object a line, for programs'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l missed -d 'Show the entries that hold an address and were taken for nothing; and the logins that servers have written under identifiers that are not known as theirs, with the configuration that has them read'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l explain -d 'Show every entry, and say which pattern took it (file and line), or how far each pattern came and why it stopped'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l stdin -d 'Read lines from standard input, and no journal. With --identifier, each line is a whole message as the journal has it, and is taken for what the service takes it. Without, the lines are those of a log file that the syslog daemon of the server\'s host wrote, such as \'Nov 24 10:34:11 mail dovecot[31]: MESSAGE\' (RFC 3339 time stamps and RFC 5424, too), and are taken for what the service takes them if the journal of that host has them: each has an identifier and a pid of its own; those without a pid count as one process\'s. A line has no sender, so none is checked'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l any-sender -d 'Trust every sender: for journals of other hosts, whose users and units have other names'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l json -d 'Print one object per line, for programs'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l missed -d 'Show the entries that hold an address but match nothing; and logins under identifiers that are not known as the server\'s, with the configuration that makes the service read them'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l explain -d 'Show every entry, and say which pattern matched it (file and line), or how far each pattern got and why it stopped'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l stdin -d 'Read lines from standard input instead of a journal. With --identifier, each line is a whole message as in the journal. Without it, each is a line of a log file by the syslog daemon of the server\'s host, such as \'Nov 24 10:34:11 mail dovecot[31]: MESSAGE\' (RFC 3339 time stamps and RFC 5424, too), with an identifier and a pid of its own; lines without a pid count as one process\'s. Lines are treated as the service would treat them in the journal of that host, but a line has no sender, so none is checked'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l out-pattern -d 'The old $out_pat' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l pid-pattern -d 'The old $PID_pat, for servers that tell the address and the login on two lines' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l pid-pattern -d 'The old $PID_pat, for servers that log the address and the login on two lines' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l ip-pattern -d 'The old $IP_pat; it may begin with $PID_pat . \'…\'' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l ok-pattern -d 'The old $OK_pat, likewise' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l fail-pattern -d 'The old $FAIL_pat, likewise; without it, any other line of the process is a failure' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l name -d 'The server\'s name; otherwise it is that of its first identifier' -r
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l identifier -d 'The identifiers that the server writes under; otherwise those that the pattern names' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l name -d 'The server\'s name; by default, its first identifier' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l identifier -d 'The identifiers that the server writes under; by default, those that the pattern names' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l unit -d 'The units that write the server\'s entries' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand convert-pattern" -s h -l help -d 'Print help'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand migrate" -l old-config -d 'The old configuration; otherwise the first that is there of /etc/pop-before-smtp-conf.pl, /etc/pop-before-smtp/pop-before-smtp.conf and the copy that the package has kept of it' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand migrate" -l old-map -d 'The old map: the file, or TYPE:PATH as in main.cf; otherwise what the old configuration names, /etc/postfix/pop-before-smtp.db or Debian\'s /var/lib/pop-before-smtp/hosts.db' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand migrate" -l old-config -d 'The old configuration; by default, the first that exists of /etc/pop-before-smtp-conf.pl, /etc/pop-before-smtp/pop-before-smtp.conf and the copy that the package has kept of it' -r -F
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand migrate" -l old-map -d 'The old map: the file, or TYPE:PATH as in main.cf; by default, what the old configuration names, /etc/postfix/pop-before-smtp.db or Debian\'s /var/lib/pop-before-smtp/hosts.db' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand migrate" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand migrate" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -l config -d 'Read this configuration file, and no other, instead of /etc/pop-before-smtp/config.toml and config.d/*.toml' -r -F
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -l now -d 'Withdraw who has expired by now, and leave. Otherwise it waits for each client\'s time, and leaves when nobody is left or the service is back'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -l now -d 'Remove the clients that have expired by now, and exit. Without it, wait for each client\'s time, and exit when no client is left or the service is back'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand expire" -s h -l help -d 'Print help'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "run" -d 'Run the service in the foreground: what systemd does'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "list" -d 'Show the clients that may relay now'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "status" -d 'Show how the service is, and what is wrong'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "status" -d 'Show how the service is doing, and what is wrong'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "check" -d 'Show whether a client may relay, and why'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "allow" -d 'Let a client relay for a while without a login'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "revoke" -d 'Take the relay from clients, now'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "revoke" -d 'Stop clients from relaying, at once'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "history" -d 'Show what the journal tells of a client or a user'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "monitor" -d 'Show what happens, as it happens, until interrupted or until the service ends'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "metrics" -d 'Show the service\'s numbers as OpenMetrics text, for a monitoring system'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "log-level" -d 'Set how much the running service writes to the journal, until it is reloaded or restarted'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "doctor" -d 'Look at the whole installation, and say what is wrong and how it is mended'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "doctor" -d 'Look at the whole installation, and say what is wrong and how to fix it'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "check-config" -d 'Check the configuration and the definitions of servers'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "show-config" -d 'Show the effective configuration, and where each value came from'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "servers" -d 'Show the servers that are known, which of them are on, and which have written lately'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "test" -d 'Show what would be recognised in a journal, without touching anything'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "convert-pattern" -d 'Turn a pattern of the Perl daemon into a definition for servers.d'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "migrate" -d 'Show what to write and to change when the Perl daemon is replaced'
-complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "expire" -d 'Withdraw expired clients from the access map while the service is stopped'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "migrate" -d 'Show what to write and change to replace the Perl daemon'
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "expire" -d 'Remove expired clients from the access map while the service is stopped'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and not __fish_seen_subcommand_from run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate expire help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

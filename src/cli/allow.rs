@@ -22,13 +22,13 @@ pub struct AllowArgs {
     /// The client's address
     #[arg(value_name = "ADDRESS")]
     client: Client,
-    /// For so long from now, instead of a grace: '30min', '2h', '3d'; at most 7 days
+    /// For this long from now, instead of one grace: '30min', '2h', '3d'; at most 7 days
     #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse, conflicts_with = "until")]
     duration: Option<Duration>,
-    /// Until then: '2026-11-24 18:00', '18:00', RFC 3339; at most 7 days from now
+    /// Until this time: '2026-11-24 18:00', '18:00', RFC 3339; at most 7 days from now
     #[arg(long, value_name = "TIME", value_parser = when::parse)]
     until: Option<Timestamp>,
-    /// Why: kept with the listing, and written to the journal
+    /// The reason: kept with the listing, and written to the journal
     #[arg(long, value_name = "TEXT", value_parser = note)]
     note: Option<String>,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::servers::Catalogue;
 /// How much is said.
 #[derive(Debug, Args)]
 pub struct CheckConfigArgs {
-    /// Say nothing if all is right
+    /// Print nothing if all is right
     #[arg(long, short)]
     quiet: bool,
 }

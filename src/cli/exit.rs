@@ -18,7 +18,7 @@ pub const CONFIG: u8 = 78;
 /// All of them, for people. 2 is clap's.
 pub const HELP: &str = "\
 Exit status: 0 all is well, 1 something failed or the answer is no, 2 wrong use, 69 the service
-can't be asked, 75 done, but Postfix does not know yet, 77 not permitted, 78 the configuration is
+can't be reached, 75 done, but Postfix does not know yet, 77 not permitted, 78 the configuration is
 wrong.";
 
 /// The exit status for a question that has yes or no for an answer.

@@ -32,8 +32,8 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How long it goes on.
 #[derive(Debug, Args)]
 pub struct ExpireArgs {
-    /// Withdraw who has expired by now, and leave. Otherwise it waits for each client's time, and
-    /// leaves when nobody is left or the service is back
+    /// Remove the clients that have expired by now, and exit. Without it, wait for each client's
+    /// time, and exit when no client is left or the service is back
     #[arg(long)]
     now: bool,
 }

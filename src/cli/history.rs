@@ -28,7 +28,7 @@ pub struct HistoryArgs {
         conflicts_with = "user"
     )]
     client: Option<Client>,
-    /// Of a user instead, by the name that the server prints
+    /// A user instead of a client, by the name that the server logs
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Begin here, instead of a day ago: '2026-11-24 10:30', '10:30', 'today', '1h' (ago), RFC 3339
@@ -37,10 +37,10 @@ pub struct HistoryArgs {
     /// End here
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
     until: Option<Timestamp>,
-    /// Show the last so many lines
+    /// Show this many lines, the last ones
     #[arg(long, value_name = "N", default_value_t = 1000)]
     lines: usize,
-    /// Print an object a line, for programs
+    /// Print one object per line, for programs
     #[arg(long)]
     json: bool,
 }

@@ -35,9 +35,8 @@ pub struct ListArgs {
     /// Only clients whose last login was to this server, or 'manual': those listed by hand
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// By what they are sorted: address; user's name; last login, the latest first; the end of
-    /// their time, the nearest first. Sorted by client, they are shown as they come, however many
-    /// there are
+    /// What to sort by: address; user's name; last login, the latest first; the end of their time,
+    /// the nearest first. Sorted by client, they are shown as they come, however many there are
     #[arg(long, value_name = "COLUMN", default_value = "client")]
     sort: Sort,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::control::protocol::{LogLevel, SetLogLevel};
 /// Which level.
 #[derive(Debug, Args)]
 pub struct LogLevelArgs {
-    /// The level from now on; without it, the present one is shown
+    /// The level from now on; without it, the current one is shown
     level: Option<LogLevel>,
     /// The service's control socket
     #[arg(long, value_name = "PATH", default_value = control::SOCKET)]

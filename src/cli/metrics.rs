@@ -21,11 +21,11 @@ use crate::control::protocol::{SourceStatus, Status};
 /// Where the numbers go.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For node exporter's textfile collector, each minute (make it a timer unit to keep it):
+For node exporter's textfile collector, every minute (use a timer unit to make it permanent):
   systemd-run --on-calendar=minutely pop-before-smtp metrics --output \\
     /var/lib/prometheus/node-exporter/pop-before-smtp.prom")]
 pub struct MetricsArgs {
-    /// Write them into this file, which is replaced as a whole, instead of the standard output
+    /// Write to this file, which is replaced as a whole, instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The service's control socket
@@ -46,13 +46,13 @@ pub fn run(args: &MetricsArgs, out: &mut impl Write) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a file aside and renames it, so that whoever reads it finds a whole one. It is not
-/// synced: a minute later it is written anew.
+/// Writes a temporary file and renames it, so that a reader always finds a whole one. It is not
+/// synced: it is rewritten a minute later.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::other("names no file"))?;
-    // Not one that a collector takes for its own: it wants *.prom.
+    // Not a name that a collector reads: it reads *.prom.
     let new = path.with_file_name(format!(
         ".{}.{}.new",
         name.to_string_lossy(),
@@ -110,8 +110,8 @@ fn open_metrics(status: &Status) -> String {
     );
     text.seconds(
         "journal_lag",
-        "How long after it was written the last entry was read; how far behind now reading is, \
-         while the journal is caught up with.",
+        "How long after it was written the last entry was read; while catching up with the \
+         journal, how far reading is behind now.",
         status.lag_milliseconds,
     );
     if let Some(sources) = &status.sources {
@@ -119,7 +119,7 @@ fn open_metrics(status: &Status) -> String {
     }
     text.time(
         "last_login",
-        "The last login that was heard of.",
+        "The last login that was read.",
         last_login,
     );
     text.time(
@@ -166,12 +166,12 @@ fn open_metrics(status: &Status) -> String {
         ),
         (
             "policy_answers",
-            "Questions of Postfix that were answered.",
+            "Postfix's questions that were answered.",
             status.policy.answered,
         ),
         (
             "policy_grants",
-            "Questions of Postfix that were answered with OK.",
+            "Postfix's questions that were answered with OK.",
             status.policy.granted,
         ),
     ] {

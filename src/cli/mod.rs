@@ -1,6 +1,6 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 //!
-//! Asks, shows and starts; decides nothing itself.
+//! Queries, shows and starts; decides nothing itself.
 
 mod allow;
 mod check;
@@ -72,27 +72,27 @@ enum Command {
     Run(run::RunArgs),
     /// Show the clients that may relay now
     List(list::ListArgs),
-    /// Show how the service is, and what is wrong
+    /// Show how the service is doing, and what is wrong
     Status(AskArgs),
     /// Show whether a client may relay, and why
     Check(check::CheckArgs),
     /// Let a client relay for a while without a login
     Allow(allow::AllowArgs),
-    /// Take the relay from clients, now
+    /// Stop clients from relaying, at once
     Revoke(revoke::RevokeArgs),
     /// Show what the journal tells of a client or a user
     History(history::HistoryArgs),
     /// Show what happens, as it happens, until interrupted or until the service ends
     ///
-    /// Logins, logouts, who may relay now or no more, what was refused, publications of the access
-    /// map. With --json, an object a line. A reader that is too slow misses events, and is told how
-    /// many.
+    /// Logins, logouts, clients that may now or no longer relay, what was refused, publications of
+    /// the access map. With --json, one object per line. A reader that is too slow misses events,
+    /// and is told how many.
     Monitor(AskArgs),
     /// Show the service's numbers as OpenMetrics text, for a monitoring system
     Metrics(metrics::MetricsArgs),
     /// Set how much the running service writes to the journal, until it is reloaded or restarted
     LogLevel(log_level::LogLevelArgs),
-    /// Look at the whole installation, and say what is wrong and how it is mended
+    /// Look at the whole installation, and say what is wrong and how to fix it
     Doctor(doctor::DoctorArgs),
     /// Check the configuration and the definitions of servers
     CheckConfig(check_config::CheckConfigArgs),
@@ -104,13 +104,13 @@ enum Command {
     Test(test::TestArgs),
     /// Turn a pattern of the Perl daemon into a definition for servers.d
     ConvertPattern(convert_pattern::ConvertPatternArgs),
-    /// Show what to write and to change when the Perl daemon is replaced
+    /// Show what to write and change to replace the Perl daemon
     Migrate(migrate::MigrateArgs),
-    /// Withdraw expired clients from the access map while the service is stopped
+    /// Remove expired clients from the access map while the service is stopped
     Expire(expire::ExpireArgs),
 }
 
-/// How the running service is asked.
+/// How to reach the running service.
 #[derive(Debug, Args)]
 struct AskArgs {
     /// Print JSON, for programs
@@ -146,8 +146,8 @@ enum CommandError {
     #[error("can't read standard input: {0}")]
     Input(io::Error),
     #[error(
-        "line {line} of the standard input is no syslog line: say with --identifier under which \
-         identifier the server writes, such as dovecot"
+        "line {line} of the standard input is not a syslog line: name the identifier that the \
+         server writes under with --identifier, such as dovecot"
     )]
     NoIdentifier {
         /// The line, counted from 1.
@@ -178,7 +178,7 @@ impl CommandError {
             Self::Ask(AskError::Refused(Fault::NotPublished { .. } | Fault::NotKept { .. })) => {
                 exit::NOT_WHOLLY
             }
-            // The service has been asked, and says no.
+            // The service has answered, and says no.
             Self::Ask(AskError::Refused(_)) => exit::NO,
             Self::Ask(_) => exit::UNAVAILABLE,
             _ => exit::NO,
@@ -197,7 +197,7 @@ pub fn command_line() -> clap::Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = cli.config.as_deref();
-    // Colours pass where somebody sees them: not into a pipe, a file, or with NO_COLOR.
+    // Colours are for terminals: not for a pipe or a file, nor with NO_COLOR.
     let mut out = io::BufWriter::new(anstream::stdout().lock());
     let result = match cli.command {
         Command::Run(args) => run::run(config, &args),
@@ -221,7 +221,7 @@ pub fn main() -> ExitCode {
     };
     match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {
         Ok(code) => code,
-        // Whoever reads has seen enough: 'pop-before-smtp list | head'.
+        // The reader has seen enough: 'pop-before-smtp list | head'.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
@@ -232,7 +232,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// To the journal, for the service; otherwise for eyes.
+/// Reports to the journal when run as the service, otherwise to standard error.
 fn complain(error: &CommandError) {
     crate::diagnostics::install();
     crate::diagnostics::failed(error);

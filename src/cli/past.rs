@@ -1,7 +1,7 @@
-//! What the journal tells of a client or a user: what servers wrote, through the same definitions
-//! as the service's, and what the service itself said of it.
+//! What the journal tells of a client or a user: what servers wrote, by the same definitions that
+//! the service uses, and what the service itself logged.
 //!
-//! Reads; asks nobody, shows nothing.
+//! Reads the journal; asks nobody, shows nothing.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ pub(super) enum About {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Item {
     pub(super) time: Timestamp,
-    /// One word: `login`, `logout` and `refused` are a server's (or of somebody who plays one), the
-    /// others our own.
+    /// One word: `login`, `logout` and `refused` come from a server (or from somebody who imitates
+    /// one), the others from this service.
     pub(super) event: &'static str,
     pub(super) client: Option<String>,
     pub(super) user: Option<String>,
     pub(super) server: Option<String>,
-    /// A sentence, for eyes; not printable.
+    /// A sentence for people; it may hold control characters.
     pub(super) text: String,
 }
 
@@ -58,7 +58,7 @@ impl About {
     }
 }
 
-/// Calls `each` for all that happened from `since` to `until`, in order.
+/// Calls `each` for everything that happened from `since` to `until`, in order.
 pub(super) fn tell(
     settings: &Settings,
     about: &About,
@@ -94,7 +94,7 @@ pub(super) fn last_messages(about: &About, most: usize) -> Result<Vec<Item>, Jou
     Ok(items)
 }
 
-/// What servers, or those who play one, wrote of it.
+/// What servers, or those who imitate one, wrote about it.
 pub(super) fn tell_of_servers(
     settings: &Settings,
     about: &About,
@@ -104,7 +104,7 @@ pub(super) fn tell_of_servers(
 ) -> Result<(), CommandError> {
     let recogniser = Arc::new(daemon::recogniser(settings)?);
     let identifiers: Vec<&str> = recogniser.identifiers().collect();
-    // A line of before can tell the client of one that counts.
+    // An earlier line can name the client of one that counts.
     let begin = since.checked_sub(CONNECT_LIFETIME);
     let begin = begin.unwrap_or(Timestamp::MIN);
     let mut taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::Drop);
@@ -133,7 +133,7 @@ pub(super) fn tell_of_servers(
     told(&mut story, Timestamp::MAX)
 }
 
-/// Our own messages, one ahead.
+/// The service's own messages, read one ahead.
 struct Own {
     reader: OwnReader,
     next: Option<OwnMessage>,
@@ -167,7 +167,7 @@ fn server_item(line: Line) -> Item {
     let client = line.client.map(|client| client.to_string());
     let from = client
         .as_deref()
-        .unwrap_or("an address that it does not say");
+        .unwrap_or("an unknown address");
     let user = line.user.as_deref().unwrap_or("somebody");
     let server = &line.server;
     let text = match (line.event, &line.reason) {
@@ -197,7 +197,7 @@ fn own_item(message: OwnMessage) -> Item {
     }
 }
 
-/// What one of our messages tells of, in a word.
+/// What one of the service's messages is about, in one word.
 pub(super) fn event_of(message_id: &str) -> &'static str {
     match message_id {
         id::CLIENT_ADDED => "listed",

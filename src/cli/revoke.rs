@@ -29,10 +29,10 @@ struct Whom {
     /// A client's address, or a network with all clients in it
     #[arg(value_name = "ADDRESS|NETWORK")]
     network: Option<Scope>,
-    /// The clients whose last login was this user's, by the name that the server prints
+    /// The clients whose last login was this user's, by the name that the server logs
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// The clients whose last login was to this server; 'manual': those that are allowed by hand
+    /// The clients whose last login was to this server; 'manual': those allowed by hand
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
     /// All clients

@@ -13,13 +13,13 @@ use crate::diagnostics;
 /// How the service is run.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Read the journal up to now, publish the access map, and leave
+    /// Read the journal up to now, publish the access map, and exit
     #[arg(long)]
     once: bool,
-    /// Where to make a control socket if systemd holds none
+    /// Where to create a control socket if systemd passes none
     #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
     socket: PathBuf,
-    /// Where to make a policy socket if systemd holds none; none by default
+    /// Where to create a policy socket if systemd passes none; by default, nowhere
     #[arg(long, value_name = "PATH")]
     policy_socket: Option<PathBuf>,
 }

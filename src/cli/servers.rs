@@ -29,7 +29,7 @@ To change a built-in definition, copy it to servers.d and edit the copy, which t
   pop-before-smtp check-config
 
 The objects of --json have the keys: name, description, identifiers, users and units (who may write
-its entries; those of the configuration are among all three), on, built-in (false for one of servers.d),
+its entries; all three include those of the configuration), on, built-in (false if from servers.d),
 defined-in (the file, or null), seen-identifiers (those seen since --since), and seen (true, false).
 The last two are null if the journal can't be read.")]
 pub struct ServersArgs {
@@ -39,8 +39,8 @@ pub struct ServersArgs {
     /// Print the definition of this server in full, ready for servers.d
     #[arg(long, value_name = "NAME")]
     show: Option<String>,
-    /// Look for entries since then: '2026-11-24 10:30', '10:30', 'today', '1h' (ago), RFC 3339;
-    /// otherwise for those of the last 24 hours
+    /// Look for entries since this time: '2026-11-24 10:30', '10:30', 'today', '1h' (ago), RFC 3339;
+    /// by default, for those of the last 24 hours
     #[arg(
         long,
         value_name = "TIME",

@@ -257,7 +257,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("            Source: store1 (the"), "{text}");
-        assert_eq!(text.matches("see the problems").count(), 1, "{text}");
+        assert_eq!(text.matches("; see the").count(), 1, "{text}");
     }
 
     #[test]

@@ -26,23 +26,23 @@ Examples:
     '^[LOGTIME] \\S+ imapd\\[\\d+\\]: Login user=\\S+ host=\\[(\\d+\\.\\d+\\.\\d+\\.\\d+)\\]'
   pop-before-smtp convert-pattern --name mine < /etc/pop-before-smtp/pop-before-smtp.conf
 
-Time, host, identifier and pid are taken off, as the journal keeps them apart. The address becomes
-{client}, IPv4 or IPv6. Where the old pattern let any text stand before the address, the new one
-is made strict, and a comment says how. Before use, name the senders (users and units); then put
-the definition into /etc/pop-before-smtp/servers.d, run 'pop-before-smtp check-config' and
+Time, host, identifier and pid are removed, as the journal keeps them apart. The address becomes
+{client}, IPv4 or IPv6. Where the old pattern allowed any text before the address, the new one is
+made strict, and a comment says how. Before use, name the senders (users and units); then put the
+definition into /etc/pop-before-smtp/servers.d, run 'pop-before-smtp check-config' and
 'pop-before-smtp test --explain --server NAME', and name the server in 'servers'.
 
-Lookarounds, back references and patterns without a group for the address can't be carried over;
-this is said, with exit status 1.")]
+Lookarounds, back references and patterns without a group for the address can't be converted; the
+command then says so, with exit status 1.")]
 pub struct ConvertPatternArgs {
-    /// The old $pat: as a pattern, or as in the old configuration, with quotes and dots. Otherwise
+    /// The old $pat: as a pattern, or as in the old configuration, with quotes and dots. Without it,
     /// standard input is read: the old configuration or a part of it, of which $pat, $out_pat,
     /// $PID_pat and its companions are used
     pattern: Option<String>,
     /// The old $out_pat
     #[arg(long, value_name = "PATTERN")]
     out_pattern: Option<String>,
-    /// The old $PID_pat, for servers that tell the address and the login on two lines
+    /// The old $PID_pat, for servers that log the address and the login on two lines
     #[arg(long, value_name = "PATTERN", requires_all = ["ip_pattern", "ok_pattern"], conflicts_with = "pattern")]
     pid_pattern: Option<String>,
     /// The old $IP_pat; it may begin with $PID_pat . '…'
@@ -54,10 +54,10 @@ pub struct ConvertPatternArgs {
     /// The old $FAIL_pat, likewise; without it, any other line of the process is a failure
     #[arg(long, value_name = "PATTERN", requires = "pid_pattern")]
     fail_pattern: Option<String>,
-    /// The server's name; otherwise it is that of its first identifier
+    /// The server's name; by default, its first identifier
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The identifiers that the server writes under; otherwise those that the pattern names
+    /// The identifiers that the server writes under; by default, those that the pattern names
     #[arg(long, value_name = "NAME")]
     identifier: Vec<String>,
     /// The units that write the server's entries

@@ -46,16 +46,16 @@ Examples:
   pop-before-smtp migrate --old-config /root/pop-before-smtp-conf.pl
   pop-before-smtp migrate --old-map hash:/etc/postfix/pop-before-smtp
 
-Prints, step by step, what there is to stop, to write and to change, and what can't be carried
-over. It changes nothing itself. The old configuration is a program in Perl: it is read as text and
-never run, and what only Perl could work out is named.")]
+Prints, step by step, what to stop, write and change, and what can't be carried over. It changes
+nothing itself. The old configuration is a Perl program: it is read as text and never run; whatever
+only Perl could work out is listed.")]
 pub struct MigrateArgs {
-    /// The old configuration; otherwise the first that is there of /etc/pop-before-smtp-conf.pl,
+    /// The old configuration; by default, the first that exists of /etc/pop-before-smtp-conf.pl,
     /// /etc/pop-before-smtp/pop-before-smtp.conf and the copy that the package has kept of it
     #[arg(long, value_name = "FILE")]
     old_config: Option<PathBuf>,
-    /// The old map: the file, or TYPE:PATH as in main.cf; otherwise what the old configuration names,
-    /// /etc/postfix/pop-before-smtp.db or Debian's /var/lib/pop-before-smtp/hosts.db
+    /// The old map: the file, or TYPE:PATH as in main.cf; by default, what the old configuration
+    /// names, /etc/postfix/pop-before-smtp.db or Debian's /var/lib/pop-before-smtp/hosts.db
     #[arg(long, value_name = "FILE|TYPE:PATH")]
     old_map: Option<String>,
 }

@@ -44,36 +44,34 @@ pub struct TestArgs {
     /// Try these servers, instead of those that are on
     #[arg(long, value_name = "NAME", num_args = 1..)]
     server: Vec<String>,
-    /// Believe every sender: for journals of other hosts, whose users and units have other names
+    /// Trust every sender: for journals of other hosts, whose users and units have other names
     #[arg(long)]
     any_sender: bool,
-    /// Print an object a line, for programs
+    /// Print one object per line, for programs
     #[arg(long)]
     json: bool,
-    /// Show the entries that hold an address and were taken for nothing; and the logins that servers
-    /// have written under identifiers that are not known as theirs, with the configuration that has
-    /// them read
+    /// Show the entries that hold an address but match nothing; and logins under identifiers that
+    /// are not known as the server's, with the configuration that makes the service read them
     #[arg(long)]
     missed: bool,
-    /// Show every entry, and say which pattern took it (file and line), or how far each pattern
-    /// came and why it stopped
+    /// Show every entry, and say which pattern matched it (file and line), or how far each pattern
+    /// got and why it stopped
     #[arg(long)]
     explain: bool,
-    /// Read lines from standard input, and no journal. With --identifier, each line is a whole
-    /// message as the journal has it, and is taken for what the service takes it. Without, the lines
-    /// are those of a log file that the syslog daemon of the server's host wrote, such as 'Nov 24
-    /// 10:34:11 mail dovecot[31]: MESSAGE' (RFC 3339 time stamps and RFC 5424, too), and are taken
-    /// for what the service takes them if the journal of that host has them: each has an identifier
-    /// and a pid of its own; those without a pid count as one process's. A line has no sender, so
-    /// none is checked
+    /// Read lines from standard input instead of a journal. With --identifier, each line is a whole
+    /// message as in the journal. Without it, each is a line of a log file by the syslog daemon of
+    /// the server's host, such as 'Nov 24 10:34:11 mail dovecot[31]: MESSAGE' (RFC 3339 time stamps
+    /// and RFC 5424, too), with an identifier and a pid of its own; lines without a pid count as one
+    /// process's. Lines are treated as the service would treat them in the journal of that host,
+    /// but a line has no sender, so none is checked
     #[arg(
         long,
         conflicts_with_all = ["directory", "file", "namespace", "since", "until", "any_sender"]
     )]
     stdin: bool,
-    /// The identifier of all lines (SYSLOG_IDENTIFIER in the journal). To try a log file that is
-    /// passed on to the journal, by 'tail --follow FILE | systemd-cat --identifier NAME' or from a
-    /// container: then a header of syslog belongs to the message
+    /// The identifier of all lines (SYSLOG_IDENTIFIER in the journal). Use it to try a log file that
+    /// is passed on to the journal, with 'tail --follow FILE | systemd-cat --identifier NAME' or from
+    /// a container: a syslog header is then part of the message
     #[arg(long, value_name = "NAME", requires = "stdin")]
     identifier: Option<String>,
 }
