@@ -117,11 +117,7 @@ fn open_metrics(status: &Status) -> String {
     if let Some(sources) = &status.sources {
         text.sources(sources);
     }
-    text.time(
-        "last_login",
-        "The last login that was read.",
-        last_login,
-    );
+    text.time("last_login", "The last login that was read.", last_login);
     text.time(
         "last_publication",
         "When the access map was published last.",

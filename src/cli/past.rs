@@ -165,9 +165,7 @@ impl Own {
 
 fn server_item(line: Line) -> Item {
     let client = line.client.map(|client| client.to_string());
-    let from = client
-        .as_deref()
-        .unwrap_or("an unknown address");
+    let from = client.as_deref().unwrap_or("an unknown address");
     let user = line.user.as_deref().unwrap_or("somebody");
     let server = &line.server;
     let text = match (line.event, &line.reason) {
