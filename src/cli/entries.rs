@@ -8,6 +8,7 @@ use std::thread;
 use jiff::Timestamp;
 
 use super::CommandError;
+use crate::daemon::NamedSource;
 use crate::diagnostics;
 use crate::journal::batch::{self, Failure};
 use crate::journal::chapters::chapters;
@@ -93,4 +94,19 @@ fn read(
     begin.go_to(&mut reader)?;
     while !batch::read(&mut reader, to, false)?.at_end {}
     Ok(())
+}
+
+/// Another source than that of `[journal]` is left out if it can't be read: those that can are of use
+/// all the same.
+pub(super) fn or_left_out(
+    source: &NamedSource,
+    read: Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    match (&source.name, read) {
+        (Some(name), Err(CommandError::Journal(error))) => {
+            diagnostics::warning(&format!("source {name}: {error}; it is left out"));
+            Ok(())
+        }
+        (_, read) => read,
+    }
 }

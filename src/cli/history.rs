@@ -77,14 +77,21 @@ pub fn run(config: Option<&Path>, args: &HistoryArgs, out: &mut impl Write) -> C
         let (time, text) = (local_time(item.time), printable(&item.text));
         writeln!(out, "{time}  {:<10}  {text}", item.event)?;
     }
-    let source = daemon::default_source(&settings);
-    let whole = match beginning(&source)? {
-        Some(first) if first > since => {
-            format!("; {source} goes back no further than {}", local_time(first))
+    let mut whole = String::new();
+    for source in daemon::sources(&settings) {
+        let journal = &source.journal;
+        match beginning(journal) {
+            Ok(Some(first)) if first > since => {
+                let first = local_time(first);
+                whole += &format!("; {journal} goes back no further than {first}");
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => whole += &format!("; {journal} holds nothing at all"),
+            // It was left out, and that was said.
+            Err(_) if source.name.is_some() => {}
+            Err(error) => return Err(error.into()),
         }
-        Some(_) => String::new(),
-        None => format!("; {source} holds nothing at all"),
-    };
+    }
     let left_out = all - last.len();
     let more = match left_out {
         0 => String::new(),

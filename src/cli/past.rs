@@ -13,12 +13,12 @@ use super::test::story::Story;
 use super::{CommandError, entries};
 use crate::client::Client;
 use crate::config::Settings;
-use crate::daemon;
+use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{message_id as id, printable};
 use crate::intake::{Senders, Taker};
 use crate::journal::JournalError;
 use crate::journal::own::{OwnMessage, OwnReader};
-use crate::servers::{CONNECT_LIFETIME, Unknown};
+use crate::servers::{CONNECT_LIFETIME, Recogniser, Unknown};
 
 /// Whose past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub(super) fn last_messages(about: &About, most: usize) -> Result<Vec<Item>, Jou
     Ok(items)
 }
 
-/// What servers, or those who imitate one, wrote about it.
+/// What servers, or those who imitate one, wrote about it, in order.
 pub(super) fn tell_of_servers(
     settings: &Settings,
     about: &About,
@@ -103,11 +103,38 @@ pub(super) fn tell_of_servers(
     mut each: impl FnMut(Item) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let recogniser = Arc::new(daemon::recogniser(settings)?);
+    let sources = daemon::sources(settings);
+    if let [source] = sources.as_slice() {
+        return tell_of_source(source, &recogniser, about, since, until, each);
+    }
+    // Few of the entries are about one client or user.
+    let mut items = Vec::new();
+    for source in &sources {
+        let take = |item| {
+            items.push(item);
+            Ok(())
+        };
+        let told = tell_of_source(source, &recogniser, about, since, until, take);
+        entries::or_left_out(source, told)?;
+    }
+    items.sort_by_key(|item| item.time);
+    items.into_iter().try_for_each(&mut each)
+}
+
+fn tell_of_source(
+    source: &NamedSource,
+    recogniser: &Arc<Recogniser>,
+    about: &About,
+    since: Timestamp,
+    until: Timestamp,
+    mut each: impl FnMut(Item) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
     let identifiers: Vec<&str> = recogniser.identifiers().collect();
     // An earlier line can name the client of one that counts.
     let begin = since.checked_sub(CONNECT_LIFETIME);
     let begin = begin.unwrap_or(Timestamp::MIN);
-    let mut taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::Drop);
+    let taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::Drop);
+    let mut taker = taker.of_source(source.id());
     let mut summary = Summary::default();
     let mut story = Story::default();
     let mut told = |story: &mut Story, now| {
@@ -118,18 +145,12 @@ pub(super) fn tell_of_servers(
         }
         Ok::<(), CommandError>(())
     };
-    entries::each(
-        &daemon::default_source(settings),
-        &identifiers,
-        begin,
-        until,
-        |entry| {
-            let intake = taker.take(entry);
-            let line = summary.count(&intake, Line::at(entry.time), Show::Events);
-            story.tell(&intake, line);
-            told(&mut story, entry.time)
-        },
-    )?;
+    entries::each(&source.journal, &identifiers, begin, until, |entry| {
+        let intake = taker.take(entry);
+        let line = summary.count(&intake, Line::at(entry.time), Show::Events);
+        story.tell(&intake, line);
+        told(&mut story, entry.time)
+    })?;
     told(&mut story, Timestamp::MAX)
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{CommandResult, when};
 use crate::config::{self, Settings};
-use crate::daemon;
+use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{local_time, printable};
 use crate::journal;
 use crate::servers::{Catalogue, DefinitionError, Loaded, identifiers};
@@ -79,12 +79,18 @@ pub fn run(config: Option<&Path>, args: &ServersArgs, out: &mut impl Write) -> C
     let identifiers = (catalogue.definitions.iter())
         .flat_map(|loaded| identifiers(&loaded.definition, &settings.senders))
         .collect::<BTreeSet<_>>();
-    let source = daemon::default_source(&settings);
-    let (seen, unknown) = match journal::seen(&source, identifiers, since) {
-        Ok(Some(seen)) => (Some(seen), None),
-        Ok(None) => (None, Some(format!("{source} has no entries"))),
-        Err(error) => (None, Some(error.to_string())),
-    };
+    let (mut seen, mut unknown) = (None, None);
+    let mut looked_in = Vec::new();
+    for NamedSource { journal, .. } in daemon::sources(&settings) {
+        match journal::seen(&journal, identifiers.iter().copied(), since) {
+            Ok(Some(found)) => {
+                seen.get_or_insert_with(BTreeSet::new).extend(found);
+                looked_in.push(journal.to_string());
+            }
+            Ok(None) => unknown = unknown.or(Some(format!("{journal} has no entries"))),
+            Err(error) => unknown = unknown.or(Some(error.to_string())),
+        }
+    }
     let rows: Vec<Row> = (catalogue.definitions.iter())
         .map(|loaded| Row::new(loaded, &settings, seen.as_ref()))
         .collect();
@@ -93,9 +99,12 @@ pub fn run(config: Option<&Path>, args: &ServersArgs, out: &mut impl Write) -> C
         writeln!(out, "{json}")?;
     } else {
         rows.iter().try_for_each(|row| row.write(out))?;
-        match unknown {
-            None => writeln!(out, "seen: in {source}, since {}", local_time(since))?,
-            Some(why) => writeln!(out, "seen: unknown, as {why}")?,
+        if seen.is_some() {
+            let since = local_time(since);
+            writeln!(out, "seen: in {}, since {since}", looked_in.join(" and "))?;
+        }
+        if let Some(why) = unknown {
+            writeln!(out, "seen: unknown, as {why}")?;
         }
     }
     for name in &settings.servers {

@@ -47,7 +47,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedSource {
     /// Its name, but for that of `[journal]`.
-    name: Option<String>,
+    pub name: Option<String>,
     /// Which journal it is.
     pub journal: Source,
 }

@@ -8,6 +8,7 @@ use super::Host;
 use super::point::{Point, notice, ok, or_ok};
 use super::systemd::{self, RELOAD, SERVICE};
 use crate::config::Settings;
+use crate::daemon::NamedSource;
 use crate::diagnostics::{count, local_time, message_id, printable};
 use crate::intake::NO_REMEDY;
 use crate::journal::reports::{Report, reports};
@@ -40,7 +41,7 @@ impl Servers {
     pub fn look(
         settings: &Settings,
         catalogue: &Catalogue,
-        source: &Source,
+        sources: &[NamedSource],
         since: Timestamp,
     ) -> Option<Self> {
         let server = |definition| {
@@ -56,7 +57,14 @@ impl Servers {
             .map(|loaded| server(&loaded.definition))
             .collect();
         let names = all.iter().flat_map(|server| &server.identifiers);
-        let seen = journal::seen(source, names.map(String::as_str), since).ok()??;
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        let mut seen = None;
+        for source in sources {
+            if let Ok(Some(found)) = journal::seen(&source.journal, names.iter().copied(), since) {
+                seen.get_or_insert_with(BTreeSet::new).extend(found);
+            }
+        }
+        let seen = seen?;
         let on: BTreeSet<&str> = settings.servers.iter().map(String::as_str).collect();
         let chosen = on != BUILT_IN.iter().map(|(name, _)| *name).collect();
         Some(Servers { all, seen, chosen })

@@ -107,7 +107,8 @@ impl Host {
             let units = self.units.as_ref().ok();
             self.mail = units.map(|units| MailUnits::of(settings, &catalogue, &units.services));
         }
-        self.servers = Servers::look(settings, &catalogue, &source, self.lately());
+        let sources = daemon::sources(settings);
+        self.servers = Servers::look(settings, &catalogue, &sources, self.lately());
         self.beginning = Some(beginning);
     }
 

@@ -9,7 +9,7 @@ use super::host::read_back;
 use super::point::{Point, notice, or_ok};
 use super::systemd::RELOAD;
 use crate::config::Settings;
-use crate::daemon::{self, Plan};
+use crate::daemon::{NamedSource, Plan};
 use crate::diagnostics::{count, printable};
 use crate::intake::{MisnamedLogins, Senders, misnamed};
 use crate::journal::{JournalError, Reader};
@@ -21,15 +21,22 @@ const ENTRIES: usize = 100_000;
 /// another point says so.
 pub fn identifiers(host: &Host) -> Option<Vec<Point>> {
     let plan = host.plan()?;
-    let logins = read(plan, host.lately()).ok()?;
-    Some(judge(&logins, &plan.settings))
+    let mut logins = MisnamedLogins::default();
+    let mut any_read = false;
+    for source in &plan.sources {
+        any_read |= read(plan, source, host.lately(), &mut logins).is_ok();
+    }
+    any_read.then(|| judge(&logins, &plan.settings))
 }
 
-fn read(plan: &Plan, since: Timestamp) -> Result<MisnamedLogins, JournalError> {
-    let source = daemon::default_source(&plan.settings);
+fn read(
+    plan: &Plan,
+    source: &NamedSource,
+    since: Timestamp,
+    logins: &mut MisnamedLogins,
+) -> Result<(), JournalError> {
     let recogniser = &plan.recogniser;
-    let mut logins = MisnamedLogins::default();
-    let opened = Reader::open_for_units(&source, |unit| recogniser.knows_unit(unit))?;
+    let opened = Reader::open_for_units(&source.journal, |unit| recogniser.knows_unit(unit))?;
     if let Some(mut reader) = opened {
         read_back(&mut reader, since, ENTRIES, |entry| {
             if let Some(login) = misnamed(recogniser, entry, Senders::Trusted) {
@@ -38,7 +45,7 @@ fn read(plan: &Plan, since: Timestamp) -> Result<MisnamedLogins, JournalError> {
             true
         })?;
     }
-    Ok(logins)
+    Ok(())
 }
 
 fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {

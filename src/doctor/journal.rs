@@ -12,6 +12,7 @@ use super::access::{Process, Want};
 use super::point::{Point, Verdict, notice, ok, or_ok, unknown, wrong};
 use super::systemd::{JournaldConfiguration, RESTART, SERVICE, Unit, reason};
 use super::units::{MailUnits, quoted};
+use crate::daemon;
 use crate::diagnostics::{count, local_time};
 use crate::journal::reports::{Report, reports};
 use crate::journal::{Files, JournalError, Source, directories_of};
@@ -25,18 +26,26 @@ const INFO: usize = 6;
 
 /// Can it be read? By this process; and by the service's own user, with the groups that its unit
 /// gives it, each file.
-pub fn access(host: &Host) -> Option<Point> {
-    let Some(source) = host.source() else {
-        return Some(unknown("not without a configuration that is right"));
+pub fn access(host: &Host) -> Option<Vec<Point>> {
+    let Some(settings) = host.settings() else {
+        return Some(vec![unknown("not without a configuration that is right")]);
     };
     if let Err(error) = host.beginning.as_ref()? {
-        return Some(unreadable(error));
+        return Some(vec![unreadable(error)]);
     }
+    let sources = daemon::sources(settings);
+    sources
+        .iter()
+        .map(|s| access_to(host, &s.journal))
+        .collect()
+}
+
+fn access_to(host: &Host, source: &Source) -> Option<Point> {
     let unit = host.unit(SERVICE);
     let groups = unit.get("SupplementaryGroups").split(' ');
     let groups: Vec<&str> = groups.chain([unit.get("Group")]).collect();
     let service = Process::of_user(unit.get("User"), &groups)?;
-    let files = match Files::look(&source) {
+    let files = match Files::look(source) {
         Ok(files) => files,
         Err(error) => return Some(unreadable(&error)),
     };
@@ -295,11 +304,17 @@ fn without_limit(unit: &str) -> String {
 
 /// Do the servers write where the service reads?
 pub fn namespace(host: &Host) -> Option<Vec<Point>> {
-    let read = host.settings()?.journal.namespace.as_deref();
-    Some(namespaces(read, host.mail.as_ref()?))
+    let settings = host.settings()?;
+    let others = settings.sources.values();
+    let others: Vec<&str> = others
+        .filter_map(|source| source.namespace.as_deref())
+        .collect();
+    let read = settings.journal.namespace.as_deref();
+    Some(namespaces(read, &others, host.mail.as_ref()?))
 }
 
-fn namespaces(read: Option<&str>, mail: &MailUnits) -> Vec<Point> {
+/// `read` is that of `[journal]`; the `others` are read, too.
+fn namespaces(read: Option<&str>, others: &[&str], mail: &MailUnits) -> Vec<Point> {
     let read = read.unwrap_or_default();
     let name = |namespace: &str| match namespace {
         "" => "the default namespace".to_owned(),
@@ -311,7 +326,7 @@ fn namespaces(read: Option<&str>, mail: &MailUnits) -> Vec<Point> {
         let its = unit.get("LogNamespace");
         // Some units of a server that is on may have nothing to do with mail, unless somebody has
         // put them into a namespace of their own.
-        its != read && (!its.is_empty() || !any_here)
+        its != read && !others.contains(&its) && (!its.is_empty() || !any_here)
     });
     let points = elsewhere.map(|unit| {
         let its = unit.get("LogNamespace");

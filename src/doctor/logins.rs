@@ -9,11 +9,11 @@ use super::gateways::Gateways;
 use super::point::{Point, notice, or_ok};
 use super::systemd::RELOAD;
 use crate::client::Client;
-use crate::daemon::{self, Plan, crowd};
+use crate::daemon::{NamedSource, Plan, crowd};
 use crate::diagnostics::count;
 use crate::event::EventKind;
 use crate::intake::{Intake, Senders, Taker};
-use crate::journal::{Entry, JournalError, Reader, Source};
+use crate::journal::{Entry, JournalError, Reader};
 use crate::networks::Networks;
 use crate::servers::Unknown;
 
@@ -31,7 +31,14 @@ type Logins = BTreeMap<Client, BTreeSet<String>>;
 pub fn logins(host: &Host) -> Option<Vec<Point>> {
     let plan = host.plan()?;
     let since = host.now.checked_sub(BACK).unwrap_or(Timestamp::MIN);
-    let mut logins = read(plan, since).ok()?;
+    let mut logins = Logins::new();
+    let mut any_read = false;
+    for source in &plan.sources {
+        any_read |= read(plan, source, since, &mut logins).is_ok();
+    }
+    if !any_read {
+        return None;
+    }
     // Nobody is let in from there, whoever logs in.
     let never = Networks::from(plan.settings.never.clone());
     logins.retain(|client, _| {
@@ -39,20 +46,24 @@ pub fn logins(host: &Host) -> Option<Vec<Point>> {
         !never.contains(address) && !plan.rules.permitted.contains(address)
     });
     // What other hosts have for addresses can't be seen here.
-    let gateways = match daemon::default_source(&plan.settings) {
-        Source::Directory(_) => Gateways::default(),
-        _ => Gateways::look(),
+    let gateways = if plan.sources.iter().any(NamedSource::is_of_this_host) {
+        Gateways::look()
+    } else {
+        Gateways::default()
     };
     Some(judge(&logins, &gateways))
 }
 
-fn read(plan: &Plan, since: Timestamp) -> Result<Logins, JournalError> {
-    let source = daemon::default_source(&plan.settings);
-    let mut reader = Reader::open(&source, plan.recogniser.identifiers())?;
+fn read(
+    plan: &Plan,
+    source: &NamedSource,
+    since: Timestamp,
+    logins: &mut Logins,
+) -> Result<(), JournalError> {
+    let mut reader = Reader::open(&source.journal, plan.recogniser.identifiers())?;
     reader.seek_time(since)?;
     let mut taker = Taker::new(plan.recogniser.clone(), Senders::Trusted, Unknown::Drop);
     let mut entry = Entry::default();
-    let mut logins = Logins::new();
     for _ in 0..ENTRIES {
         if !reader.next()? {
             break;
@@ -64,7 +75,7 @@ fn read(plan: &Plan, since: Timestamp) -> Result<Logins, JournalError> {
             logins.entry(client).or_default().extend(user);
         }
     }
-    Ok(logins)
+    Ok(())
 }
 
 fn judge(logins: &Logins, gateways: &Gateways) -> Vec<Point> {

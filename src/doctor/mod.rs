@@ -63,7 +63,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("permitted-networks", One(in_force::permitted_networks)),
     ("map-in-force", One(in_force::map)),
     ("service-problems", Each(in_force::problems)),
-    ("journal-access", One(journal::access)),
+    ("journal-access", Each(journal::access)),
     ("journal-reach", One(journal::reach)),
     ("journal-storage", One(journal::storage)),
     ("journal-level", One(journal::level)),

@@ -18,7 +18,7 @@ use self::line::{Clock, Line, Show, Summary};
 use self::story::Story;
 use super::{CommandError, CommandResult, entries, when};
 use crate::config::{self, Settings};
-use crate::daemon;
+use crate::daemon::{self, NamedSource};
 use crate::intake::{Intake, Senders, Taker};
 use crate::journal::{Entry, Source};
 use crate::servers::{Explainer, Recogniser, Sender, Unknown};
@@ -101,13 +101,20 @@ pub fn run(config: Option<&Path>, args: &TestArgs, out: &mut impl Write) -> Comm
         read_lines(args, &mut teller)?;
         "standard input".to_owned()
     } else {
-        let source = source(args, &settings);
-        read_journal(args, &source, &mut teller)?;
-        source.to_string()
+        let sources = sources(args, &settings);
+        for source in &sources {
+            let read = read_journal(args, source, &mut teller);
+            entries::or_left_out(source, read)?;
+        }
+        let journals: Vec<String> = sources.iter().map(|s| s.journal.to_string()).collect();
+        journals.join(" and ")
     };
     teller.tell_until(Timestamp::MAX)?;
     if args.missed && !args.stdin {
-        misnamed::tell(args, &self::source(args, &settings), &settings, &mut teller)?;
+        for source in sources(args, &settings) {
+            let told = misnamed::tell(args, &source.journal, &settings, &mut teller);
+            entries::or_left_out(&source, told)?;
+        }
     }
     if !args.json {
         teller.summary.write(&source, teller.show, teller.out)?;
@@ -115,19 +122,23 @@ pub fn run(config: Option<&Path>, args: &TestArgs, out: &mut impl Write) -> Comm
     Ok(ExitCode::SUCCESS)
 }
 
-/// The journal that is meant.
-fn source(args: &TestArgs, settings: &Settings) -> Source {
-    match (&args.directory, &args.namespace) {
+/// The journals that are meant.
+fn sources(args: &TestArgs, settings: &Settings) -> Vec<NamedSource> {
+    let journal = match (&args.directory, &args.namespace) {
         (Some(directory), _) => Source::Directory(directory.clone()),
         (None, Some(namespace)) => Source::Namespace(namespace.clone()),
         (None, None) if !args.file.is_empty() => Source::Files(args.file.clone()),
-        (None, None) => daemon::default_source(settings),
-    }
+        (None, None) => return daemon::sources(settings),
+    };
+    vec![NamedSource {
+        name: None,
+        journal,
+    }]
 }
 
 fn read_journal<W: Write>(
     args: &TestArgs,
-    source: &Source,
+    source: &NamedSource,
     teller: &mut Teller<'_, W>,
 ) -> Result<(), CommandError> {
     let senders = if args.any_sender {
@@ -139,10 +150,13 @@ fn read_journal<W: Write>(
     let identifiers: Vec<&str> = recogniser.identifiers().collect();
     let from = args.since.unwrap_or(Timestamp::MIN);
     let until = args.until.unwrap_or(Timestamp::MAX);
-    let mut taker = Taker::new(recogniser.clone(), senders, Unknown::Drop);
-    entries::each(source, &identifiers, from, until, |entry| {
+    let taker = Taker::new(recogniser.clone(), senders, Unknown::Drop);
+    let mut taker = taker.of_source(source.id());
+    entries::each(&source.journal, &identifiers, from, until, |entry| {
         teller.tell(&taker.take(entry), entry)
-    })
+    })?;
+    // What another source tells comes behind.
+    teller.tell_until(Timestamp::MAX)
 }
 
 fn read_lines<W: Write>(args: &TestArgs, teller: &mut Teller<'_, W>) -> Result<(), CommandError> {

@@ -86,7 +86,7 @@ fn only_what_mail_units_lost_counts_until_they_have_another_limit() {
 #[test]
 fn servers_must_write_where_the_service_reads() {
     let verdict = |read: Option<&str>, units: &[&str]| {
-        let points = namespaces(read, &mail(units));
+        let points = namespaces(read, &[], &mail(units));
         (points.len(), points[0].verdict)
     };
     let default = "Id=dovecot.service ActiveState=active LogNamespace=";
