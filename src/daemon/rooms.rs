@@ -71,7 +71,7 @@ impl Rooms {
     /// What was known of sources that are no longer read counts no more.
     pub fn forget_other_sources(&mut self, now: Timestamp) {
         let sources: Vec<Id> = self.plan.sources.iter().map(NamedSource::id).collect();
-        self.clients.end_sessions_of_other_sources(&sources, now);
+        self.clients.forget_other_sources(&sources, now);
         self.keeping.forget_other_sources(&sources);
     }
 

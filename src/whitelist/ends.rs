@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::LOST_BEFORE_LOGIN;
 use super::moment::Moment;
 use crate::event::{Event, Protocol};
-use crate::origin::{Host, Origin};
+use crate::origin::{Host, Id, Origin};
 
 /// So many sessions must have lasted for as long as they can, without an end told meanwhile.
 const RAN_OUT: u32 = 3;
@@ -95,6 +95,13 @@ impl Ends {
     #[must_use]
     pub fn servers(&self) -> &[EndsOfServer] {
         &self.servers
+    }
+
+    /// What is known of servers that other sources than these told of is forgotten.
+    pub(super) fn forget_other_sources(&mut self, sources: &[Id]) {
+        let known = self.servers.len();
+        (self.servers).retain(|ends| sources.contains(&ends.host.source));
+        self.has_changed |= self.servers.len() < known;
     }
 
     /// The servers that do not tell the ends of their sessions.

@@ -336,10 +336,17 @@ impl Whitelist {
         self.end_opened_by(boot.into(), Which::OfHost(host))
     }
 
-    /// Other sources than these are no longer read: nobody hears of the ends of their sessions. Returns
-    /// how many ended.
-    pub fn end_sessions_of_other_sources(&mut self, sources: &[Id], now: Timestamp) -> usize {
-        self.end_opened_by(now.into(), Which::OfOtherSources(sources))
+    /// Other sources than these are no longer read, and nobody hears of the ends of their sessions:
+    /// grace counts from their logins. Returns how many ended.
+    pub fn forget_other_sources(&mut self, sources: &[Id], now: Timestamp) -> usize {
+        self.ends.forget_other_sources(sources);
+        let open = (self.sessions).opened_by(now.into(), Which::OfOtherSources(sources));
+        for session in &open {
+            if let Some(ended) = self.sessions.end(*session, now.into()) {
+                self.clients.session_dropped(end_of(ended, now.into()));
+            }
+        }
+        open.len()
     }
 
     /// Nobody hears of logouts any more: all sessions end.

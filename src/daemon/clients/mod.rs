@@ -110,10 +110,9 @@ impl Clients {
         self.whitelist_mut().end_sessions_before(boot, host);
     }
 
-    /// Other sources than these are no longer read, and nobody hears of the ends of their sessions.
-    pub fn end_sessions_of_other_sources(&mut self, sources: &[Id], now: Timestamp) {
-        self.whitelist_mut()
-            .end_sessions_of_other_sources(sources, now);
+    /// Other sources than these are no longer read: what they told of sessions counts no more.
+    pub fn forget_other_sources(&mut self, sources: &[Id], now: Timestamp) {
+        self.whitelist_mut().forget_other_sources(sources, now);
     }
 
     // ---- By rules ----

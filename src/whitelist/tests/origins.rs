@@ -80,19 +80,91 @@ fn no_source_ends_what_another_tells_of_the_same_machine() {
 }
 
 #[test]
-fn the_sessions_of_a_source_that_is_no_longer_read_are_over() {
-    let store = Id::of_name("store");
+fn what_a_source_told_of_that_is_no_longer_read_is_over_and_counts_from_its_login() {
     let mut whitelist = Whitelist::new(rules());
-    let here = origin(1, 1);
-    apply(&mut whitelist, &from(here, login(0, 10, Some("a"))));
-    let there = here.read_from(store);
-    apply(&mut whitelist, &from(there, login(0, 11, Some("a"))));
-    let sources = [Id::DEFAULT_SOURCE, store];
-    assert_eq!(whitelist.end_sessions_of_other_sources(&sources, at(9)), 0);
-    assert_eq!(
-        whitelist.end_sessions_of_other_sources(&sources[..1], at(9)),
-        1
-    );
-    assert_eq!(whitelist.get(client(10)).unwrap().open, 1);
-    assert_eq!(whitelist.get(client(11)).unwrap().open, 0);
+    let (a, b) = (Id::of_name("a"), Id::of_name("b"));
+    for (source, n) in [(a, 10), (b, 11)] {
+        let origin = origin(1, 1).read_from(source);
+        apply(&mut whitelist, &from(origin, login(0, n, Some("x"))));
+    }
+    let sources = [Id::DEFAULT_SOURCE, b];
+    assert_eq!(whitelist.forget_other_sources(&sources, at(GRACE - 1)), 1);
+    assert_eq!(whitelist.ends().servers().len(), 1);
+    let expired = expire(&mut whitelist, at(GRACE));
+    assert_eq!(expired.len(), 1);
+    assert_eq!(expired[0].0, client(10));
+    assert_eq!(whitelist.get(client(11)).unwrap().open, 1);
+    assert_eq!(whitelist.forget_other_sources(&sources, at(GRACE)), 0);
+}
+
+mod any_order {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// When a source's next event is written, and what it is: of some clients and some sessions.
+    type Next = (i64, u8, u8, u8);
+
+    fn events(source: &str, all: &[Next]) -> Vec<Event> {
+        let mut second = 0;
+        let events = all.iter().map(|&(after, kind, n, session)| {
+            second += after;
+            let (n, session) = (n % 4, format!("s{}", session % 4));
+            let event = match kind % 8 {
+                0..=2 => login(second, n, Some(&session)),
+                3 => login(second, n, None),
+                4..=5 => logout(second, &session),
+                6 => event(second, EventKind::Start),
+                // Its machine has been booted.
+                _ => {
+                    let boot = origin(1, session.len() as u8 + n).read_from(Id::of_name(source));
+                    return from(boot, login(second, n, Some(&session)));
+                }
+            };
+            from(origin(1, 1).read_from(Id::of_name(source)), event)
+        });
+        events.collect()
+    }
+
+    /// Who may relay at `now`: for how many open sessions, and from when grace counts.
+    fn list(events: &[&Event], now: Timestamp) -> BTreeMap<Client, (u32, Timestamp)> {
+        let mut whitelist = Whitelist::new(rules());
+        for event in events {
+            whitelist.apply(event, now);
+        }
+        expire(&mut whitelist, now);
+        let clients = whitelist.clients();
+        clients
+            .map(|(client, listing)| {
+                // Grace that has passed says nothing of whoever has a session.
+                let counts = listing.last + SignedDuration::from_secs(GRACE) > now;
+                let last = if counts { listing.last } else { at(0) };
+                (client, (listing.open, last))
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn events_of_two_sources_come_to_the_same_list(
+            here in prop::collection::vec((0..900_i64, any::<u8>(), any::<u8>(), any::<u8>()), 0..24),
+            there in prop::collection::vec((0..900_i64, any::<u8>(), any::<u8>(), any::<u8>()), 0..24),
+            turns in prop::collection::vec(any::<bool>(), 48),
+            after in 0..4000_i64,
+        ) {
+            let (here, there) = (events("here", &here), events("there", &there));
+            let last = here.last().into_iter().chain(there.last()).map(|event| event.time).max();
+            let now = last.unwrap_or(at(0)) + SignedDuration::from_secs(after);
+            let one_by_one: Vec<&Event> = here.iter().chain(&there).collect();
+            let (mut h, mut t) = (here.iter(), there.iter());
+            let mut mixed: Vec<&Event> =
+                turns.iter().filter_map(|turn| if *turn { h.next() } else { t.next() }).collect();
+            mixed.extend(h.chain(t));
+            let mut in_time = one_by_one.clone();
+            in_time.sort_by_key(|event| event.time);
+            let expected = list(&one_by_one, now);
+            prop_assert_eq!(&list(&mixed, now), &expected);
+            prop_assert_eq!(&list(&in_time, now), &expected);
+        }
+    }
 }
