@@ -12,6 +12,7 @@
 //! | room | job |
 //! |---|---|
 //! | [`client`], [`origin`], [`event`] | the words that the other rooms share |
+//! | [`excerpt`] | a line of a file, with a mark under what is wrong in it |
 //! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
 //! | [`networks`] | the networks that Postfix lets relay anyway |
 //! | [`postfix`] | postconf, the access map and the policy protocol |
@@ -40,6 +41,7 @@ pub mod daemon;
 pub mod diagnostics;
 pub mod doctor;
 pub mod event;
+pub mod excerpt;
 pub mod intake;
 pub mod journal;
 pub mod networks;

@@ -230,7 +230,11 @@ bye (?<user>[a-z]*)+) {client}'''
             .unwrap_or_else(|| panic!("{message}\n{said}"))
             .1;
         let margin = " ".repeat(line.to_string().len());
-        let caret = format!("{margin} | {}{}", " ".repeat(column - 1), "^".repeat(width));
+        let caret = format!(
+            " {margin} | {}{}",
+            " ".repeat(column - 1),
+            "^".repeat(width)
+        );
         assert_eq!(after.lines().nth(2), Some(&*caret), "{message}\n{said}");
     }
     assert_eq!(said.matches("mine.toml:").count(), 6, "{said}");

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::error::{Problem, harmless};
+use super::error::Problem;
 use super::path::unfit_for_main_cf;
 use super::sender::matches_user_units;
 use super::table::{Found, Located};
 use super::value::quoted;
 use super::{JournalSettings, Origin, Senders, Settings, SourceSettings};
+use crate::excerpt::harmless;
 
 /// `state-directory`, when systemd names none.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";

@@ -6,21 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// How many characters of a source line are shown.
-const EXCERPT: usize = 100;
-
-/// A place in a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1; at the end of a line, one more than it has.
-    pub column: usize,
-    /// How many characters of the line are meant, at least 1.
-    pub width: usize,
-    /// The line, without its end.
-    pub text: String,
-}
+use crate::excerpt::{Place, harmless};
 
 /// One thing that is wrong (in a [`ConfigError`]) or odd (in [`Loaded`](super::Loaded)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +61,7 @@ impl fmt::Display for Problem {
         f.write_str(&self.message)?;
         let gutter = match &self.place {
             Some(place) => {
-                write_excerpt(f, place)?;
+                write!(f, "\n{place}")?;
                 place.line.to_string().len()
             }
             None => 1,
@@ -85,63 +71,6 @@ impl fmt::Display for Problem {
         }
         Ok(())
     }
-}
-
-/// The source line and, under it, the mark.
-// By hand: `annotate-snippets` and `ariadne` put FILE:LINE:COLUMN behind the message, not before it.
-fn write_excerpt(f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
-    let number = place.line.to_string();
-    let gutter = number.len();
-    let length = place.text.chars().count();
-    let before = place.column.saturating_sub(1);
-    // Of a long line, the part around the culprit.
-    let start = if length > EXCERPT {
-        before.saturating_sub(EXCERPT / 2).min(length - EXCERPT)
-    } else {
-        0
-    };
-    let cut = if start > 0 { "…" } else { "" };
-    let tail = if start + EXCERPT < length { "…" } else { "" };
-    let shown: String = place
-        .text
-        .chars()
-        .skip(start)
-        .take(EXCERPT)
-        .map(plain)
-        .collect();
-    let indent = before - start + cut.chars().count();
-    let room = (start + EXCERPT).min(length).saturating_sub(before);
-    let marks = "^".repeat(place.width.min(room).max(1));
-    write!(f, "\n {number} | {cut}{shown}{tail}")?;
-    write!(f, "\n {:gutter$} | {:indent$}{marks}", "", "")
-}
-
-/// A character that moves no cursor and is one column wide, so that the mark stands right.
-fn plain(character: char) -> char {
-    match character {
-        '\t' => ' ',
-        c if is_harmful(c) => char::REPLACEMENT_CHARACTER,
-        c => c,
-    }
-}
-
-/// Whether a character would act on a terminal: controls, and what reorders text.
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Foreign text within a message: control characters escaped.
-pub(super) fn harmless(text: &str) -> String {
-    let mut harmless = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_harmful(character) {
-            harmless.extend(character.escape_default());
-        } else {
-            harmless.push(character);
-        }
-    }
-    harmless
 }
 
 /// A configuration that can't be taken: everything that was found wrong with it, at least one

@@ -32,8 +32,9 @@ use log::LevelFilter;
 
 use crate::postfix::map_type::MapType;
 
+pub use crate::excerpt::Place;
 pub use crate::servers::Senders;
-pub use error::{ConfigError, Place, Problem};
+pub use error::{ConfigError, Problem};
 pub use load::{DIRECTORY, load, load_directory, load_file};
 pub use show::{Effective, Origin, Shown, show, show_json};
 

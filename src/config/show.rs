@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Loaded;
 use super::duration::Humane;
-use super::error::harmless;
+use crate::excerpt::harmless;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,14 +5,14 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::error::{Place, Problem};
+use super::error::Problem;
 use super::value::Wrong;
+use crate::excerpt::Place;
 
 /// A larger file is no configuration, but a mistake.
 const MAX_BYTES: u64 = 1 << 20;
@@ -71,7 +71,7 @@ impl Source {
     /// What is wrong with a span of bytes, which belongs to a key if it is known to which.
     pub(super) fn problem(&self, key: Option<String>, wrong: Wrong) -> Problem {
         Problem {
-            place: Some(Box::new(place(&self.text, &wrong.span))),
+            place: Some(Box::new(Place::of(&self.text, &wrong.span))),
             key,
             hint: wrong.hint,
             ..Problem::of_file(&self.path, wrong.message)
@@ -80,7 +80,7 @@ impl Source {
 
     /// The line of a byte, from 1.
     pub(super) fn line(&self, byte: usize) -> usize {
-        place(&self.text, &(byte..byte)).line
+        Place::of(&self.text, &(byte..byte)).line
     }
 }
 
@@ -135,75 +135,8 @@ fn not_utf8(path: &Path, valid_up_to: usize, bytes: &[u8]) -> Problem {
     let text = String::from_utf8_lossy(bytes);
     let first = bytes[valid_up_to];
     Problem {
-        place: Some(Box::new(place(&text, &(valid_up_to..valid_up_to + 1)))),
+        place: Some(Box::new(Place::of(&text, &(valid_up_to..valid_up_to + 1)))),
         hint: Some(format!("the first byte that is not is {first:#04x}")),
         ..Problem::of_file(path, "is not UTF-8".to_owned())
-    }
-}
-
-/// The place of a span of bytes. Spans outside the text are moved into it.
-fn place(text: &str, span: &Range<usize>) -> Place {
-    let mut start = span.start.min(text.len());
-    if start == text.len() && text.ends_with('\n') {
-        // The end of the file is shown at the end of its last line, not on a line after it.
-        start -= 1;
-    }
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
-    let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text[line_start..].split('\n').next().unwrap_or_default();
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    let line_end = line_start + line.len();
-    start = start.min(line_end);
-    let mut end = span.end.clamp(start, line_end);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    Place {
-        line: text[..line_start].matches('\n').count() + 1,
-        column: text[line_start..start].chars().count() + 1,
-        width: text[start..end].chars().count().max(1),
-        text: line.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn places_lie_in_the_lines_of_the_file() {
-        for (text, span, line, column, width, shown) in [
-            ("", 0..0, 1, 1, 1, ""),
-            ("ab", 2..2, 1, 3, 1, "ab"),
-            ("ab\n", 3..3, 1, 3, 1, "ab"),
-            ("ab\r\n", 3..3, 1, 3, 1, "ab"),
-            ("ab\r\ncd", 4..6, 2, 1, 2, "cd"),
-            ("ab\ncd\n", 1..5, 1, 2, 1, "ab"),
-            ("äb\ncd", 2..3, 1, 2, 1, "äb"),
-            ("äb", 1..1, 1, 1, 1, "äb"),
-            ("ab", 7..9, 1, 3, 1, "ab"),
-        ] {
-            let expected = Place {
-                line,
-                column,
-                width,
-                text: shown.to_owned(),
-            };
-            assert_eq!(place(text, &span), expected, "{text:?} {span:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_span_is_outside(text in "[aä\r\n]{0,12}", start in 0..30_usize, end in 0..30_usize) {
-            let place = place(&text, &(start..end));
-            let lines: Vec<&str> = text.lines().collect();
-            prop_assert!(place.line <= lines.len().max(1));
-            prop_assert!(place.column <= place.text.chars().count() + 1);
-            prop_assert!(place.width <= place.text.chars().count().max(1) + 1);
-        }
     }
 }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Problem, harmless};
+use super::error::Problem;
 use super::nearest::nearest;
 use super::show::Origin;
 use super::source::Source;
 use super::value::{Checked, Value, Wrong, wrong_type};
+use crate::excerpt::harmless;
 
 /// Where a key and its value stand.
 #[derive(Debug)]

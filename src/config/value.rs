@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::duration::{self, Humane, NotADuration};
-use super::error::harmless;
+use crate::excerpt::harmless;
 
 /// What is wrong with a value, and which bytes of the file are meant.
 #[derive(Debug)]

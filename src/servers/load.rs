@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::definition::{BUILT_IN_MARK, Definition, Fault};
+use crate::excerpt::{Place, harmless};
 
 /// The built-in definitions: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -76,22 +77,20 @@ impl fmt::Display for Complaints {
 
 impl Complaints {
     fn new(file: &str, text: &str, faults: Vec<Fault>) -> Self {
-        let complaints = faults
-            .into_iter()
-            .map(|fault| Complaint::new(file, text, fault));
+        let complaints = faults.into_iter().map(|Fault { span, message }| Complaint {
+            file: file.to_owned(),
+            place: span.map(|span| Place::of(text, &span)),
+            message: harmless(&message),
+        });
         Complaints(complaints.collect())
     }
 }
 
-/// A fault, shown with file, line, column and a caret.
+/// A fault, shown with file, line, column and a mark under it.
 #[derive(Debug)]
 struct Complaint {
     file: String,
-    line: usize,
-    column: usize,
-    /// How many characters are at fault.
-    width: usize,
-    source_line: String,
+    place: Option<Place>,
     message: String,
 }
 
@@ -99,51 +98,16 @@ impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Complaint {
             file,
-            line,
-            column,
-            width,
-            source_line,
+            place,
             message,
         } = self;
-        if *line == 0 {
-            return write!(f, "{file}: {message}");
+        match place {
+            None => write!(f, "{file}: {message}"),
+            Some(place) => {
+                let (line, column) = (place.line, place.column);
+                write!(f, "{file}:{line}:{column}: {message}\n{place}")
+            }
         }
-        writeln!(f, "{file}:{line}:{column}: {message}")?;
-        let margin = line.to_string().len();
-        writeln!(f, "{line} | {source_line}")?;
-        let carets = "^".repeat(*width);
-        write!(
-            f,
-            "{:margin$} | {:before$}{carets}",
-            "",
-            "",
-            before = column - 1
-        )
-    }
-}
-
-impl Complaint {
-    fn new(file: &str, text: &str, fault: Fault) -> Self {
-        let mut complaint = Complaint {
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-            width: 0,
-            source_line: String::new(),
-            message: fault.message,
-        };
-        if let Some(span) = fault.span {
-            let before = text.get(..span.start).unwrap_or(text);
-            let start = before.rfind('\n').map_or(0, |at| at + 1);
-            let line = text[start..].lines().next().unwrap_or_default();
-            let end = span.end.min(start + line.len());
-            let width = text.get(span.start..end).map_or(1, |at| at.chars().count());
-            complaint.line = before.matches('\n').count() + 1;
-            complaint.column = before[start..].chars().count() + 1;
-            complaint.width = width.max(1);
-            complaint.source_line = line.to_owned();
-        }
-        complaint
     }
 }
 
@@ -374,6 +338,10 @@ pattern = 'login {user} from {client}$'
             );
             assert!(error.trim_end().ends_with('^'), "{error}");
         }
+        let text = OWN.replacen("mine\"\n[", "mi\\u001bne\" # \u{1b}]0;x\u{7}\n[", 1);
+        let text = text.replacen("identifiers = [\"", "identifiers = [5, \"", 1);
+        let error = own_file(&text).unwrap_err().to_string();
+        assert!(!error.contains(['\u{1b}', '\u{7}']), "{error:?}");
         let error = load(&["nosuch".to_owned()], Path::new("/nonexistent")).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("there are: "), "{error}");
