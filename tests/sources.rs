@@ -152,3 +152,44 @@ fn one_that_is_no_longer_read_holds_no_session() {
     add(&store, "late", Entry::login(ago(0), LATE, "b"));
     service.wait_for_answer("list", LATE);
 }
+
+#[test]
+fn commands_read_all_and_say_what_they_leave_out() {
+    let here = journal(&[Entry::login(ago(20), HERE, "a")]);
+    let there = journal(&[Entry::login(ago(300), THERE, "a")]);
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.toml");
+    let text = format!(
+        "journal.directory = {:?}\nsources.store1.directory = {:?}\n\
+         sources.store2.directory = \"/does/not/exist\"\n",
+        here.path(),
+        there.path()
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = program();
+    let output = command.arg("--config").arg(&config).arg("test").output();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}{warned}");
+    assert!(said.contains(HERE) && said.contains(THERE), "{said}");
+    assert!(
+        warned.contains("source store2: /does/not/exist"),
+        "{warned}"
+    );
+}
+
+#[test]
+fn one_that_a_reload_adds_holds_up_nobody() {
+    let here = journal(&[Entry::login(ago(200), HERE, "a")]);
+    let service = Foreground::start_on(here, "permitted-networks = []");
+    service.wait_for("caught up with the journal: 1 client listed");
+    let nowhere = JournalFiles::none();
+    let settings = with_store(&nowhere);
+    drop(nowhere);
+    service.reload(&settings);
+    service.wait_for_answer("status", "Source: store1");
+    add(&service.journal, "late", Entry::login(ago(0), LATE, "b"));
+    // In the map, and not only in the list.
+    service.wait_for("published 2 clients");
+}

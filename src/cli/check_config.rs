@@ -43,6 +43,8 @@ pub fn run(config: Option<&Path>, args: &CheckConfigArgs, out: &mut impl Write) 
         plan.map.kind,
         plan.map.path.display()
     )?;
-    writeln!(out, "main.cf needs: {}", plan.map.main_cf_line())?;
+    if plan.settings.publish.map {
+        writeln!(out, "main.cf needs: {}", plan.map.main_cf_line())?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -84,7 +84,7 @@ fn read(
 ) -> Result<(), Failure> {
     let mut reader = Reader::open(source, identifiers.iter().copied())?;
     for file in reader.files().unreadable() {
-        diagnostics::warning(&format!("{file}; it is left out"));
+        leave_out(&file.to_string());
     }
     reader.hurry()?;
     let mut begin = StartPosition::At(from);
@@ -104,9 +104,15 @@ pub(super) fn or_left_out(
 ) -> Result<(), CommandError> {
     match (&source.name, read) {
         (Some(name), Err(CommandError::Journal(error))) => {
-            diagnostics::warning(&format!("source {name}: {error}; it is left out"));
+            leave_out(&format!("source {name}: {error}"));
             Ok(())
         }
         (_, read) => read,
     }
+}
+
+/// Says that this can't be read. A command says nothing on standard error unless it begins to.
+fn leave_out(what: &str) {
+    diagnostics::install();
+    diagnostics::warning(&format!("{what}; it is left out"));
 }

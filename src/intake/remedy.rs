@@ -1,7 +1,8 @@
 //! What an administrator can do about entries that were refused, if they were a server's after all.
 //!
 //! Must never propose to trust a unit that writes for anybody: all containers of the host, all users
-//! who log in, all who have jobs. Whoever pastes what is proposed would open the relay to them.
+//! who log in, all who have jobs. Nor an ordinary user whose entry has no unit. Whoever pastes what is
+//! proposed would open the relay to them.
 
 use super::Refused;
 use crate::servers::{Distrust, matches_glob};
@@ -11,6 +12,9 @@ pub const NO_REMEDY: &str = "No line of configuration would be safe: ";
 
 /// Where the manual tells what to do about containers.
 const MANUAL: &str = "see MAIL SERVERS IN CONTAINERS in pop-before-smtp.toml(5)";
+
+/// From this number on, users may be people who log in (login.defs(5), UID_MIN).
+const FIRST_ORDINARY_USER: u32 = 1000;
 
 /// A way to trust what was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +156,14 @@ impl Refused {
             let Some(uid) = self.sender.uid else {
                 return Remedy::None("journald does not say which user wrote it".to_owned());
             };
+            // Entries of a user who is named count without a unit, too.
+            if uid >= FIRST_ORDINARY_USER && self.sender.unit.is_none() {
+                return Remedy::None(format!(
+                    "uid {uid} is an ordinary user's, and journald names no unit: any program of that \
+                     user can write the same; if {server} runs as that user, start it from a unit of \
+                     its own"
+                ));
+            }
             lines.push_str(&format!(" users = [\"{uid}\"]"));
         }
         if self.why != Distrust::User {
@@ -290,9 +302,18 @@ mod tests {
 
     #[test]
     fn without_a_user_or_a_unit_there_is_nothing_to_trust() {
-        for (why, uid) in [(Distrust::NoUnit, Some(1000)), (Distrust::User, None)] {
+        for (why, uid) in [
+            (Distrust::NoUnit, Some(1000)),
+            (Distrust::User, None),
+            (Distrust::User, Some(1000)),
+        ] {
             let advice = refused(why, uid, None).advice();
             assert!(advice.starts_with(NO_REMEDY), "{advice}");
+            assert!(!advice.contains("[senders"), "{advice}");
         }
+        // A server's own user: a process may be gone before journald looks for its unit.
+        let lines = "[senders.dovecot] users = [\"110\"]".to_owned();
+        let own = refused(Distrust::User, Some(110), None);
+        assert_eq!(own.remedy(), Remedy::Lines(lines));
     }
 }

@@ -393,9 +393,10 @@ fn the_journal_is_looked_at(release: Release) {
         found.mend.clone().unwrap_or_default()
     };
     host.sh(
-        "runuser -u tom -- logger --tag dovecot 'imap-login: Login: user=<tom>, method=PLAIN, \
+        "forge='systemd-run --quiet --wait --uid=tom logger --tag dovecot'
+         $forge 'imap-login: Login: user=<tom>, method=PLAIN, \
             rip=192.0.2.66, lip=192.0.2.1, mpid=1, session=<abcdefghijk>'
-         runuser -u tom -- logger --tag dovecot 'imap-login: Logged in: user=<tom>, method=PLAIN, \
+         $forge 'imap-login: Logged in: user=<tom>, method=PLAIN, \
             rip=192.0.2.66, lip=192.0.2.1, mpid=1, session=<abcdefghijk>'",
     );
     wait_until("the forged login is refused", SOON, || {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::journal::Unreadable;
 
 /// After so long, a service that can't read its journal goes on without: whoever has started it is
-/// told, and what is known otherwise is published.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// told, and what is known otherwise is published. So it does where one of several is slow.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// So many files are named.
 const NAMED: usize = 3;
 

@@ -88,7 +88,8 @@ impl Reading {
         Ok(reading)
     }
 
-    /// Starts other readers, of the sources of this plan; the former end.
+    /// Starts other readers, of the sources of this plan; the former end. The others do not wait for a
+    /// source that is new among them.
     ///
     /// # Errors
     /// When there is no thread to be had.
@@ -98,6 +99,7 @@ impl Reading {
         mut begins: impl FnMut(&NamedSource) -> StartPosition,
     ) -> Result<(), RunError> {
         let mut former = std::mem::take(&mut self.sources);
+        let are_others = !former.is_empty();
         for source in &plan.sources {
             let (source, begin, asked) = (source.clone(), begins(source), self.looks.asked());
             let known = former
@@ -108,7 +110,13 @@ impl Reading {
                     known.restart(source, plan, begin, asked)?;
                     known
                 }
-                None => ReadSource::start(source, plan, begin, self.beat, asked)?,
+                None => {
+                    let mut new = ReadSource::start(source, plan, begin, self.beat, asked)?;
+                    if are_others {
+                        new.give_up();
+                    }
+                    new
+                }
             };
             self.sources.push(started);
         }
@@ -239,12 +247,13 @@ impl Reading {
         news
     }
 
-    /// Nobody waits without end for a journal that can't be read. Says whether that is now, for one of
-    /// them, or when it will be.
+    /// Nobody waits without end for a journal that can't be read, nor for one of several. Says whether
+    /// that is now, for one of them, or when it will be.
     pub fn give_up_if_due(&mut self) -> (bool, Option<Instant>) {
         let (mut is_over, mut next) = (false, None);
+        let is_only = self.sources.len() == 1;
         for read in &mut self.sources {
-            match read.give_up_if_due() {
+            match read.give_up_if_due(is_only) {
                 Patience::NotNeeded => {}
                 Patience::Until(time) => next = next.into_iter().chain([time]).min(),
                 Patience::Over => is_over = true,

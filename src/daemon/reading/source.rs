@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
-use super::health::JournalHealth;
+use super::health::{JournalHealth, PATIENCE};
 use super::look_requests::Asked;
 use super::message::FromReader;
 use super::reader::{self, Times};
@@ -30,9 +30,10 @@ pub struct ReadSource {
     /// What of the journal can't be read for now.
     health: JournalHealth,
     caught_up: bool,
-    /// Whether the service goes on without having caught up with the journal, which has been
-    /// unreadable for too long.
+    /// Whether the service goes on without having caught up with the journal, which takes too long.
     given_up: bool,
+    /// Since when it is being caught up with.
+    since: Instant,
     /// How long after it was written the last entry was read, since the journal is caught up with.
     lag: Option<SignedDuration>,
     /// How many of those who asked for a look have had it.
@@ -123,6 +124,7 @@ impl ReadSource {
             health: JournalHealth::default(),
             caught_up: false,
             given_up: false,
+            since: Instant::now(),
             lag: None,
             looked: 0,
             heard: Instant::now(),
@@ -160,6 +162,7 @@ impl ReadSource {
         asked: Asked,
     ) -> Result<(), RunError> {
         self.caught_up = false;
+        self.since = Instant::now();
         diagnostics::reading_again(self.source.name(), begin.time());
         self.restart(self.source.clone(), plan, begin, asked)
     }
@@ -194,7 +197,7 @@ impl ReadSource {
         self.health.is_lost()
     }
 
-    /// Whether nobody waits for it any more, as it could not be read for too long.
+    /// Whether nobody waits for it any more, as it takes too long.
     pub fn is_given_up(&self) -> bool {
         self.given_up
     }
@@ -296,10 +299,14 @@ impl ReadSource {
         Ok(News::Nothing)
     }
 
-    /// Nobody waits without end for a journal that can't be read. Says whether that is now.
-    pub fn give_up_if_due(&mut self) -> Patience {
-        let ends = self.health.patience_ends();
-        match ends.filter(|_| !self.caught_up && !self.given_up) {
+    /// Nobody waits without end for a journal that can't be read, nor for one of several, where this
+    /// is not the only one. Says whether that is now.
+    pub fn give_up_if_due(&mut self, is_only: bool) -> Patience {
+        if self.caught_up || self.given_up {
+            return Patience::NotNeeded;
+        }
+        let slow = (!is_only).then_some(self.since + PATIENCE);
+        match self.health.patience_ends().into_iter().chain(slow).min() {
             None => Patience::NotNeeded,
             Some(time) if time > Instant::now() => Patience::Until(time),
             Some(_) => {
@@ -307,5 +314,10 @@ impl ReadSource {
                 Patience::Over
             }
         }
+    }
+
+    /// Nobody waits for it, from the beginning.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
     }
 }
