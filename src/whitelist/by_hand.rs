@@ -182,6 +182,10 @@ impl Whitelist {
         }
         if !keeps_login {
             self.unlist_whole(&found);
+            // Whoever is held by none of his doubtful sessions has gone without them. What is revoked
+            // can't be told from what is not: their ends shall count for nobody who comes back.
+            let clients = &self.clients;
+            self.sessions.remove_of(|client| !clients.contains(client));
         }
         if !found.is_empty() {
             self.generation += 1;
@@ -319,7 +323,7 @@ impl Whitelist {
         if clients.is_empty() {
             return;
         }
-        self.sessions.remove_of(clients);
+        self.sessions.remove_of(|client| clients.contains(&client));
         self.generation += self.clients.remove_all(clients) as u64;
     }
 

@@ -191,12 +191,18 @@ impl Whitelist {
         // What this login is good for: how long it counts, and whether it opens a session.
         let known = key.and_then(|key| self.sessions.get(key, now));
         let (last, opens) = match known {
-            // Its end was written before it, or it is read again.
+            // It is read again.
             Some(Known {
                 ended: Some(ended),
-                client,
+                client: Some(of),
                 ..
-            }) if client.is_none() || time <= ended => (time.max(ended), false),
+            }) if of == client && time <= ended => (ended, false),
+            // Its end was written before it; or the id has been used anew since, and it is read again.
+            Some(Known {
+                ended: Some(ended),
+                client: of,
+                ..
+            }) if of.is_none() || time <= ended => (time, false),
             Some(Known {
                 ended: None, since, ..
             }) if time <= since => (time, false),

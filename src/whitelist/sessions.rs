@@ -6,7 +6,7 @@
 
 mod which;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
@@ -371,13 +371,9 @@ impl Sessions {
         }
     }
 
-    /// Forgets the open sessions of clients.
-    pub(super) fn remove_of(&mut self, clients: &HashSet<Client>) {
-        self.remove_open(|record| {
-            record
-                .client
-                .is_some_and(|client| clients.contains(&client))
-        });
+    /// Forgets the open sessions of these clients.
+    pub(super) fn remove_of(&mut self, mut which: impl FnMut(Client) -> bool) {
+        self.remove_open(|record| record.client.is_some_and(&mut which));
     }
 
     /// Says of each open session whose it is, since when, and whether it is doubtful; and forgets it if its client

@@ -331,6 +331,23 @@ fn applying_twice_changes_nothing() {
     assert_eq!(next_end(&once), next_end(&twice));
 }
 
+/// A commit was torn: the ends are kept, and the logins are read again.
+#[test]
+fn a_login_that_is_read_again_gains_nothing_from_another_end_of_its_id() {
+    let first = [login(0, 1, Some("pid 5")), logout(1, "pid 5")];
+    let of_nobody = logout(90, "pid 5");
+    let of_another = [login(80, 2, Some("pid 5")), logout(90, "pid 5")];
+    for later in [&[of_nobody][..], &of_another] {
+        let mut whitelist = Whitelist::new(rules());
+        for event in later.iter().chain(&first).chain(later) {
+            whitelist.apply(event, at(90));
+        }
+        let listing = whitelist.get(client(1)).unwrap();
+        assert!(whitelist.until(&listing) <= at(1 + GRACE), "{later:?}");
+        assert_eq!(whitelist.open_sessions(), 0);
+    }
+}
+
 #[test]
 fn whom_the_rules_do_not_admit_is_never_listed() {
     let mut whitelist = Whitelist::new(rules());

@@ -192,7 +192,7 @@ fn one_that_begins_anew_and_is_taken_away_before_that_is_told_does_not_stay_in_t
     // It is here again, and its turn has not come yet.
     let changed = sessions.tell(1);
     assert!(changed.gone.is_empty() && changed.present.is_empty());
-    sessions.remove_of(&HashSet::from([client()]));
+    sessions.remove_of(|of| of == client());
     let mut gone = Vec::new();
     while sessions.to_tell() > 0 {
         gone.extend(sessions.tell(1).gone);
@@ -291,7 +291,7 @@ proptest! {
                     tell(&mut sessions, &mut stored, number);
                 }
                 Step::Remove => {
-                    sessions.remove_of(&[client()].into());
+                    sessions.remove_of(|of| of == client());
                     model.retain(|_, (_, ended)| ended.is_some());
                 }
                 // An end that waits to be forgotten would be remembered anew.

@@ -227,3 +227,17 @@ fn a_session_that_is_older_than_its_client_is_counted_and_taken_off_again() {
     assert_eq!(open(&whitelist, 10), 0);
     assert_eq!(expire(&mut whitelist, at(5000 + GRACE)).len(), 1);
 }
+
+#[test]
+fn a_doubtful_session_of_a_revoked_client_lends_it_nothing_when_it_comes_back() {
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &lost(0));
+    apply(&mut whitelist, &login_of(1, 10, "alice", Some("a")));
+    expire(&mut whitelist, at(1 + GRACE));
+    assert_eq!(listed(&whitelist), [""; 0]);
+    let alice = Scope::User("alice".to_owned());
+    whitelist.revoke(&alice, 0, at(2 + GRACE)).unwrap();
+    apply(&mut whitelist, &login_of(3 + GRACE, 10, "alice", None));
+    apply(&mut whitelist, &logout(100 + GRACE, "a"));
+    assert_eq!(next_end(&whitelist), Some(at(3 + 2 * GRACE)));
+}
