@@ -6,7 +6,7 @@
 mod misnamed;
 mod remedy;
 
-pub use misnamed::{Misnamed, MisnamedLogins, misnamed};
+pub use misnamed::{Found, Misnamed, MisnamedLogins, may_be_a_servers, misnamed};
 pub use remedy::{NO_REMEDY, Remedy};
 
 use std::collections::HashMap;

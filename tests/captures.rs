@@ -268,7 +268,7 @@ fn forged_entries_are_refused() {
         "{reasons:?}"
     );
     assert!(
-        reasons[0].contains("[senders.dovecot] users = [\"1000\"] units"),
+        reasons[0].contains("[senders.dovecot]\nusers = [\"1000\"]\nunits"),
         "{reasons:?}"
     );
     assert!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Host;
-use super::point::{Point, notice, ok, or_ok};
+use super::point::{Point, as_comment, notice, ok, or_ok};
 use super::systemd::{self, RELOAD, SERVICE};
 use crate::config::Settings;
 use crate::daemon::NamedSource;
@@ -191,17 +191,13 @@ fn refused(reports: &[Report]) -> Vec<Point> {
         let point = notice(format!(
             "{number} within a day, the last at {last}: {message}"
         ));
-        // A line of it that were no comment would be a command for whoever pastes it.
-        let remedy = printable(remedy);
         if remedy.starts_with(NO_REMEDY) {
-            return point.mend(format!("# {remedy}."));
+            return point.mend(format!("# {}.", printable(remedy)));
         }
-        let remedy = remedy
-            .replace("] users", "]\n#   users")
-            .replace("] units", "]\n#   units");
         point.mend(format!(
             "# Only if it was the server itself, add to /etc/pop-before-smtp/config.toml:\n\
-             #   {remedy}\n# and then: {RELOAD}"
+             {}# and then: {RELOAD}",
+            as_comment(remedy)
         ))
     };
     or_ok(of_senders.into_iter().map(point), "none within a day")
@@ -275,7 +271,7 @@ mod tests {
         let time = Timestamp::from_second(1000).unwrap();
         let report = |message: &str| Report::of(time, &[("MESSAGE", message)]);
         let one =
-            "refused a login: put into it: [senders.dovecot] users = [\"1000\"] units = [\"a\"]";
+            "refused a login: put into it:\n[senders.dovecot]\nusers = [\"1000\"]\nunits = [\"a\"]";
         let points = refused(&[report(one), report(one), report("refused 7 more")]);
         assert_eq!(points.len(), 1);
         assert!(points[0].finding.starts_with("2 reports"), "{points:?}");

@@ -1,17 +1,15 @@
 //! Servers that write under an identifier which nobody has named: their logins are not even read.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::Host;
 use super::host::read_back;
-use super::point::{Point, notice, or_ok};
+use super::point::{Point, as_comment, notice, or_ok};
 use super::systemd::RELOAD;
 use crate::config::Settings;
 use crate::daemon::{NamedSource, Plan};
 use crate::diagnostics::{count, printable};
-use crate::intake::{MisnamedLogins, Senders, misnamed};
+use crate::intake::{Found, MisnamedLogins, Senders, may_be_a_servers, misnamed};
 use crate::journal::{JournalError, Reader};
 
 /// How many entries of servers' units are looked at, from the last one back: a second's worth.
@@ -36,8 +34,14 @@ fn read(
     logins: &mut MisnamedLogins,
 ) -> Result<(), JournalError> {
     let recogniser = &plan.recogniser;
-    let opened = Reader::open_for_units(&source.journal, |unit| recogniser.knows_unit(unit))?;
-    if let Some(mut reader) = opened {
+    let is_known = |unit: &str| recogniser.knows_unit(unit);
+    let is_unknown = |unit: &str| !recogniser.knows_unit(unit) && may_be_a_servers(unit);
+    // Apart: services that write much must not leave the servers' own unread.
+    let of_units = [
+        Reader::open_for_units(&source.journal, is_known)?,
+        Reader::open_for_units(&source.journal, is_unknown)?,
+    ];
+    for mut reader in of_units.into_iter().flatten() {
         read_back(&mut reader, since, ENTRIES, |entry| {
             if let Some(login) = misnamed(recogniser, entry, Senders::Trusted) {
                 logins.count(&login);
@@ -49,7 +53,8 @@ fn read(
 }
 
 fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
-    let point = |(server, identifiers): (&str, &BTreeMap<String, usize>)| {
+    let point = |(server, found): (&str, &Found)| {
+        let identifiers = &found.identifiers;
         let names: Vec<String> = identifiers.keys().map(|name| printable(name)).collect();
         let finding = format!(
             "{server} has written {} within a day under {}, which is not known as its own: they do \
@@ -57,16 +62,17 @@ fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
             count(identifiers.values().sum::<usize>(), "login"),
             names.join(", ")
         );
-        let configured = settings.senders.get(server);
-        let known = configured.map_or(&[][..], |senders| &senders.identifiers);
-        let remedy = printable(&logins.remedy(server, known)).replace("] identi", "]\n#   identi");
+        let remedy = as_comment(&found.remedy(server, settings.senders.get(server)));
+        let only_if = match found.units.is_empty() {
+            true => "Add",
+            false => "Only if it was the server itself, add",
+        };
         notice(finding).mend(format!(
-            "# Add to /etc/pop-before-smtp/config.toml:\n#   {remedy}\n# and then: {RELOAD}"
+            "# {only_if} to /etc/pop-before-smtp/config.toml:\n{remedy}# and then: {RELOAD}"
         ))
     };
-    let points = logins
-        .servers()
-        .map(|(server, found)| point((&**server, found)));
+    let servers = logins.servers();
+    let points = servers.map(|(server, found)| point((&**server, found)));
     or_ok(points, "servers write under those that are known as theirs")
 }
 
@@ -86,6 +92,7 @@ mod tests {
             logins.count(&Misnamed {
                 server: "dovecot".into(),
                 identifier: identifier.to_owned(),
+                unit: None,
                 client: None,
                 user: None,
                 session: None,

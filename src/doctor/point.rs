@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::diagnostics::printable;
+
 /// How a point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +84,13 @@ pub fn unseen(path: &Path, error: &io::Error, finding: &str, mend: &str) -> Poin
         io::ErrorKind::NotFound => wrong(format!("{name} {finding}"), mend),
         _ => unknown(format!("{name}: {error}")),
     }
+}
+
+/// Lines of configuration as comments of a shell: one that was none would be a command for whoever
+/// pastes it.
+pub fn as_comment(lines: &str) -> String {
+    let comment = |line| format!("#   {}\n", printable(line));
+    lines.lines().map(comment).collect()
 }
 
 /// These points; where there are none, all is well.

@@ -1,16 +1,20 @@
 //! Logins that are not read, as their server writes under an identifier that nobody has named:
 //! Dovecot's `instance_name`, Cyrus's `syslog_prefix`, a renamed program.
 //!
-//! For `test --missed` and `doctor`. Such a login lists nobody: whether the identifier is the
-//! server's is for an administrator to say.
+//! For `test --missed` and `doctor`. Such a login lists nobody: whether the identifier, and the unit
+//! if it is as unknown, are the server's is for an administrator to say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Senders;
+use super::remedy::{self, lines_of};
 use crate::client::Client;
 use crate::journal::Entry;
-use crate::servers::{Meaning, Recogniser, is_identifier};
+use crate::servers::{
+    Distrust, FIRST_ORDINARY_USER, Meaning, Recogniser, Sender, Senders as Added, Trust,
+    is_identifier,
+};
 
 /// How many identifiers are told apart.
 const IDENTIFIERS: usize = 100;
@@ -22,6 +26,8 @@ pub struct Misnamed {
     pub server: Arc<str>,
     /// The identifier that it writes under.
     pub identifier: String,
+    /// The unit that it writes in, if that is not known as the server's either.
+    pub unit: Option<String>,
     /// Where the client is, if the message says so.
     pub client: Option<Client>,
     /// Who has logged in.
@@ -30,8 +36,15 @@ pub struct Misnamed {
     pub session: Option<String>,
 }
 
-/// Whether the entry is such a login. Unless anybody is believed, its unit must prove that it is the
-/// server's.
+/// Whether entries of this unit can be a server's that nobody has named: it is a service, and writes
+/// for itself alone.
+#[must_use]
+pub fn may_be_a_servers(unit: &str) -> bool {
+    unit.ends_with(".service") && !remedy::writes_for_others(unit)
+}
+
+/// Whether the entry is such a login. Unless anybody is believed, its user must be one of the
+/// server's, and its unit one of the server's, too, or one that nobody has named.
 #[must_use]
 pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Option<Misnamed> {
     if !entry.is_message() || entry.is_ambiguous() {
@@ -43,7 +56,7 @@ pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Opt
         return None;
     }
     let mut verdicts = recogniser.under_another(&entry.identifier, message, |server| {
-        senders == Senders::Any || (sender.unit.is_some() && server.trust.check(sender).is_ok())
+        senders == Senders::Any || may_write(&server.trust, sender)
     });
     verdicts.find_map(|verdict| match verdict.meaning {
         Meaning::Login {
@@ -53,6 +66,7 @@ pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Opt
         } => Some(Misnamed {
             server: verdict.server.name.clone(),
             identifier: identifier.to_owned(),
+            unit: unknown_unit(&verdict.server.trust, sender),
             client,
             user,
             session,
@@ -61,36 +75,84 @@ pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Opt
     })
 }
 
-/// How many such logins there were, by server and identifier.
+fn may_write(trust: &Trust, sender: &Sender) -> bool {
+    let Some(unit) = &sender.unit else {
+        return false;
+    };
+    match trust.check(sender) {
+        Ok(()) => true,
+        // Of a user whom only the unit could prove, it proves nothing.
+        Err(Distrust::Unit) => {
+            may_be_a_servers(unit) && sender.uid.is_some_and(|uid| uid < FIRST_ORDINARY_USER)
+        }
+        Err(_) => false,
+    }
+}
+
+fn unknown_unit(trust: &Trust, sender: &Sender) -> Option<String> {
+    let unit = sender.unit.as_ref();
+    unit.filter(|unit| !trust.knows_unit(unit) && may_be_a_servers(unit))
+        .cloned()
+}
+
+/// How many such logins there were, by server.
 #[derive(Debug, Default)]
-pub struct MisnamedLogins(BTreeMap<Arc<str>, BTreeMap<String, usize>>);
+pub struct MisnamedLogins(BTreeMap<Arc<str>, Found>);
+
+/// The misnamed logins of one server.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// How many it has written under which identifiers.
+    pub identifiers: BTreeMap<String, usize>,
+    /// The units that are not known as its own.
+    pub units: BTreeSet<String>,
+}
 
 impl MisnamedLogins {
     /// Counts one. Says how many there were under its identifier, or 0 if too many are told apart.
     pub fn count(&mut self, login: &Misnamed) -> usize {
-        let known: usize = self.0.values().map(BTreeMap::len).sum();
-        let of_server = self.0.entry(login.server.clone()).or_default();
-        if known >= IDENTIFIERS && !of_server.contains_key(&login.identifier) {
+        let known: usize = self.0.values().map(|found| found.identifiers.len()).sum();
+        let found = self.0.entry(login.server.clone()).or_default();
+        if known >= IDENTIFIERS && !found.identifiers.contains_key(&login.identifier) {
             return 0;
         }
-        let number = of_server.entry(login.identifier.clone()).or_default();
+        if found.units.len() < IDENTIFIERS {
+            found.units.extend(login.unit.clone());
+        }
+        let number = found
+            .identifiers
+            .entry(login.identifier.clone())
+            .or_default();
         *number += 1;
         *number
     }
 
-    /// The servers, and how many logins they have written under which identifiers.
-    pub fn servers(&self) -> impl Iterator<Item = (&Arc<str>, &BTreeMap<String, usize>)> {
+    /// The servers that have such logins.
+    pub fn servers(&self) -> impl Iterator<Item = (&Arc<str>, &Found)> {
         self.0.iter()
     }
+}
 
-    /// The configuration that would have the logins of a server read; `known` are the identifiers that
-    /// the configuration gives it already.
+impl Found {
+    /// The configuration that would have these logins of a server read; `known` is what the
+    /// configuration adds to it already.
     #[must_use]
-    pub fn remedy(&self, server: &str, known: &[String]) -> String {
-        let found = self.0.get(server).into_iter().flat_map(BTreeMap::keys);
-        let all: BTreeSet<&str> = known.iter().chain(found).map(String::as_str).collect();
-        let list = toml::Value::from(all.into_iter().collect::<Vec<_>>());
-        format!("[senders.{server}] identifiers = {list}")
+    pub fn remedy(&self, server: &str, known: Option<&Added>) -> String {
+        let known = known.cloned().unwrap_or_default();
+        let identifiers: BTreeSet<String> = self.identifiers.keys().cloned().collect();
+        let with = |found: &BTreeSet<String>, known: Vec<String>| {
+            let known = known.into_iter().filter(|_| !found.is_empty());
+            let all: BTreeSet<String> = known.chain(found.iter().cloned()).collect();
+            all.into_iter().collect()
+        };
+        lines_of(
+            server,
+            &Added {
+                identifiers: with(&identifiers, known.identifiers),
+                users: Vec::new(),
+                units: with(&self.units, known.units),
+            },
+        )
     }
 }
 
@@ -130,10 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn logins_of_trusted_units_are_found_under_any_identifier() {
+    fn logins_of_a_servers_users_are_found_under_any_identifier() {
         let recogniser = recogniser(&[]);
         let cyrus = "login: [192.0.2.10] alice plaintext User logged in";
-        let dovecot = Some("dovecot.service");
+        let courier = "LOGIN, user=alice, ip=[::ffff:192.0.2.10], protocol=IMAP";
+        let (dovecot, proxy) = (Some("dovecot.service"), Some("dovecot-proxy.service"));
         for (identifier, message, uid, unit, server) in [
             ("dovecot-proxy", LOGIN, 0, dovecot, Some("dovecot")),
             (
@@ -147,8 +210,22 @@ mod tests {
             ("dovecot", LOGIN, 0, dovecot, None),
             // Another server's identifier is none of its own.
             ("imapd", LOGIN, 0, dovecot, Some("dovecot")),
+            // Nobody has named its unit either.
+            ("dovecot-proxy", LOGIN, 0, proxy, Some("dovecot")),
+            // Its unit alone could prove a server that writes as the mailbox's user.
+            (
+                "imap-two",
+                courier,
+                0,
+                Some("imap-two.service"),
+                Some("courier"),
+            ),
+            ("imap-two", courier, 1000, Some("imap-two.service"), None),
             // Not trusted, or not proved to be.
             ("dovecot-proxy", LOGIN, 1000, dovecot, None),
+            ("dovecot-proxy", LOGIN, 1000, proxy, None),
+            ("dovecot-proxy", LOGIN, 0, Some("session-4.scope"), None),
+            ("dovecot-proxy", LOGIN, 0, Some("cron.service"), None),
             ("dovecot-proxy", LOGIN, 0, Some("docker.service"), None),
             ("dovecot-proxy", LOGIN, 0, None, None),
             // No login.
@@ -183,10 +260,16 @@ mod tests {
         for _ in 0..2 {
             logins.count(&misnamed(&recogniser(&[]), &proxy, Senders::Trusted).unwrap());
         }
-        let remedy = logins.remedy("dovecot", &["a\"b".to_owned()]);
+        let known = Added {
+            identifiers: vec!["a\"b".to_owned()],
+            units: vec!["x.service".to_owned()],
+            ..Added::default()
+        };
+        let (_, found) = logins.servers().next().unwrap();
+        let remedy = found.remedy("dovecot", Some(&known));
         assert_eq!(
             remedy,
-            r#"[senders.dovecot] identifiers = ['a"b', "dovecot-proxy"]"#
+            "[senders.dovecot]\nidentifiers = ['a\"b', \"dovecot-proxy\"]"
         );
         let added = Added {
             identifiers: vec!["dovecot-proxy".to_owned()],
@@ -202,6 +285,26 @@ mod tests {
     }
 
     #[test]
+    fn a_server_whose_unit_nobody_has_named_is_read_once_the_remedy_is_in_force() {
+        let second = entry("dovecot2", LOGIN, 0, Some("dovecot2.service"));
+        let mut logins = MisnamedLogins::default();
+        logins.count(&misnamed(&recogniser(&[]), &second, Senders::Trusted).unwrap());
+        let (_, found) = logins.servers().next().unwrap();
+        let remedy = found.remedy("dovecot", None);
+        let lines =
+            "[senders.dovecot]\nidentifiers = [\"dovecot2\"]\nunits = [\"dovecot2.service\"]";
+        assert_eq!(remedy, lines);
+        let added = Added {
+            identifiers: vec!["dovecot2".to_owned()],
+            units: vec!["dovecot2.service".to_owned()],
+            ..Added::default()
+        };
+        let recogniser = recogniser(&[("dovecot", added)]);
+        let verdict = recogniser.recognise("dovecot2", LOGIN.as_bytes()).unwrap();
+        assert_eq!(verdict.server.trust.check(&second.sender), Ok(()));
+    }
+
+    #[test]
     fn few_identifiers_are_kept() {
         let mut logins = MisnamedLogins::default();
         let mut login = misnamed(
@@ -212,9 +315,11 @@ mod tests {
         .unwrap();
         for number in 0..1000 {
             login.identifier = format!("y{number}");
+            login.unit = Some(format!("y{number}.service"));
             logins.count(&login);
         }
-        let kept: usize = logins.servers().map(|(_, found)| found.len()).sum();
-        assert_eq!(kept, IDENTIFIERS);
+        let (_, found) = logins.servers().next().unwrap();
+        assert_eq!(found.identifiers.len(), IDENTIFIERS);
+        assert_eq!(found.units.len(), IDENTIFIERS);
     }
 }

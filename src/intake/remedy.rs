@@ -5,16 +5,13 @@
 //! proposed would open the relay to them.
 
 use super::Refused;
-use crate::servers::{Distrust, matches_glob};
+use crate::servers::{Distrust, FIRST_ORDINARY_USER, Senders, matches_glob};
 
 /// What is said where nothing is proposed begins so.
 pub const NO_REMEDY: &str = "No line of configuration would be safe: ";
 
 /// Where the manual tells what to do about containers.
 const MANUAL: &str = "see MAIL SERVERS IN CONTAINERS in pop-before-smtp.toml(5)";
-
-/// From this number on, users may be people who log in (login.defs(5), UID_MIN).
-const FIRST_ORDINARY_USER: u32 = 1000;
 
 /// A way to trust what was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +137,25 @@ const WRITE_FOR_OTHERS: &[(&[&str], Whose)] = &[
     ),
 ];
 
+/// Whether a unit writes for others, too.
+pub(super) fn writes_for_others(unit: &str) -> bool {
+    writes_for(unit).is_some()
+}
+
+/// The lines of configuration that add this to a server.
+pub(super) fn lines_of(server: &str, added: &Senders) -> String {
+    let keys = [
+        ("identifiers", &added.identifiers),
+        ("users", &added.users),
+        ("units", &added.units),
+    ];
+    let mut lines = format!("[senders.{server}]");
+    for (key, values) in keys.into_iter().filter(|(_, values)| !values.is_empty()) {
+        lines.push_str(&format!("\n{key} = {}", toml::Value::from(values.clone())));
+    }
+    lines
+}
+
 fn writes_for(unit: &str) -> Option<Whose> {
     let is_one = |globs: &[&str]| globs.iter().any(|glob| matches_glob(glob, unit));
     let found = WRITE_FOR_OTHERS.iter().find(|(globs, _)| is_one(globs));
@@ -151,7 +167,7 @@ impl Refused {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         let server = &self.server;
-        let mut lines = format!("[senders.{server}]");
+        let mut added = Senders::default();
         if self.why == Distrust::User || self.why == Distrust::UserAndUnit {
             let Some(uid) = self.sender.uid else {
                 return Remedy::None("journald does not say which user wrote it".to_owned());
@@ -164,7 +180,7 @@ impl Refused {
                      its own"
                 ));
             }
-            lines.push_str(&format!(" users = [\"{uid}\"]"));
+            added.users.push(uid.to_string());
         }
         if self.why != Distrust::User {
             let Some(unit) = &self.sender.unit else {
@@ -177,17 +193,17 @@ impl Refused {
             if let Some(whose) = writes_for(unit) {
                 return Remedy::None(instead(server, unit, whose));
             }
-            lines.push_str(&format!(" units = [{unit:?}]"));
+            added.units.push(unit.clone());
         }
-        Remedy::Lines(lines)
+        Remedy::Lines(lines_of(server, &added))
     }
 
-    /// The remedy in a sentence.
+    /// The remedy in a sentence, and the lines.
     #[must_use]
     pub fn advice(&self) -> String {
         match self.remedy() {
             Remedy::Lines(lines) => format!(
-                "If it is really {}, put into /etc/pop-before-smtp/config.toml: {lines}",
+                "If it is really {}, put into /etc/pop-before-smtp/config.toml:\n{lines}",
                 self.server
             ),
             Remedy::None(why) => format!("{NO_REMEDY}{why}"),
@@ -278,20 +294,20 @@ mod tests {
                 Distrust::Unit,
                 0,
                 "dovecot-proxy.service",
-                "[senders.dovecot] units = [\"dovecot-proxy.service\"]",
+                "[senders.dovecot]\nunits = [\"dovecot-proxy.service\"]",
             ),
             (
                 Distrust::UserAndUnit,
                 5000,
                 "mail.service",
-                "[senders.dovecot] users = [\"5000\"] units = [\"mail.service\"]",
+                "[senders.dovecot]\nusers = [\"5000\"]\nunits = [\"mail.service\"]",
             ),
             // The unit is trusted already.
             (
                 Distrust::User,
                 5000,
                 "docker.service",
-                "[senders.dovecot] users = [\"5000\"]",
+                "[senders.dovecot]\nusers = [\"5000\"]",
             ),
         ] {
             let refused = refused(why, Some(uid), Some(unit));
@@ -312,7 +328,7 @@ mod tests {
             assert!(!advice.contains("[senders"), "{advice}");
         }
         // A server's own user: a process may be gone before journald looks for its unit.
-        let lines = "[senders.dovecot] users = [\"110\"]".to_owned();
+        let lines = "[senders.dovecot]\nusers = [\"110\"]".to_owned();
         let own = refused(Distrust::User, Some(110), None);
         assert_eq!(own.remedy(), Remedy::Lines(lines));
     }

@@ -39,4 +39,6 @@ pub use meaning::Meaning;
 pub use pattern::Pattern;
 pub use pattern_error::PatternError;
 pub use recogniser::{LONGEST_MESSAGE, Recogniser, Server, Verdict};
-pub use sender::{Distrust, Sender, Senders, Trust, identifiers, is_identifier, matches_glob};
+pub use sender::{
+    Distrust, FIRST_ORDINARY_USER, Sender, Senders, Trust, identifiers, is_identifier, matches_glob,
+};

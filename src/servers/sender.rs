@@ -10,6 +10,9 @@ use std::fmt;
 use super::definition::Definition;
 use crate::client::Client;
 
+/// From this number on, users may be people who log in (login.defs(5), `UID_MIN`).
+pub const FIRST_ORDINARY_USER: u32 = 1000;
+
 /// The sender of an entry, from journald's trusted fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sender {
@@ -162,8 +165,10 @@ impl Trust {
             Some(users) => sender.uid.is_some_and(|uid| users.contains(&uid)),
             None => sender.uid.is_some(),
         };
+        // Whatever people run as an ordinary user can write and end before journald looks.
+        let is_ordinary = sender.uid.is_some_and(|uid| uid >= FIRST_ORDINARY_USER);
         match (user, unit) {
-            (true, None) if self.unit_required => Err(Distrust::NoUnit),
+            (true, None) if self.unit_required || is_ordinary => Err(Distrust::NoUnit),
             (true, Some(true) | None) => Ok(()),
             (false, Some(false)) => Err(Distrust::UserAndUnit),
             (false, _) => Err(Distrust::User),

@@ -7,10 +7,10 @@ use std::io::Write;
 use super::line::Line;
 use super::{CommandError, Settings, Source, Teller, TestArgs};
 use crate::diagnostics::count;
-use crate::intake::{MisnamedLogins, Senders, misnamed};
+use crate::intake::{MisnamedLogins, Senders, may_be_a_servers, misnamed};
 use crate::journal::{Entry, Reader};
 
-/// Looks through all entries of the units that servers write in, or through all where any sender is
+/// Looks through all entries of services that may be a server's, or through all where any sender is
 /// believed, and shows the first login under each identifier.
 pub(super) fn tell<W: Write>(
     args: &TestArgs,
@@ -22,7 +22,7 @@ pub(super) fn tell<W: Write>(
     let (senders, opened) = if args.any_sender {
         (Senders::Any, Some(Reader::open(source, [])?))
     } else {
-        let is_one = |unit: &str| recogniser.knows_unit(unit);
+        let is_one = |unit: &str| recogniser.knows_unit(unit) || may_be_a_servers(unit);
         (Senders::Trusted, Reader::open_for_units(source, is_one)?)
     };
     let Some(mut reader) = opened else {
@@ -54,18 +54,16 @@ pub(super) fn tell<W: Write>(
             first.insert((login.server, login.identifier), line);
         }
     }
-    for (server, identifiers) in logins.servers() {
-        let configured = settings.senders.get(&**server);
-        let known = configured.map_or(&[][..], |senders| &senders.identifiers);
-        let remedy = logins.remedy(server, known);
-        for (identifier, number) in identifiers {
+    for (server, found) in logins.servers() {
+        let remedy = found.remedy(server, settings.senders.get(&**server));
+        for (identifier, number) in &found.identifiers {
             teller.summary.count_missed(*number);
             let Some(line) = first.remove(&(server.clone(), identifier.clone())) else {
                 continue;
             };
             let reason = format!(
                 "{} of {server} under an identifier that is not known as its own; to have them read, \
-                 put into /etc/pop-before-smtp/config.toml: {remedy}",
+                 if it is really {server}, put into /etc/pop-before-smtp/config.toml:\n{remedy}",
                 count(*number, "login")
             );
             let line = Line {
