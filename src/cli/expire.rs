@@ -168,7 +168,7 @@ impl InPlace {
         if !changes.is_empty() {
             let (pause, tell) = self.foreign_changes.note(std::time::Instant::now());
             match tell {
-                Tell::Once => diagnostics::map_changed(&changes),
+                Tell::Change => diagnostics::map_changed(&changes),
                 Tell::Often => diagnostics::map_changed_often(&changes),
                 Tell::Nothing => {}
             }

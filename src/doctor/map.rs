@@ -90,13 +90,15 @@ pub fn file(host: &Host) -> Option<Point> {
         true => (RESTART, ", and the service has not put it back"),
         false => (START, ""),
     };
+    // An smtpd that has found no map when it started answers 451 for as long as it lives.
+    let again_and_heard = format!("{again}\npostfix reload");
     let path = map.index();
     let index = match fs::metadata(&path) {
         Ok(index) => index,
         Err(error) => {
             let finding =
                 format!("is missing{not_put_back}: Postfix defers all mail where a list names it");
-            return Some(unseen(&path, &error, &finding, again));
+            return Some(unseen(&path, &error, &finding, &again_and_heard));
         }
     };
     let source = fs::metadata(&map.path).and_then(|source| source.modified());

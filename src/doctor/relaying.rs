@@ -278,7 +278,8 @@ fn hear_table(offer: &Offer, table: &Table, heard: &mut Heard) {
     }
     if table.kind != offer.kind.name() {
         faults.push(format!(
-            "{}: the service makes a map of type {}, and Postfix finds nobody in this one",
+            "{}: the service makes a map of type {}; where there is none of this type, Postfix defers \
+             all mail, and in an old one it finds nobody",
             table.text, offer.kind
         ));
     }

@@ -166,6 +166,7 @@ fn what_others_do_to_the_map_is_mended(release: Release) {
     for script in [
         format!("chmod 700 {STATE}"),
         format!("chown --recursive root: {STATE}"),
+        format!("rm {STATE}/clients*; chown root: {STATE}"),
         format!("mv {STATE} /var/lib/away"),
     ] {
         host.systemctl("restart");
@@ -175,6 +176,12 @@ fn what_others_do_to_the_map_is_mended(release: Release) {
             (!problems.is_empty()).then_some(problems)
         });
         println!("{script}: {problems:?}");
+        // What is there and can't be written to is not taken for missing.
+        let is_missing = problems.iter().any(|said| said.contains("must exist"));
+        assert!(
+            !is_missing || script.starts_with("mv "),
+            "{script}: {problems:?}"
+        );
         host.systemctl("restart");
         assert!(host.status().problems.is_empty(), "{script}");
         host.await_clients(&[NEAR[0]]);

@@ -1,12 +1,16 @@
 //! What somebody else does to the published map, counted: how soon it is published again, and what is
 //! said of it.
 //!
-//! Pure: it is told the time. One change is mended at once. Whoever changes it again and again gets it
-//! back after growing pauses, so that two who fight over a map don't keep the host busy.
+//! Pure: it is told the time. A few changes are mended at once, or nearly so. Whoever goes on to change
+//! the map gets it back after growing pauses, so that two who fight over it don't keep the host busy.
 
 use std::time::{Duration, Instant};
 
-/// The pause after the second change; it doubles with each.
+/// The pause after the second change: a command that touches several files is mended once.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
+/// A change so soon after another is the same command's, and is not told of.
+const SAME_COMMAND: Duration = Duration::from_secs(1);
+/// The pause once there have been too many; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause: meanwhile Postfix has a wrong map, or none.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -19,7 +23,7 @@ const CALM: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tell {
     /// That it has happened.
-    Once,
+    Change,
     /// That it happens again and again.
     Often,
     /// Nothing: it was said.
@@ -37,17 +41,19 @@ impl ForeignChanges {
     /// There was one. Returns the pause before the map is to be published again.
     pub fn note(&mut self, now: Instant) -> (Duration, Tell) {
         self.forget_if_calm(now);
+        let is_another = self.last.is_none_or(|last| now - last >= SAME_COMMAND);
         self.number = self.number.saturating_add(1);
         self.last = Some(now);
         let tell = match self.number {
-            1 => Tell::Once,
             OFTEN => Tell::Often,
+            ..OFTEN if is_another => Tell::Change,
             _ => Tell::Nothing,
         };
         let pause = match self.number {
             1 => Duration::ZERO,
+            ..OFTEN => SHORT_PAUSE,
             number => FIRST_PAUSE
-                .saturating_mul(1 << (number - 2).min(10))
+                .saturating_mul(1 << (number - OFTEN).min(10))
                 .min(LONGEST_PAUSE),
         };
         (pause, tell)
@@ -67,25 +73,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_goes_on_gets_it_back_later_and_is_told_of_twice() {
+    fn who_goes_on_gets_it_back_later_and_is_told_of_twice_in_all() {
         let mut now = Instant::now();
         let mut foreign_changes = ForeignChanges::default();
         let mut told = Vec::new();
         for _ in 0..40 {
             let (pause, tell) = foreign_changes.note(now);
-            told.push((pause.as_secs(), tell));
+            told.push((pause.as_millis(), tell));
             now += pause + Duration::from_millis(1);
         }
-        let (once, often, nothing) = (Tell::Once, Tell::Often, Tell::Nothing);
+        let (change, often, nothing) = (Tell::Change, Tell::Often, Tell::Nothing);
         let first = [
-            (0, once),
-            (1, nothing),
-            (2, nothing),
-            (4, often),
-            (5, nothing),
+            (0, change),
+            (100, nothing),
+            (100, nothing),
+            (1000, often),
+            (2000, nothing),
+            (4000, nothing),
         ];
-        assert_eq!(told[..5], first);
-        assert!(told[5..].iter().all(|told| *told == (5, nothing)));
+        assert_eq!(told[..6], first);
+        assert!(told[6..].iter().all(|told| *told == (5000, nothing)));
+    }
+
+    #[test]
+    fn what_is_no_fight_is_told_each_time_and_mended_without_a_pause_that_matters() {
+        let mut now = Instant::now();
+        let mut foreign_changes = ForeignChanges::default();
+        for pause in [0, 100, 100] {
+            let noted = foreign_changes.note(now);
+            assert_eq!(noted, (Duration::from_millis(pause), Tell::Change));
+            now += Duration::from_secs(2);
+        }
+        assert_eq!(foreign_changes.note(now).1, Tell::Often);
     }
 
     #[test]
@@ -97,12 +116,13 @@ mod tests {
         }
         let nearly = start + CALM - Duration::from_secs(1);
         assert!(!foreign_changes.forget_if_calm(nearly));
-        assert_eq!(foreign_changes.note(nearly), (LONGEST_PAUSE, Tell::Nothing));
+        let second = FIRST_PAUSE.saturating_mul(2);
+        assert_eq!(foreign_changes.note(nearly), (second, Tell::Nothing));
         assert!(!foreign_changes.forget_if_calm(start + CALM));
         assert!(foreign_changes.forget_if_calm(nearly + CALM));
         assert_eq!(
             foreign_changes.note(nearly + CALM),
-            (Duration::ZERO, Tell::Once)
+            (Duration::ZERO, Tell::Change)
         );
     }
 }

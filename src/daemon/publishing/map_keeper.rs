@@ -13,7 +13,7 @@ use super::postmap_thread::{Done, Job, PostmapThread};
 use super::schedule::{Due, Schedule};
 use super::snapshot::{PART, Snapshot};
 use crate::control::protocol::PublicationStatus;
-use crate::diagnostics::{self, Kept};
+use crate::diagnostics::{self, Kept, RELOAD_POSTFIX};
 use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError, Published};
 use crate::store::InForce;
 use crate::whitelist::Whitelist;
@@ -232,8 +232,14 @@ impl MapKeeper {
         self.disturbed = true;
         let (pause, tell) = self.foreign_changes.note(now);
         self.schedule.lost(now + pause);
+        if !self.map.exists() {
+            self.trouble = Some(format!(
+                "there is no access map, and Postfix defers all mail where main.cf names it: somebody \
+                 else has removed it\nit is published again in a moment; {RELOAD_POSTFIX}"
+            ));
+        }
         match tell {
-            Tell::Once => diagnostics::map_changed(changes),
+            Tell::Change => diagnostics::map_changed(changes),
             Tell::Often => {
                 diagnostics::map_changed_often(changes);
                 let path = changes.first().map(|change| change.path.display());
@@ -270,7 +276,7 @@ impl MapKeeper {
                 self.trouble = Some(match kept {
                     Kept::Nothing => format!(
                         "there is no access map, and Postfix defers all mail where main.cf names \
-                         it: {error}\nit is tried again"
+                         it: {error}\nit is tried again; {RELOAD_POSTFIX}"
                     ),
                     Kept::TooMuch => format!(
                         "a client that may relay no more is still in the map: {error}\nthe old map \

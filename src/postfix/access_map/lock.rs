@@ -52,13 +52,17 @@ pub(super) fn take(map: &AccessMap) -> Result<File, PublishError> {
 /// Opens the lock, and sets its owner and mode right. One that is not ours gives way to a new one.
 fn open(path: &Path, directory: &Path) -> Result<File, PublishError> {
     let failed = |error| file_error(path, "can't open the lock")(error);
-    match try_open(path, directory) {
+    let obstacle = match try_open(path, directory) {
         Ok(Some(lock)) => return Ok(lock),
-        Ok(None) => {}
-        Err(error) if is_of_another_kind(&error) => {}
+        Ok(None) => None,
+        Err(error) if is_of_another_kind(&error) => Some(error),
         Err(error) => return Err(failed(error)),
-    }
-    fs::remove_file(path).map_err(file_error(path, "can't replace the lock"))?;
+    };
+    fs::remove_file(path).map_err(|error| match obstacle {
+        // There is none: it is the directory that keeps us out.
+        Some(obstacle) if error.kind() == io::ErrorKind::NotFound => failed(obstacle),
+        _ => file_error(path, "can't replace the lock")(error),
+    })?;
     try_open(path, directory)
         .and_then(|lock| lock.ok_or_else(|| io::Error::other("somebody else replaces it too")))
         .map_err(failed)

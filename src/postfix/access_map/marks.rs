@@ -26,6 +26,15 @@ pub struct MapChange {
     /// The file, or the directory.
     pub path: PathBuf,
     what: String,
+    leaves_no_map: bool,
+}
+
+impl MapChange {
+    /// Whether Postfix finds no map since.
+    #[must_use]
+    pub fn leaves_no_map(&self) -> bool {
+        self.leaves_no_map
+    }
 }
 
 impl fmt::Display for MapChange {
@@ -124,7 +133,11 @@ impl Marks {
         if let Some((path, what)) = directory.clone()
             && now.directory.is_none()
         {
-            return vec![MapChange { path, what }];
+            return vec![MapChange {
+                path,
+                what,
+                leaves_no_map: true,
+            }];
         }
         let files = [
             (map.index(), change(self.index, now.index)),
@@ -135,7 +148,12 @@ impl Marks {
             .into_iter()
             .filter_map(|(path, what)| Some((path, what?)));
         let all = directory.into_iter().chain(files);
-        all.map(|(path, what)| MapChange { path, what }).collect()
+        all.map(|(path, what)| MapChange {
+            leaves_no_map: now.index.is_none() && path == map.index(),
+            path,
+            what,
+        })
+        .collect()
     }
 
     /// The same, but with the owner and the mode of the directory that was `found`.
