@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Host;
+use super::access::{Process, Want};
 use super::point::{Point, notice, ok, or_ok, unknown, wrong};
 use super::systemd::{RELOAD, RESTART, SERVICE};
+use super::units::quoted;
 use crate::config::Loaded;
 use crate::control::client::AskError;
 use crate::control::protocol::Status;
@@ -38,6 +40,36 @@ pub fn configuration(host: &Host) -> Option<Point> {
             "# Put Postfix right first: see the point postfix.",
         ),
     })
+}
+
+/// May the service read its files? Whoever checks them as root can read them all.
+pub fn readable(host: &Host) -> Option<Point> {
+    let loaded = host.loaded.as_ref().ok()?;
+    let service = Process::of_user(host.unit(SERVICE).get("User"), &[])?;
+    let files: Vec<PathBuf> = files(loaded).filter(|path| path.is_file()).collect();
+    Some(match service.obstacles(&files, Want::Read) {
+        Ok(obstacles) => readable_but_for(&service.name, &obstacles),
+        Err(error) => unknown(error.to_string()),
+    })
+}
+
+fn readable_but_for(user: &str, obstacles: &[PathBuf]) -> Point {
+    if obstacles.is_empty() {
+        return ok(format!("{user} can read it"));
+    }
+    let mode = |path: &PathBuf| if path.is_dir() { "a+rx" } else { "a+r" };
+    let names: Vec<String> = obstacles
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let chmod = |path| format!("chmod {} {}\n", mode(path), quoted(&path.to_string_lossy()));
+    wrong(
+        format!(
+            "{user} can't read {}: the service does not start, or keeps what it has read before",
+            names.join(", ")
+        ),
+        obstacles.iter().map(chmod).collect::<String>() + RELOAD,
+    )
 }
 
 /// Has the service read it since it was changed?
@@ -78,13 +110,19 @@ fn last_reload(since: Timestamp) -> Option<Timestamp> {
 /// When a file of the configuration was changed last, and which. A directory changes when a file in
 /// it comes or goes.
 fn last_changed(loaded: &Loaded) -> Option<(Timestamp, PathBuf)> {
+    files(loaded)
+        .filter_map(|path| Some((changed(&path)?, path)))
+        .max()
+}
+
+/// The files of the configuration, and the directories that they are in.
+fn files(loaded: &Loaded) -> impl Iterator<Item = PathBuf> {
     let servers = &loaded.settings.servers_directory;
     let drop_ins = servers.with_file_name("config.d");
     let of_servers = fs::read_dir(servers).into_iter().flatten().flatten();
-    let paths = (loaded.files.iter().cloned())
+    (loaded.files.iter().cloned())
         .chain([drop_ins, servers.clone()])
-        .chain(of_servers.map(|entry| entry.path()));
-    paths.filter_map(|path| Some((changed(&path)?, path))).max()
+        .chain(of_servers.map(|entry| entry.path()))
 }
 
 /// When a file was written.

@@ -58,6 +58,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("expiry", One(service::expiry)),
     ("networks-service", One(service::networks)),
     ("configuration", One(in_force::configuration)),
+    ("configuration-readable", One(in_force::readable)),
     ("configuration-in-force", One(in_force::read_since_changed)),
     ("service-version", One(in_force::version)),
     ("permitted-networks", One(in_force::permitted_networks)),

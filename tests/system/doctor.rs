@@ -246,6 +246,16 @@ fn the_service_is_looked_at(release: Release) {
             "71-quiet.toml was changed",
         ),
         (
+            "chmod 600 /etc/pop-before-smtp/config.d/70-new.toml",
+            "configuration-readable",
+            "can't read /etc/pop-before-smtp/config.d/70-new.toml",
+        ),
+        (
+            "chmod 700 /etc/pop-before-smtp/config.d",
+            "configuration-readable",
+            "can't read /etc/pop-before-smtp/config.d",
+        ),
+        (
             "rm /etc/pop-before-smtp/config.d/7*.toml",
             "configuration-in-force",
             "config.d was changed",
