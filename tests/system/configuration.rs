@@ -27,7 +27,7 @@ fn assert_grace(host: &Host, client: &str, expected: SignedDuration) {
 
 #[test]
 fn reloaded() {
-    let host = Host::with_service(Release::Bookworm, "grace = \"30min\"\n");
+    let host = Host::with_service(Release::any(), "grace = \"30min\"\n");
     let process = host.main_process();
     fetch_mail(&host, NEAR[0]);
     host.await_clients(&[NEAR[0]]);

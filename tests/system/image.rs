@@ -72,6 +72,14 @@ done
 const LAYER: &str = include_str!("layer.sh");
 
 impl Release {
+    /// The release of a host where any will do: the oldest that the package can be installed on.
+    pub fn any() -> Self {
+        match std::env::var("POP_BEFORE_SMTP_RELEASE").as_deref() {
+            Ok("trixie") => Release::Trixie,
+            _ => Release::Bookworm,
+        }
+    }
+
     /// Debian's own name of the release.
     pub fn name(self) -> &'static str {
         match self {

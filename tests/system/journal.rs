@@ -81,7 +81,7 @@ fn no_login_is_lost_on_trixie() {
 /// A server whose unit has a journal namespace of its own is not in the default journal at all.
 #[test]
 fn a_namespace_is_read() {
-    let host = Host::with_service(Release::Bookworm, "[journal]\nnamespace = \"mail\"\n");
+    let host = Host::with_service(Release::any(), "[journal]\nnamespace = \"mail\"\n");
     host.write_file(
         "/etc/systemd/system/dovecot.service.d/namespace.conf",
         "[Service]\nLogNamespace=mail\n",
