@@ -331,6 +331,10 @@ fn what_is_odd_is_taken_with_a_warning() {
             "x.toml:3:9: senders.courier.users: has no effect",
         ),
         (
+            "senders.dovcot.units = ['a.service']",
+            "did you mean `dovecot`?",
+        ),
+        (
             "senders.dovecot.units = ['user@*.service']",
             "programs of ordinary users",
         ),
@@ -343,6 +347,17 @@ fn what_is_odd_is_taken_with_a_warning() {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].to_string().contains(said), "{}", warnings[0]);
     }
+}
+
+#[test]
+fn all_built_in_servers_can_be_named_beside_others() {
+    let servers = |text| load_text(text).map(|loaded| loaded.settings.servers);
+    let all = servers("").unwrap();
+    let with_one = servers("servers = ['built-in', 'mine']").unwrap();
+    assert_eq!(with_one, [&all[..], &["mine".to_owned()]].concat());
+    let twice = servers("servers = ['built-in', 'dovecot']").unwrap_err();
+    let said = "x.toml:1:24: servers: \"dovecot\" is here for the second time";
+    assert!(twice.to_string().contains(said), "{twice}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
+use super::nearest::nearest;
 use super::path::unfit_for_main_cf;
 use super::sender::matches_user_units;
 use super::table::{Found, Located};
@@ -155,7 +156,9 @@ fn warnings(settings: &Settings, found: &Found) -> Vec<Problem> {
             let first = ["identifiers", "users", "units"]
                 .into_iter()
                 .find_map(place);
-            warnings.extend(first.map(|place| place.problem(message, None)));
+            let names = settings.servers.iter().map(String::as_str);
+            let hint = nearest("", server, names).map(|name| format!("did you mean `{name}`?"));
+            warnings.extend(first.map(|place| place.problem(message, hint)));
         }
         for unit in senders.units.iter().filter(|unit| matches_user_units(unit)) {
             let message = format!(

@@ -1,6 +1,7 @@
 //! Names: of servers, of sources, and of a journal namespace.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::servers::BUILT_IN;
 
@@ -44,12 +45,18 @@ pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
     }
     let servers = list(
         value,
-        "\"built-in\", or a list of servers, such as [\"dovecot\"]",
+        "\"built-in\", or a list of servers, such as [\"dovecot\"] or [\"built-in\", \"mine\"]",
         |element| match text(element, SERVER_NAME)? {
-            name if is_server_name(name) => Ok((name.to_owned(), element.span())),
+            BUILT_IN_SERVERS => Ok((built_in_servers(), element.span())),
+            name if is_server_name(name) => Ok((vec![name.to_owned()], element.span())),
             _ => Err(wrong_type(element, SERVER_NAME)),
         },
     )?;
+    let servers = servers.into_iter();
+    let each = |(names, span): (Vec<String>, Range<usize>)| {
+        names.into_iter().map(move |name| (name, span.clone()))
+    };
+    let servers: Vec<_> = servers.flat_map(each).collect();
     if servers.is_empty() {
         let message = "names no server: no login would ever be recognised".to_owned();
         let hint = "to let nobody in, stop the service: systemctl disable --now pop-before-smtp";

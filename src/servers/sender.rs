@@ -281,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn a_user_who_can_be_a_person_needs_the_servers_unit() {
+        let mut trust = Trust::new(Some([0].into()), vec!["dovecot.service".into()]);
+        trust.extend([110, 1000], []);
+        for (uid, unit, expected) in [
+            (110, None, Ok(())),
+            (1000, Some("dovecot.service"), Ok(())),
+            (1000, None, Err(Distrust::NoUnit)),
+            (1000, Some("user@1000.service"), Err(Distrust::Unit)),
+        ] {
+            assert_eq!(trust.check(&sender(Some(uid), unit)), expected, "{uid}");
+        }
+    }
+
+    #[test]
     fn a_unit_made_for_a_connection_names_its_client() {
         for (unit, client) in [
             (
