@@ -29,10 +29,10 @@ fn judge(synchronised: Option<bool>, container: bool) -> Point {
         (_, true) => ok("is that of the host of this container"),
         (Some(true), _) => ok("is synchronised"),
         (Some(false), _) => {
-            notice("is not synchronised: where it is set back, grace lasts longer than it should")
+            notice("is not synchronised: if it is set back, grace lasts longer than it should")
                 .mend("timedatectl set-ntp true")
         }
-        (None, _) => notice("may be synchronised or not: timedatectl does not say"),
+        (None, _) => notice("may or may not be synchronised: timedatectl does not say"),
     }
 }
 
@@ -50,12 +50,12 @@ fn entries(last: Option<Timestamp>, now: Timestamp) -> Point {
     let time = local_time(last);
     if last.duration_since(now) > SLACK {
         let finding = format!(
-            "the last entry of the journal is of {time}, which is in the future: the clock was \
+            "the last entry of the journal is dated {time}, which is in the future: the clock was \
              wrong then, or is now; such logins gain nothing"
         );
         return wrong(finding, SET);
     }
-    ok(format!("the last entry is of {time}"))
+    ok(format!("the last entry is dated {time}"))
 }
 
 /// Where does the service read?
@@ -66,7 +66,7 @@ pub fn journal_position(host: &Host) -> Option<Point> {
 fn reading(status: &Status, now: Timestamp) -> Point {
     let Some(position) = status.journal_position else {
         return match status.caught_up {
-            true => ok("the service has read all, and nothing of servers"),
+            true => ok("the service has read everything, but no entries of servers"),
             false => notice("the service has just begun to read"),
         };
     };
@@ -76,7 +76,7 @@ fn reading(status: &Status, now: Timestamp) -> Point {
         wrong(finding, SET)
     } else if status.caught_up {
         ok(format!(
-            "the service has read all, a server's last at {time}"
+            "the service has read everything, the last entry of a server at {time}"
         ))
     } else {
         notice(format!("the service is still reading, at {time}"))

@@ -80,7 +80,7 @@ impl Servers {
         let (heard, silent): (Vec<&Server>, _) = self.on().partition(writes);
         if heard.is_empty() {
             return notice("no server that is on has written to the journal within a day").mend(
-                "# Does the server log to syslog, or to a file? Its lines belong into the journal.",
+                "# Does the server log to syslog, or to a file? Its lines must reach the journal.",
             );
         }
         let finding = format!("{} writes to the journal", names(&heard));
@@ -103,7 +103,7 @@ impl Servers {
             return None;
         }
         let finding = format!(
-            "something writes as {} does, which is not on: its logins do not count",
+            "something writes as {} does, which is switched off: its logins do not count",
             names(&unheard)
         );
         let all = self.on().chain(unheard);
@@ -154,11 +154,11 @@ pub fn senders(host: &Host) -> Option<Vec<Point>> {
 
 fn absent(server: &str, key: &str, who: &str) -> Point {
     notice(format!(
-        "senders.{server}.{key} trusts {who}, and there is none: whoever makes one may let in \
-         whom he likes"
+        "senders.{server}.{key} trusts {who}, which does not exist: anybody who creates it can let \
+         in any client"
     ))
     .mend(format!(
-        "# Take it out of the configuration, unless it is yet to come; then:\n{RELOAD}"
+        "# Take it out of the configuration, unless you are about to create it; then:\n{RELOAD}"
     ))
 }
 

@@ -32,7 +32,7 @@ pub fn session_ends(host: &Host) -> Option<Vec<Point>> {
         let server = diagnostics::untold_server(problem)?;
         Some(judge(problem, server, &read(plan, server, host.lately())))
     });
-    let finding = "no server is known not to tell the ends of its sessions";
+    let finding = "no server is known to leave out the ends of its sessions";
     Some(or_ok(points, finding))
 }
 
@@ -40,18 +40,18 @@ fn judge(problem: &str, server: &str, closest: &Result<Vec<String>, JournalError
     let told = problem.split(';').next().unwrap_or(problem);
     let lines = match closest {
         Ok(lines) if lines.is_empty() => {
-            "no line of it within a day looks like an end: does it log them?".to_owned()
+            "none of its lines within a day looks like an end: does it log them?".to_owned()
         }
         Ok(lines) => format!(
             "the lines that come closest to an end:\n{}",
             lines.join("\n")
         ),
-        Err(error) => format!("its lines can't be looked at: {error}"),
+        Err(error) => format!("its lines can't be read: {error}"),
     };
     notice(format!("{told}\n{lines}")).mend(format!(
         "# If one of these lines is the end of a session, add a [[logout]] for it:\n\
          pop-before-smtp servers --show {server} > /etc/pop-before-smtp/servers.d/{server}.toml\n\
-         # If the server logs none, have it log them, or make grace long enough for a session."
+         # If the server logs no ends, make it log them, or make grace long enough for a session."
     ))
 }
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(closest.explained, 3);
         let lines = closest.lines();
         assert_eq!(lines, ["imap(al)<7><Ml2YQQNh69rAAAIK>: Gone"]);
-        let problem = "dovecot (imap) does not tell the ends of its sessions (never); grace counts";
+        let problem = "dovecot (imap) does not log the ends of its sessions (never); grace counts";
         assert_eq!(diagnostics::untold_server(problem), Some("dovecot"));
         let point = judge(problem, "dovecot", &Ok(lines));
         assert_eq!(point.verdict, Verdict::Notice);

@@ -27,17 +27,17 @@ pub fn configuration(host: &Host) -> Option<Point> {
             let servers = count(plan.settings.servers.len(), "server");
             ok(format!("is right; {servers} on"))
         }
-        Ok(plan) => notice(format!("is right, and odd: {}", plan.warnings.join("\n"))),
+        Ok(plan) => notice(format!("is valid, but odd: {}", plan.warnings.join("\n"))),
         Err(error) if error.is_configuration() => wrong(
             error.to_string(),
             format!(
-                "# Change the file until this is content, and then have the service read it:\n\
+                "# Change the file until this command is satisfied, and then have the service read it:\n\
                  pop-before-smtp check-config && {RELOAD}"
             ),
         ),
         Err(error) => wrong(
             error.to_string(),
-            "# Put Postfix right first: see the point postfix.",
+            "# First put Postfix right: see the point postfix.",
         ),
     })
 }
@@ -83,7 +83,7 @@ pub fn read_since_changed(host: &Host) -> Option<Point> {
     Some(match last_changed(loaded) {
         Some((time, path)) if time > read => wrong(
             format!(
-                "{} was changed at {}, and the service has read its configuration at {}",
+                "{} was changed at {}, but the service read its configuration at {}",
                 path.display(),
                 local_time(time),
                 local_time(read)
@@ -139,7 +139,7 @@ fn both(host: &Host) -> Option<(&Plan, &Status)> {
 pub fn version(host: &Host) -> Option<Point> {
     let installed = env!("CARGO_PKG_VERSION");
     let runs = &both(host)?.1.version;
-    let finding = || format!("version {runs} runs, and {installed} is installed");
+    let finding = || format!("version {runs} is running, but {installed} is installed");
     (runs != installed).then(|| wrong(finding(), RESTART))
 }
 
@@ -149,8 +149,8 @@ pub fn permitted_networks(host: &Host) -> Option<Point> {
     let (are, taken) = (plan.rules.permitted.to_string(), &status.permitted_networks);
     let finding = || {
         format!(
-            "the service takes {taken} for the networks that Postfix lets relay anyway, and \
-             they are {are}"
+            "the service believes that Postfix lets {taken} relay anyway, but the networks \
+             are {are}"
         )
     };
     (*taken != are).then(|| wrong(finding(), RELOAD))
@@ -161,7 +161,7 @@ pub fn map(host: &Host) -> Option<Point> {
     let (plan, status) = both(host)?;
     let map = format!("{}:{}", plan.map.kind, plan.map.path.display());
     let in_force = format!("{}:{}", status.map.kind, status.map.path);
-    let finding = || format!("the service publishes {in_force}, and its configuration says {map}");
+    let finding = || format!("the service publishes {in_force}, but its configuration says {map}");
     (map != in_force).then(|| wrong(finding(), RESTART))
 }
 
@@ -174,7 +174,7 @@ pub fn problems(host: &Host) -> Option<Vec<Point>> {
         }
         Err(error) => return Some(vec![wrong(error.to_string(), RESTART)]),
     };
-    let mend = "# The service goes on trying. What happened: journalctl -u pop-before-smtp -n 50";
+    let mend = "# The service keeps trying. What happened: journalctl -u pop-before-smtp -n 50";
     let points = status.problems.iter().map(|problem| wrong(problem, mend));
     Some(or_ok(points, "the service knows of none"))
 }

@@ -76,7 +76,9 @@ fn unreadable(error: &JournalError) -> Point {
 
 fn forbidden(path: &Path) -> Point {
     let path = path.display();
-    unknown(format!("{path}: this user may not read it; ask as root"))
+    unknown(format!(
+        "{path}: this user may not read it; run this as root"
+    ))
 }
 
 /// The groups with which it could read all of these files; `None` if there are none, or none that it
@@ -140,7 +142,9 @@ fn unreadable_for(user: &str, obstacles: &[PathBuf], groups: Option<&[String]>) 
     let paths = obstacles.iter().map(|path| quoted(&path.to_string_lossy()));
     let paths = paths.collect::<Vec<_>>().join(" ");
     wrong(
-        format!("{finding}: they must be readable by the group systemd-journal, and it needs that"),
+        format!(
+            "{finding}: the group systemd-journal must be able to read them, and the service needs that group"
+        ),
         format!(
             "# 'systemctl cat {SERVICE}' should show SupplementaryGroups=systemd-journal.\n\
              systemd-tmpfiles --create --prefix /var/log/journal --prefix /run/log/journal\n\
@@ -175,8 +179,8 @@ pub fn reach(host: &Host) -> Option<Point> {
         return Some(ok(since));
     }
     Some(notice(format!(
-        "{since}, which is less than grace and max-session: were the store lost, so would be \
-         the sessions that began before"
+        "{since}, which is less than grace and max-session: if the store were lost, so would be \
+         the sessions that began earlier"
     )))
 }
 
@@ -200,7 +204,7 @@ fn judge_storage(journald: &JournaldConfiguration, is_kept: bool) -> Point {
                 .mend(mend)
         }
         (_, false) => {
-            notice("in memory alone: a boot forgets logins that the service has not read yet").mend(
+            notice("in memory only: a boot forgets logins that the service has not read yet").mend(
                 "mkdir -p /var/log/journal\n\
                  systemd-tmpfiles --create --prefix /var/log/journal\njournalctl --flush",
             )
@@ -222,7 +226,7 @@ fn judge_level(journald: &JournaldConfiguration) -> Point {
     let level = (LEVELS.iter().position(|level| *level == text)).or(text.parse().ok());
     match level {
         Some(level) if level < INFO => wrong(
-            format!("MaxLevelStore={text}: journald throws away what servers say of logins"),
+            format!("MaxLevelStore={text}: journald drops the lines about logins"),
             journald_drop_in("MaxLevelStore", "debug"),
         ),
         _ => ok("entries of all levels that logins have are kept"),
@@ -268,8 +272,8 @@ fn dropped(reports: &[Report], mail: &MailUnits) -> Vec<Point> {
     let points = of_units.into_iter().map(|(name, (sum, last))| {
         let sum = count(sum, "entry");
         let finding = format!(
-            "journald has dropped {sum} of {name} within a day, last seen at {}, and with them \
-             perhaps logins",
+            "journald has dropped {sum} of {name} within a day, last seen at {}, perhaps including \
+             logins",
             local_time(last)
         );
         if is_free_since(mail.get(name), last) {

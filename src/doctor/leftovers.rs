@@ -44,7 +44,7 @@ pub fn perl_daemon(host: &Host) -> Option<Vec<Point>> {
 
 fn running(pid: u32) -> Point {
     wrong(
-        format!("runs as process {pid}, and writes a map of its own beside the service's"),
+        format!("runs as process {pid}, and writes its own map beside the service's"),
         format!("kill {pid}"),
     )
 }
@@ -53,11 +53,11 @@ fn old_map(map: &str, commands: &[String], exists: bool) -> Option<Point> {
     let state = match (commands.is_empty(), exists) {
         (true, false) => return None,
         (true, true) => {
-            let point = notice(format!("{map}.db is left, and nobody asks it"));
+            let point = notice(format!("{map}.db is left, but nothing uses it"));
             return Some(point.mend(format!("rm {map}.db")));
         }
-        (false, true) => "whoever is in it may relay for ever, as nobody takes anybody out",
-        (false, false) => "it is gone, so that Postfix defers all mail",
+        (false, true) => "its clients may relay for ever, as nothing removes them",
+        (false, false) => "it is gone, and Postfix defers all mail",
     };
     Some(wrong(
         format!("Postfix still asks the old map {map}: {state}"),

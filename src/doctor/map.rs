@@ -53,12 +53,12 @@ fn directory_of(path: &Path, (uid, gid, mode): (u32, u32, u32), service: &Proces
     };
     if let Some(others) = others {
         wrong(
-            format!("{name} can be written to by {others}, who so decides who may relay"),
+            format!("{name} can be written to by {others}, who thereby decides who may relay"),
             format!("chmod go-w {word}"),
         )
     } else if uid != service.uid && uid != 0 {
         wrong(
-            format!("{name} belongs to the uid {uid}, who so decides who may relay"),
+            format!("{name} belongs to the uid {uid}, who thereby decides who may relay"),
             format!("chown {user} {word}"),
         )
     } else if !may_write(service, mode, uid, gid) {
@@ -287,7 +287,7 @@ fn agreement(missing: &Clients, left: &Clients) -> Point {
         found.push(format!("it lets in {some} that the service does not list"));
     }
     if found.is_empty() {
-        return ok("the map lists whom the service lists");
+        return ok("the map lists the same clients as the service");
     }
     wrong(found.join("; "), RESTART)
 }

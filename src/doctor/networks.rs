@@ -59,7 +59,7 @@ fn judge(postfix: &Configuration) -> Point {
             let rest = rest.collect::<Vec<_>>().join(" ");
             wrong(
                 format!(
-                    "{wide}: nobody has that many hosts of his own; the world may relay, and \
+                    "{wide}: nobody owns that many hosts; the whole world may relay, and \
                      logins make no difference"
                 ),
                 format!("postconf -e 'mynetworks = {rest}'\npostfix reload\n{RELOAD}"),

@@ -16,7 +16,9 @@ pub fn installed(host: &Host) -> Option<Point> {
                 CommandError::NotFound { .. } => {
                     "# Install Postfix; or, if it is elsewhere, put it into PATH."
                 }
-                _ => "# Change main.cf or master.cf until this is content:\npostfix check",
+                _ => {
+                    "# Change main.cf or master.cf until this command is satisfied:\npostfix check"
+                }
             };
             return Some(wrong(error.to_string(), mend));
         }
@@ -28,7 +30,7 @@ pub fn installed(host: &Host) -> Option<Point> {
     let runs = instance.is_active() || service.is_active() && service.get("SubState") == "running";
     Some(if units.into_iter().any(Unit::is_there) && !runs {
         wrong(
-            format!("{version}, and does not run"),
+            format!("{version}, but not running"),
             "systemctl start postfix",
         )
     } else if postfix.complaints.is_empty() {

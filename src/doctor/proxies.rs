@@ -50,8 +50,8 @@ fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
     let xclient = postfix.value("smtpd_authorized_xclient_hosts");
     if !xclient.is_empty() {
         points.push(notice(format!(
-            "smtpd_authorized_xclient_hosts = {xclient}: these hosts may tell smtpd any client \
-             address, also that of a listed client"
+            "smtpd_authorized_xclient_hosts = {xclient}: these hosts may give smtpd any client \
+             address, even that of a listed client"
         )));
     }
     let open = postfix
@@ -70,8 +70,8 @@ fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
     let behind: Vec<String> = behind.collect();
     if !behind.is_empty() {
         points.push(notice(format!(
-            "{}: the client's address is the one in the proxy's header; nobody but the proxy \
-             should get to that port",
+            "{}: the client's address is the one in the proxy's header; only the proxy \
+             should be able to reach that port",
             behind.join(", ")
         )));
     }
@@ -82,8 +82,8 @@ fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
     };
     points.extend(sides.map(|(with, without)| {
         notice(format!(
-            "{with} takes addresses from a proxy (PROXY protocol), and {without} does not: a \
-             client must be seen with the same address by both"
+            "{with} takes addresses from a proxy (PROXY protocol), but {without} does not: a \
+             client must have the same address for both"
         ))
         .mend(format!(
             "# If {without} is behind the proxy as well, it sees everybody with the proxy's \
@@ -93,13 +93,13 @@ fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
     let trusted = dovecot.map_or("", |dovecot| &dovecot.trusted);
     if !trusted.is_empty() {
         points.push(notice(format!(
-            "login_trusted_networks = {trusted}: these hosts may tell Dovecot any client address, \
+            "login_trusted_networks = {trusted}: these hosts may give Dovecot any client address, \
              and so list any; a web mail server there lists its users' addresses"
         )));
     }
     or_ok(
         points,
-        "addresses are those of the connections: no proxy's word is taken",
+        "addresses are those of the connections: none is taken from a proxy",
     )
 }
 
@@ -108,7 +108,7 @@ pub fn postscreen(host: &Host) -> Option<Point> {
     let mut services = host.postfix()?.services.iter();
     let screen = services.find(|service| service.program == "postscreen")?;
     Some(ok(format!(
-        "{} hands clients on to smtpd with their addresses; its own tests come first, for \
+        "{} passes clients on to smtpd with their addresses; its own tests come first, for \
          listed clients too",
         screen.name
     )))

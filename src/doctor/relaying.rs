@@ -63,7 +63,9 @@ struct Heard {
 pub fn restrictions(host: &Host) -> Option<Vec<Point>> {
     let postfix = host.postfix()?;
     let (Some(map), Some(publish)) = (&host.map, host.publish()) else {
-        return Some(vec![unknown("not without a configuration that is right")]);
+        return Some(vec![unknown(
+            "can't be checked without a valid configuration",
+        )]);
     };
     let offer = Offer {
         kind: map.kind,
@@ -81,7 +83,7 @@ fn judge(postfix: &Configuration, offer: &Offer) -> Vec<Point> {
     let judged: Vec<Judged> = services.map(|s| Judged::new(postfix, s, offer)).collect();
     if judged.is_empty() {
         return vec![wrong(
-            "master.cf has no smtpd that clients could send to: nobody asks who may relay",
+            "master.cf has no smtpd that clients could send to: nothing asks who may relay",
             "# Switch on 'smtp inet ... smtpd' in /etc/postfix/master.cf (master(5)).",
         )];
     }
@@ -175,7 +177,7 @@ impl<'a> Judged<'a> {
         }
         if !self.asks() && !has_to {
             return notice(format!(
-                "{name}: does not ask us; who sends there needs another permission"
+                "{name}: does not ask this service; its clients need another permission"
             ));
         }
         let asks_rightly = self.lists.iter().any(|(_, heard)| !heard.ways.is_empty());
@@ -195,9 +197,9 @@ impl<'a> Judged<'a> {
         let late = [self.offer.table(), "pop-before-smtp/policy".to_owned()];
         match late.iter().find(|text| value.contains(text.as_str())) {
             Some(text) => format!(
-                "in {list}, {text} stands behind what refuses mail to elsewhere, and is never asked"
+                "in {list}, {text} comes after what refuses mail to elsewhere, and is never asked"
             ),
-            None => format!("{list} refuses mail to elsewhere without having asked us"),
+            None => format!("{list} refuses mail to elsewhere without asking this service first"),
         }
     }
 
@@ -264,7 +266,7 @@ fn hear_table(offer: &Offer, table: &Table, heard: &mut Heard) {
     }
     if !offer.publishes_map {
         heard.idle.push(format!(
-            "{} lists nobody, as publish in the configuration is without \"map\"",
+            "{} lists nobody, as publish in the configuration does not include \"map\"",
             table.text
         ));
         return;
@@ -285,7 +287,7 @@ fn hear_table(offer: &Offer, table: &Table, heard: &mut Heard) {
     }
     if table.proxied {
         faults.push(format!(
-            "{}: proxymap(8) goes on with an old map for minutes, so that clients come late and \
+            "{}: proxymap(8) keeps using an old map for minutes, so clients are listed late and \
              stay too long",
             table.text
         ));
@@ -315,7 +317,7 @@ fn hear_policy(
     let mut faults = Vec::new();
     if !offer.publishes_policy {
         heard.idle.push(format!(
-            "{server} never says OK, as publish in the configuration is without \"policy\""
+            "{server} never says OK, as publish in the configuration does not include \"policy\""
         ));
         return;
     }

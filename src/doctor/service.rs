@@ -52,7 +52,7 @@ pub fn running(host: &Host) -> Option<Point> {
             "# It may be up in a moment. If not: journalctl -u pop-before-smtp -n 20",
         ),
         _ => wrong(
-            format!("is stopped ({state}): no login lets anybody in until somebody asks it"),
+            format!("is stopped ({state}): no login lets anybody in until a request starts it"),
             START,
         ),
     })
@@ -76,7 +76,7 @@ pub fn installed(host: &Host) -> Option<Point> {
     let service = host.service()?;
     if service.get("NeedDaemonReload") == "yes" {
         return Some(wrong(
-            "the unit file was changed, and systemd has not read it",
+            "the unit file was changed, but systemd has not read it",
             format!("systemctl daemon-reload\n{RESTART}"),
         ));
     }
@@ -90,7 +90,7 @@ pub fn installed(host: &Host) -> Option<Point> {
     }
     let changed = local_time(changed);
     let finding =
-        format!("the program was installed at {changed}, and the service runs an older one");
+        format!("the program was installed at {changed}, but the service runs an older one");
     Some(wrong(finding, RESTART))
 }
 
@@ -173,9 +173,9 @@ pub fn expiry(host: &Host) -> Option<Point> {
     let is_at_work = |unit: &Unit| matches!(unit.get("ActiveState"), "active" | "activating");
     let expires = is_at_work(timer) || is_at_work(oneshot);
     Some(ok(match (service.is_active(), expires) {
-        (true, _) => "grace would end in time, also with the service stopped",
-        (false, true) => "the service is stopped, and grace ends all the same",
-        (false, false) => "the service is stopped, and so is what ends grace: nobody was listed",
+        (true, _) => "grace would end on time even if the service were stopped",
+        (false, true) => "the service is stopped, but grace still ends on time",
+        (false, false) => "the service is stopped, and so is the expiry timer: nobody was listed",
     }))
 }
 
@@ -186,7 +186,7 @@ pub fn networks(host: &Host) -> Option<Point> {
     let finding = || {
         format!(
             "{NETWORKS_SERVICE} has failed: if main.cf does not set mynetworks, the service does \
-             not know whom Postfix lets relay anyway"
+             not know which clients Postfix lets relay anyway"
         )
     };
     let mend = format!(

@@ -228,7 +228,7 @@ impl JournaldConfiguration {
 #[must_use]
 pub fn reason(error: &CommandError) -> String {
     match error {
-        CommandError::NotFound { program, .. } => format!("there is no {program} here"),
+        CommandError::NotFound { program, .. } => format!("{program} is not installed"),
         // Our question is long, and does not matter.
         CommandError::Failed { stderr, .. } if !stderr.trim().is_empty() => {
             stderr.lines().next().unwrap_or_default().to_owned()

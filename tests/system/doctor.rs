@@ -75,11 +75,11 @@ fn postfix_is_looked_at(release: Release) {
     for (list, finding) in [
         (
             "permit_mynetworks, reject_unauth_destination".to_owned(),
-            "without having asked us",
+            "without asking this service first",
         ),
         (
             format!("permit_mynetworks, reject_unauth_destination, check_client_access {map}"),
-            "stands behind",
+            "comes after what refuses",
         ),
         (
             format!("check_client_access cdb:{STATE}/clients, defer_unauth_destination"),
@@ -171,7 +171,7 @@ fn postfix_is_looked_at(release: Release) {
             "policy-reachable",
             "can't go through",
         ),
-        ("postfix stop".to_owned(), "postfix", "does not run"),
+        ("postfix stop".to_owned(), "postfix", "not running"),
     ] {
         assert_found_and_mended(&host, &broken, point, finding);
     }
@@ -571,7 +571,7 @@ fn the_surroundings_are_looked_at(release: Release) {
         );
     };
     told("proxies", "192.0.2.3");
-    told("perl-daemon", "nobody asks it");
+    told("perl-daemon", "nothing uses it");
 }
 
 #[test]

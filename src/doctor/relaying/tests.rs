@@ -88,7 +88,7 @@ fn the_map_before_the_refusal_is_right() {
 fn what_is_wrong_with_the_lists_is_put_right() {
     assert_mended(
         "smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination",
-        "without having asked us",
+        "without asking this service first",
         &format!(
             "postconf -e 'smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated \
              check_client_access {OURS}, defer_unauth_destination'"
@@ -99,7 +99,7 @@ fn what_is_wrong_with_the_lists_is_put_right() {
             "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination, \
              check_client_access {OURS}"
         ),
-        "stands behind",
+        "comes after what refuses",
         &format!(
             "postconf -e 'smtpd_relay_restrictions = permit_mynetworks, check_client_access \
              {OURS}, reject_unauth_destination'"
