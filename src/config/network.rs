@@ -31,7 +31,7 @@ pub(super) fn permitted_networks(value: &Value<'_>) -> Checked<PermittedNetworks
             if let DeValue::String(text) = other
                 && parse_network(text).is_ok()
             {
-                wrong = wrong.hint(format!("a list stands in brackets: [{}]", quoted(text)));
+                wrong = wrong.hint(format!("write a list in brackets: [{}]", quoted(text)));
             }
             Err(wrong.into())
         }

@@ -14,7 +14,7 @@ fn path(value: &Value<'_>) -> Result<PathBuf, Wrong> {
         return Err(wrong_type(value, EXPECTED));
     }
     if path.chars().any(char::is_control) {
-        return Err(wrong(value, "holds a control character".to_owned()));
+        return Err(wrong(value, "contains a control character".to_owned()));
     }
     Ok(PathBuf::from(path))
 }
@@ -31,7 +31,7 @@ fn postfix_path(value: &Value<'_>) -> Result<PathBuf, Wrong> {
     match unfit_for_main_cf(&path.to_string_lossy()) {
         None => Ok(path),
         Some(character) => {
-            let message = format!("holds {character:?}, which main.cf can't have in a path");
+            let message = format!("contains {character:?}, which main.cf does not allow in a path");
             Err(wrong(value, message))
         }
     }

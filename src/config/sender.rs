@@ -22,7 +22,7 @@ pub(super) fn identifiers(value: &Value<'_>) -> Checked<Vec<String>> {
             }
             let wrong = wrong_type(element, EXPECTED);
             Err(if name.contains('*') {
-                wrong.hint("a * stands for nothing here: name each identifier")
+                wrong.hint("a * is not a wildcard here: name each identifier")
             } else {
                 wrong
             })
@@ -85,10 +85,10 @@ pub(super) fn units(value: &Value<'_>) -> Checked<Vec<String>> {
             let wrong = wrong_type(element, EXPECTED);
             Err(
                 if name.contains('*') && name.bytes().all(|b| !b.is_ascii_alphanumeric()) {
-                    wrong.hint("this would believe every program on this machine")
+                    wrong.hint("this would trust every program on this machine")
                 } else if !name.contains('.') {
                     wrong.hint(format!(
-                        "write the type of the unit, too: {}",
+                        "also write the type of the unit: {}",
                         quoted(&format!("{name}.service"))
                     ))
                 } else {

@@ -108,7 +108,7 @@ impl<'f> Reader<'f> {
             if !same_line {
                 let message = match source.text.get(span.clone()) {
                     Some(key) if error.message() == "duplicate key" => {
-                        format!("the key `{}` is here for the second time", harmless(key))
+                        format!("the key `{}` appears twice", harmless(key))
                     }
                     _ => format!("TOML syntax: {}", harmless(error.message())),
                 };
@@ -214,7 +214,7 @@ impl<'f> Reader<'f> {
             Mistake::Unknown(table, key, span) => {
                 let hint = match nearest(&table, &key, self.known.iter().map(String::as_str)) {
                     Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("known here: {}", self.known_in(&table)),
+                    None => format!("known keys here: {}", self.known_in(&table)),
                 };
                 let wrong = Wrong::new(span, "there is no such key".to_owned());
                 (Some(dotted(&table, &key)), wrong.hint(hint))

@@ -170,7 +170,7 @@ pub(super) fn list<T>(
     let DeValue::Array(elements) = value.get_ref() else {
         let mut wrong = wrong_type(value, expected);
         if let DeValue::String(text) = value.get_ref() {
-            wrong = wrong.hint(format!("a list stands in brackets: [{}]", quoted(text)));
+            wrong = wrong.hint(format!("write a list in brackets: [{}]", quoted(text)));
         }
         return Err(wrong.into());
     };

@@ -60,7 +60,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
         (
             "map.colour = 1",
             "1:5 map.colour",
-            &["known here: `path`, `type`, `value`, `debounce`"],
+            &["known keys here: `path`, `type`, `value`, `debounce`"],
         ),
         ("\"\" = 1", "1:1 \"\"", &["no such key", "`max-session`"]),
         ("\"a.b\\u001b\" = 1", "1:1 \"a.b\\u{1b}\"", &["no such key"]),
@@ -149,7 +149,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
         (
             "servers = ['a', 'b', 'a']",
             "1:22 servers",
-            &["\"a\"", "second time"],
+            &["\"a\"", "appears twice"],
         ),
         // Networks.
         (
@@ -390,9 +390,9 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
         (
             "grace = '1h'\ngrace = '2h'",
             "2:1",
-            &["`grace`", "second time"],
+            &["`grace`", "appears twice"],
         ),
-        ("[map]\n[map]", "2:2", &["`map`", "second time"]),
+        ("[map]\n[map]", "2:2", &["`map`", "appears twice"]),
         ("grace", "1:6", &["syntax", "="]),
         ("[map\n", "1:5", &["syntax", "]"]),
         ("grace = '1h\n", "1:12", &["syntax"]),
@@ -449,7 +449,7 @@ fn everything_that_is_wrong_in_all_files_is_told_at_once_in_their_order() {
     fs::remove_file(path.join("config.d/40.toml")).unwrap();
     let error = config::load_directory(path, None).unwrap_err().to_string();
     let expected = r#"
-DIR/config.toml:1:11: servers: names no server: no login would ever be recognised
+DIR/config.toml:1:11: servers: names no server: no login would be recognised
  1 | servers = []
    |           ^^
    = to let nobody in, stop the service: systemctl disable --now pop-before-smtp
@@ -462,7 +462,7 @@ DIR/config.toml:2:9: grace: expected a duration from 1s to 30d, such as "30s" or
 DIR/config.toml:4:1: map.colour: there is no such key
  4 | colour = 'red'
    | ^^^^^^
-   = known here: `path`, `type`, `value`, `debounce`
+   = known keys here: `path`, `type`, `value`, `debounce`
 
 DIR/config.d/10.toml:1:9: TOML syntax: string values must be quoted, expected literal string
  1 | grace = 
@@ -623,7 +623,7 @@ fn what_everybody_may_write_is_refused() {
         assert_eq!(error.problems()[0].file.as_deref(), Some(path.as_path()));
         let said = error.to_string();
         assert!(
-            said.contains("may be written by everybody") && said.contains("chmod o-w"),
+            said.contains("is world-writable") && said.contains("chmod o-w"),
             "{said}"
         );
     }
