@@ -167,7 +167,7 @@ fn a_place_that_is_gone_loses_no_login() {
     );
     let said = host.once();
     assert!(
-        said.contains("does not have the entry any more that was read last"),
+        said.contains("the entry that was read last is no longer in the journal"),
         "{said}"
     );
     assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);

@@ -37,7 +37,7 @@ pub enum AskError {
     )]
     Silent(std::io::Error),
     /// The answer is none.
-    #[error("the service answers what can't be understood: {0}")]
+    #[error("the service's answer can't be understood: {0}")]
     Nonsense(String),
     /// The service says that it can't.
     #[error("the service refuses: {0}")]
@@ -70,7 +70,7 @@ struct Heard<T> {
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            " (only root and the members of the socket's group may ask: use sudo)"
+            " (only root and the members of the socket's group may connect: use sudo)"
         }
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
             " (systemctl enable --now pop-before-smtp.socket pop-before-smtp.service)"

@@ -65,7 +65,7 @@ pub const FAILED: &str = "9626366d974c49eab7ff726f721fc6f2";
 pub const SESSIONS_UNFOLLOWED: &str = "96bdc05ff9954672b969b5d710970ca0";
 /// A session has ended, and its server has lost which.
 pub const SESSION_LOST: &str = "04f9b5ac8db048aba8bcdb59a77eeaec";
-/// A server does not tell the ends of its sessions.
+/// A server does not log the ends of its sessions.
 pub const ENDS_UNTOLD: &str = "3cd70d9b4a5546bfbc41de551e65e7f3";
 /// Somebody wants more or less to be written.
 pub const LOG_LEVEL_SET: &str = "1721f8ae1848461985c42ecc2dd4b3c6";

@@ -61,7 +61,7 @@ pub fn caught_up(clients: usize, sessions: usize) {
 pub fn stopped(clients: usize) {
     info!(
         MESSAGE_ID = id::STOPPED, POP_BEFORE_SMTP_CLIENTS = clients;
-        "stopped with {} listed; grace ends for them all the same", count(clients, "client")
+        "stopped with {} listed; grace still ends for them", count(clients, "client")
     );
 }
 
@@ -200,7 +200,7 @@ pub fn revoked(what: &Scope, by: u32, removed: usize) {
     info!(
         MESSAGE_ID = id::REVOKED, POP_BEFORE_SMTP_CLIENTS = removed,
         POP_BEFORE_SMTP_USER = user.as_str(), POP_BEFORE_SMTP_BY_UID = by;
-        "revoked {scope} by hand (uid {by}): {} removed; logins before now count no more",
+        "revoked {scope} by hand (uid {by}): {} removed; earlier logins no longer count",
         count(removed, "client")
     );
 }
@@ -231,7 +231,7 @@ pub fn manual_trouble(error: &dyn Display) {
 pub fn server_restarted(server: &str, sessions: usize) {
     info!(
         MESSAGE_ID = id::SERVER_RESTARTED, POP_BEFORE_SMTP_SERVER = server;
-        "{server} has started: {} of before ended; grace counts from now",
+        "{server} has started: {} from before ended; grace counts from now",
         count(sessions, "session")
     );
 }
@@ -249,20 +249,20 @@ pub fn sessions_unfollowed(server: &str, sessions: usize) {
 pub fn session_lost(server: &str, sessions: usize) {
     info!(
         MESSAGE_ID = id::SESSION_LOST, POP_BEFORE_SMTP_SERVER = server;
-        "{server} has told the end of a session and not which: one of {}; grace of a client that \
+        "{server} has logged the end of a session, but not which one: one of {}; grace of a client that \
          has no other open counts from now",
         count(sessions, "open session")
     );
 }
 
-/// A server does not tell the ends of its sessions.
+/// A server does not log the ends of its sessions.
 pub fn ends_untold(untold: &Untold) {
     let text = self::untold(untold);
     warn!(MESSAGE_ID = id::ENDS_UNTOLD, POP_BEFORE_SMTP_SERVER = &untold.server; "{text}");
 }
 
-/// What is said of a server that does not tell the ends of its sessions.
-const UNTOLD: &str = " does not tell the ends of its sessions";
+/// What is said of a server that does not log the ends of its sessions.
+const UNTOLD: &str = " does not log the ends of its sessions";
 
 /// The same, for a sentence.
 pub fn untold(untold: &Untold) -> String {
@@ -280,7 +280,7 @@ pub fn untold(untold: &Untold) -> String {
     )
 }
 
-/// The server of which a problem says that it does not tell the ends of its sessions.
+/// The server of which a problem says that it does not log the ends of its sessions.
 pub fn untold_server(problem: &str) -> Option<&str> {
     let (server, _) = problem.split_once(UNTOLD)?;
     server.split(' ').next()
@@ -414,12 +414,12 @@ pub fn publication_failed(error: &dyn Display, retry: Duration, kept: Kept) {
     match kept {
         Kept::Old => warn!(
             MESSAGE_ID = id::PUBLICATION_FAILED;
-            "the access map can't be published, the old one stays: {error}; next try in \
+            "the access map can't be published, the old one is kept: {error}; next try in \
              {seconds} s"
         ),
         Kept::TooMuch => error!(
             MESSAGE_ID = id::REMOVAL_NOT_PUBLISHED;
-            "a client that may relay no more is still in the access map, which can't be \
+            "a client that may no longer relay is still in the access map, which can't be \
              published: {error}; next try in {seconds} s"
         ),
         Kept::Nothing => error!(
@@ -543,7 +543,7 @@ pub fn store_set_aside(aside: &Path, reason: &str, from: Timestamp) {
 pub fn store_trouble(error: &dyn Display) {
     error!(
         MESSAGE_ID = id::STORE_TROUBLE;
-        "{error}: the whitelist goes on in memory, and the journal is read again after a restart"
+        "{error}: the whitelist continues in memory, and the journal is read again after a restart"
     );
 }
 
@@ -564,7 +564,7 @@ pub fn reloaded(servers: &str, networks: &str) {
 pub fn reload_refused(error: &dyn Display) {
     error!(
         MESSAGE_ID = id::RELOAD_REFUSED;
-        "not reloaded, the configuration in force stays: {error}"
+        "not reloaded, the configuration in force is kept: {error}"
     );
 }
 
@@ -572,13 +572,13 @@ pub fn reload_refused(error: &dyn Display) {
 pub fn log_level_set(level: &str, by: &dyn Display) {
     info!(
         MESSAGE_ID = id::LOG_LEVEL_SET;
-        "the log level is {level} from now on, as {by} wishes; until a reload or restart"
+        "the log level is {level} from now on, set by {by}, until a reload or restart"
     );
 }
 
 /// The clock was set.
 pub fn clock_set() {
-    info!(MESSAGE_ID = id::CLOCK_SET; "the clock was set: looked at all deadlines again");
+    info!(MESSAGE_ID = id::CLOCK_SET; "the clock was set: checked all deadlines again");
 }
 
 /// Something is odd, and said once.

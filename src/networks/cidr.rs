@@ -38,11 +38,11 @@ pub(super) fn any_matches(rules: &[CidrRule], address: IpAddr) -> bool {
     })
 }
 
-/// The rules of cidr_table(5). What is wrong is skipped, as Postfix does; so
-/// the block of an `if` that is wrong counts without its condition.
+/// The rules of cidr_table(5). A wrong line is skipped, as by Postfix; so the block of a wrong `if`
+/// counts without its condition.
 ///
 /// # Errors
-/// When blocks are nested too deeply to be followed.
+/// If blocks are nested too deeply to be followed.
 pub(super) fn table(text: &str) -> Result<(Vec<CidrRule>, Vec<String>), String> {
     let mut problems = Vec::new();
     let rules = block(&mut logical_lines(text), 0, &mut problems)?;
@@ -112,7 +112,7 @@ pub(super) fn network(pattern: &str) -> Result<IpNet, String> {
     };
     let address: IpAddr = address
         .parse()
-        .map_err(|_| format!("{} is no address", excerpt(address)))?;
+        .map_err(|_| format!("{} is not an address", excerpt(address)))?;
     let Some(length) = length else {
         return Ok(IpNet::from(address));
     };
@@ -121,7 +121,7 @@ pub(super) fn network(pattern: &str) -> Result<IpNet, String> {
         .then(|| length.parse::<u8>().ok())
         .flatten()
         .and_then(|length| IpNet::new(address, length).ok())
-        .ok_or_else(|| format!("/{} is no length of a prefix", excerpt(length)))?;
+        .ok_or_else(|| format!("/{} is not a prefix length", excerpt(length)))?;
     if network.trunc() != network {
         return Err(format!(
             "bits after the prefix are set, which Postfix refuses: did you mean {}?",

@@ -1,8 +1,8 @@
 //! Reads the value of mynetworks with the syntax that Postfix gives it (postconf(5)).
 //!
-//! Source: `match_list.c` and `match_ops.c` of Postfix. Pure: files and tables that the value names
-//! are asked of a [`Lookup`]. Must never fail: what can't be read ends what we know, with a
-//! warning.
+//! Source: `match_list.c` and `match_ops.c` of Postfix. Pure: a [`Lookup`] reads the files and tables
+//! that the value names. Must never fail: after something that can't be read nothing is known, and
+//! a warning says so.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ const DEPTH: usize = 16;
 const FILES: usize = 256;
 /// How many rules are kept.
 const RULES: usize = 1_000_000;
-/// The most warnings that are worth reading.
+/// How many warnings are worth reading.
 pub(super) const WARNINGS: usize = 20;
 
 /// How the files and tables that a value names are read.
@@ -100,10 +100,10 @@ impl Parser<'_> {
             match cidr::network(item) {
                 Ok(network) => self.push(permits, Pattern::Network(network)),
                 Err(why) if is_address_like(item) => self.unknown(item, origin, permits, &why),
-                // Were it the client's name, Postfix would permit the client. That we list it
+                // If it is the client's name, Postfix permits the client. Listing the client as well
                 // does no harm.
                 Err(_) if permits => self.warn(format!(
-                    "{origin}: {} is no address: clients that Postfix permits by their name are \
+                    "{origin}: {} is not an address: clients that Postfix permits by their name are \
                      listed as well",
                     excerpt(item)
                 )),
@@ -123,7 +123,7 @@ impl Parser<'_> {
         }
     }
 
-    /// An item that ends what we know.
+    /// An item after which nothing is known.
     fn unknown(&mut self, item: &str, origin: &str, permits: bool, why: &str) {
         self.warn(format!(
             "{origin}: {}: {why}; clients that this item, or one after it, permits are listed as \
@@ -136,7 +136,7 @@ impl Parser<'_> {
     fn file(&mut self, path: &str, origin: &str, permits: bool, depth: usize) {
         self.files += 1;
         if depth >= DEPTH || self.files > FILES {
-            let why = "too many files in files: does it name itself?";
+            let why = "files are nested too deeply: does one name itself?";
             return self.unknown(path, origin, permits, why);
         }
         match self.lookup.file(path) {
@@ -214,7 +214,7 @@ impl Parser<'_> {
     }
 }
 
-/// A path that means the same to Postfix and to us: its programs work in its queue directory.
+/// A path that means the same to Postfix, whose programs run in its queue directory, and here.
 fn absolute(name: &str) -> Result<&str, String> {
     if name.starts_with('/') {
         Ok(name)
@@ -231,9 +231,9 @@ fn address_key(key: &str) -> Option<IpAddr> {
     (client.to_string() == key).then(|| client.address())
 }
 
-/// Whether something that is no address was meant for one: it is in brackets, or it has a slash
-/// or a colon among the characters of addresses. Postfix then fails (`match_hostaddr`), whereas
-/// it takes all else for names.
+/// Whether something that is not an address was meant to be one: it is in brackets, or it has a slash
+/// or a colon among the characters of addresses. Postfix then fails (`match_hostaddr`), whereas it
+/// takes everything else for a name.
 fn is_address_like(item: &str) -> bool {
     let of_addresses = |b: u8| b.is_ascii_hexdigit() || b".:[]/".contains(&b);
     item.starts_with('[') || item.contains(['/', ':']) && item.bytes().all(of_addresses)

@@ -135,13 +135,13 @@ fn forms_of_items_that_postfix_does_not_take() {
         ),
         (
             "10.0.0.0/8, 0.0.0.0/33",
-            "0.0.0.0/33: /33 is no length",
+            "0.0.0.0/33: /33 is not a prefix length",
             vec!["10.0.0.1"],
             vec!["9.9.9.9"],
         ),
         (
             "10.0.0.0/8 [::1]/ 0.0.0.0/0",
-            "[::1]/: / is no length",
+            "[::1]/: / is not a prefix length",
             vec!["10.0.0.1"],
             vec!["9.9.9.9"],
         ),
@@ -159,25 +159,25 @@ fn forms_of_items_that_postfix_does_not_take() {
         ),
         (
             "10.0.0.0/8 {192.0.2.0/24}",
-            "{192.0.2.0/24} is no address",
+            "{192.0.2.0/24} is not an address",
             vec!["10.0.0.1"],
             vec!["192.0.2.1"],
         ),
         (
             "192.168.1 10.0.0.0/8",
-            "192.168.1 is no address",
+            "192.168.1 is not an address",
             vec!["10.0.0.1"],
             vec!["192.168.1.1"],
         ),
         (
             "010.0.0.1 192.0.2.9",
-            "010.0.0.1 is no address",
+            "010.0.0.1 is not an address",
             vec!["192.0.2.9"],
             vec!["10.0.0.1"],
         ),
         (
             "cafe.de mail.example.org 10.0.0.0/8",
-            "mail.example.org is no address",
+            "mail.example.org is not an address",
             vec!["10.0.0.1"],
             vec!["9.9.9.9"],
         ),
@@ -256,7 +256,10 @@ fn a_file_that_names_itself_ends() {
     let files = Files::default().with("/nets", "10.0.0.0/8\n/nets\n/nets\n192.0.2.1");
     let (networks, warnings) = parse("/nets", &files);
     decides(&networks, &["10.0.0.1"], &["192.0.2.1"]);
-    assert!(warnings[0].contains("does it name itself?"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("does one name itself?"),
+        "{warnings:?}"
+    );
     assert!(warnings.len() <= WARNINGS + 1, "{}", warnings.len());
 }
 

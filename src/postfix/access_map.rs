@@ -76,7 +76,7 @@ pub enum PublishError {
     },
     /// Another publisher holds the lock for longer than a publication can take.
     #[error(
-        "{}: still locked after {} s: another pop-before-smtp is publishing, and seems to hang; \
+        "{}: still locked after {} s: another pop-before-smtp is publishing and seems to hang; \
          look for it with 'fuser -v {}'",
         path.display(), waited.as_secs_f64(), path.display()
     )]

@@ -29,14 +29,16 @@ pub fn validate_value(value: &str) -> Result<(), String> {
         return refused(format!("{value:?} begins or ends with a space"));
     }
     if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return refused(format!("{value:?} holds a character other than plain text"));
+        return refused(format!(
+            "{value:?} contains a character that is not plain text"
+        ));
     }
     if value.len() > 200 {
         return refused("a value of more than 200 characters".to_owned());
     }
     if value.contains(':') {
         return refused(format!(
-            "Postfix takes {value:?} for a lookup table because of the colon and answers 451"
+            "because of the colon, Postfix takes {value:?} for a lookup table and answers 451"
         ));
     }
     let (word, text) = value.split_once(' ').unwrap_or((value, ""));
@@ -49,7 +51,7 @@ pub fn validate_value(value: &str) -> Result<(), String> {
             Ok(())
         } else {
             refused(format!(
-                "Postfix takes each word after {word:?} for one more restriction"
+                "Postfix takes each word after {word:?} for another restriction"
             ))
         };
     }
@@ -70,7 +72,7 @@ pub fn validate_value(value: &str) -> Result<(), String> {
             "{word:?} refuses mail: the map lists whom to let in"
         ));
     }
-    refused(format!("{word:?} is no word that lets a client relay"))
+    refused(format!("{word:?} is not a word that lets a client relay"))
 }
 
 #[cfg(test)]
@@ -111,11 +113,11 @@ mod tests {
             ("DEFER_IF_PERMIT", "refuses"),
             ("450", "like a refusal"),
             ("554", "like a refusal"),
-            ("permit, reject", "no word"),
-            ("permit reject", "one more restriction"),
-            ("yes", "no word"),
-            ("O", "no word"),
-            ("550 no", "no word"),
+            ("permit, reject", "not a word"),
+            ("permit reject", "another restriction"),
+            ("yes", "not a word"),
+            ("O", "not a word"),
+            ("550 no", "not a word"),
         ] {
             let error = validate_value(value).unwrap_err();
             assert!(error.contains(culprit), "{value:?}: {error}");

@@ -64,7 +64,7 @@ fn open(path: &Path, directory: &Path) -> Result<File, PublishError> {
         _ => file_error(path, "can't replace the lock")(error),
     })?;
     try_open(path, directory)
-        .and_then(|lock| lock.ok_or_else(|| io::Error::other("somebody else replaces it too")))
+        .and_then(|lock| lock.ok_or_else(|| io::Error::other("something else is replacing it too")))
         .map_err(failed)
 }
 
