@@ -1,7 +1,7 @@
 //! Whether a stranger's text could be taken for the client's address.
 //!
-//! User names, host names and banners are chosen by strangers. An expression that lets any text
-//! stand before the address can be led to an address inside that text, unless what follows the
+//! User names, host names and banners are chosen by strangers. An expression that allows any text
+//! before the address can be made to match an address inside that text, unless everything after the
 //! address, up to the end of the line, is fixed: then the last address is taken, the server's own.
 //!
 //! Looks at an expression that has been parsed; neither compiles nor matches anything.
@@ -12,17 +12,17 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// The printable characters of ASCII but the space.
 const GRAPHIC: std::ops::RangeInclusive<u8> = b'!'..=b'~';
-/// A class of so many of the 94 holds whatever a stranger writes, but for what delimits it.
+/// A class with this many of the 94 matches whatever a stranger writes, except what delimits it.
 const NEARLY_ALL: usize = 84;
-/// A repetition of at most so many characters has no room for an address and what must precede it.
+/// A repetition of at most this many characters has no room for an address and what must precede it.
 const FEW: u32 = 8;
 
 /// Where a stranger's text can be taken for the client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Weakness {
-    /// The repetition that takes it.
+    /// The repetition that matches it.
     pub(super) span: Span,
-    /// Whether the end of the line would be fixed enough, if the repetition took as much as it can.
+    /// Whether the end of the line would be fixed enough if the repetition were greedy.
     pub(super) lazy: bool,
 }
 
@@ -52,8 +52,8 @@ pub(super) fn weakness(expression: &str, ast: &Ast) -> Option<Weakness> {
         let span = first.span;
         return Some(Weakness { span, lazy: false });
     }
-    // What takes as much as it can leaves the last address. What takes as little as it can leaves
-    // the first one, and what follows may take the server's.
+    // A greedy repetition leaves the last address. A lazy one leaves the first, and what follows may
+    // match the server's.
     let lazy = wide.iter().find(|repetition| !repetition.greedy)?;
     holds(Wide::Address).then_some(Weakness {
         span: lazy.span,
@@ -61,7 +61,7 @@ pub(super) fn weakness(expression: &str, ast: &Ast) -> Option<Weakness> {
     })
 }
 
-/// What stands before and after the client.
+/// What comes before and after the client.
 #[derive(Default)]
 struct Path<'a> {
     /// In order; each with what may follow it.
@@ -137,11 +137,11 @@ fn ends_the_line(ast: &Ast) -> bool {
 /// Which repetitions are looked for.
 #[derive(Clone, Copy, PartialEq)]
 enum Wide {
-    /// Those that hold an address.
+    /// Those that can match an address.
     Address,
-    /// Those that hold any text.
+    /// Those that can match any text.
     AnyText,
-    /// Also those that hold nearly any, where what follows does not delimit them.
+    /// Also those that can match nearly any text, if what follows does not delimit them.
     Undelimited,
 }
 
@@ -250,7 +250,7 @@ impl Default for Bytes {
 }
 
 impl Bytes {
-    /// All bytes that may stand anywhere in a match.
+    /// All bytes that may occur anywhere in a match.
     fn anywhere_in(hir: &Hir) -> Self {
         let mut bytes = Bytes::default();
         bytes.add_all_of(hir);

@@ -1,19 +1,19 @@
-//! Ties the lines of one connection together, where no single line tells all.
+//! Ties the lines of one connection together, if no single line tells everything.
 //!
-//! Some servers write the address first and the success later; some tell the end of a session by
-//! nothing but the process that served it. Such lines are tied by the pid of their sender, which
-//! journald vouches for. A pid is reused: a new connect takes the place of the old, and what is
-//! older than [`CONNECT_LIFETIME`] ties nothing, so that nobody is lent another's address.
+//! Some servers write the address first and the success later; some identify a session that ends
+//! only by the process that served it. Such lines are tied by the pid of their sender, which
+//! journald vouches for. Pids are reused: a new connect replaces the old one, and anything older
+//! than [`CONNECT_LIFETIME`] ties nothing. So nobody gets another client's address.
 //!
-//! And a server's logger may cut a long line in two: what a stranger made the second half look
-//! like means nothing.
+//! A server's logger may also cut a long line in two: the second half counts for nothing, as a
+//! stranger may have chosen how it looks.
 //!
-//! Some servers tell that a session has ended, and not which. Their sessions can't be followed:
-//! from the first such line on, their logins open none. Others lose the name of a session now and
-//! then: that is told as it is, as long as most ends have one.
+//! Some servers log that a session has ended, but not which one. Their sessions can't be followed:
+//! from the first such line on, their logins open none. Others sometimes lose the name of a session:
+//! that is passed on as such, as long as most ends have a name.
 //!
-//! Pure: it is told each line that a definition took, and the line's own time; all of one origin, as a
-//! pid means nothing elsewhere.
+//! Pure: it is given each line that a definition matched, and the line's own time. All lines are of
+//! one origin, as a pid means nothing elsewhere.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -26,24 +26,24 @@ use super::sender::Sender;
 use crate::client::Client;
 use crate::event::EventKind;
 
-/// How long after its connect a login can come: servers give up on silent clients before.
+/// How long after its connect a login can come: servers give up on silent clients sooner.
 pub const CONNECT_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 /// How many connects may wait for their login; the oldest is forgotten first.
 const CONNECTS: usize = 10_000;
 /// How many sessions are remembered by the pid that serves them.
 const SESSIONS: usize = 100_000;
-/// How many processes may wait for the rest of a line that was cut. Few write for a server then.
+/// How many processes may wait for the rest of a line that was cut. Usually few write for a server.
 const CUT_LINES: usize = 10_000;
-/// How long it is remembered that a session has ended: two lines may tell of it.
+/// How long the end of a session is remembered: two lines may report it.
 const END_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
-/// With as many ends in a row whose session is lost, the server names none.
+/// After this many ends in a row whose session is lost, the server is taken to name none.
 const LOST_IN_A_ROW: u32 = 10;
 
 /// A process of a server.
 type Process = (Arc<str>, u32);
 
-/// What to make of the end of a session whose login was not seen.
+/// What to do with the end of a session whose login was not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// Pass it on: its login may have been seen by an earlier run of the service.
@@ -52,7 +52,7 @@ pub enum Unknown {
     Drop,
 }
 
-/// The memory of what was seen of connections that are not over.
+/// Remembers what was seen of connections that are not over.
 #[derive(Debug)]
 pub struct Correlator {
     unknown: Unknown,
@@ -62,10 +62,10 @@ pub struct Correlator {
     ended: VecDeque<(Timestamp, Arc<str>, String)>,
     /// The pids of those whose last line was cut.
     cut: HashSet<u32>,
-    /// The servers whose logouts name no session; forgotten with their next start, which may be
-    /// of another version. As few as there are definitions.
+    /// The servers whose logouts name no session. Forgotten at the server's next start, which may be
+    /// of another version. Never more than there are definitions.
     unfollowed: HashSet<Arc<str>>,
-    /// How many ends each server has told in a row without knowing whose.
+    /// How many ends each server has logged in a row without knowing whose.
     lost: HashMap<Arc<str>, u32>,
 }
 
@@ -95,7 +95,7 @@ impl Correlator {
     /// Whether the sender's last message was cut off.
     #[must_use]
     pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
-        // With more than can be remembered, each may be one.
+        // If there are more than can be remembered, each message may be one.
         let is_full = self.cut.len() >= CUT_LINES;
         sender
             .pid
@@ -111,14 +111,14 @@ impl Correlator {
         }
     }
 
-    /// Takes in a message that no definition takes.
+    /// Takes in a message that no definition matches.
     pub fn pass_over(&mut self, sender: &Sender) {
         if let Some(pid) = sender.pid {
             self.cut.remove(&pid);
         }
     }
 
-    /// Takes in a line, and says what event it completes, if any.
+    /// Takes in a line, and returns the event that it completes, if any.
     pub fn tie(
         &mut self,
         server: &Server,
@@ -194,7 +194,7 @@ impl Correlator {
         }
     }
 
-    /// Whether a message was cut, or may be the rest of its process's last one, which was.
+    /// Whether a message was cut, or may be the rest of its process's last one, if that was cut.
     fn is_half_a_line(&mut self, meaning: &Meaning, sender: &Sender) -> bool {
         let Some(pid) = sender.pid else {
             return false;
@@ -228,7 +228,7 @@ impl Correlator {
         Some(session)
     }
 
-    /// The end of the session that a process has served until now: it has another client.
+    /// The end of the session that a process has served so far: it now has another client.
     fn serves_another(&mut self, process: &Process, time: Timestamp) -> Option<EventKind> {
         let session = self.sessions.remove(process)?;
         self.ended
@@ -273,7 +273,7 @@ impl Correlator {
         Some(session)
     }
 
-    /// A server whose every line stands for itself.
+    /// A server whose lines each stand for themselves.
     fn plain(&mut self, server: &Server, meaning: Meaning) -> Option<EventKind> {
         match meaning {
             Meaning::Login {
@@ -281,7 +281,7 @@ impl Correlator {
                 user,
                 session,
             } => {
-                // A session whose end nobody tells is none: it would stay open.
+                // Without a line for its end, no session is opened: it would stay open.
                 let is_followed = server.tells_logouts() && !self.unfollowed.contains(&server.name);
                 Some(EventKind::Login {
                     client: client?,
@@ -314,7 +314,7 @@ impl Correlator {
         }
     }
 
-    /// An end whose session the server has lost. If that is all that it tells, it names none.
+    /// An end whose session the server has lost. If all its ends are like that, it names no sessions.
     fn lost_logout(&mut self, server: &Server) -> EventKind {
         let in_a_row = self.lost.entry(server.name.clone()).or_default();
         *in_a_row = in_a_row.saturating_add(1);

@@ -30,34 +30,34 @@ pub struct Definition {
     pub users: Vec<String>,
     /// The units that write its entries; `*` in a name stands for any text.
     pub units: Vec<String>,
-    /// Whether an entry without a unit is nobody's, as the users run other programs, too.
+    /// Whether an entry without a unit is not trusted, as the users also run other programs.
     pub unit_required: bool,
-    /// What tells a client's address before its login, where the login does not.
+    /// The line that tells a client's address before its login, if the login does not.
     pub connect: Vec<Pattern>,
     /// What a login looks like.
     pub login: Vec<Pattern>,
-    /// What ends the hope for a login after a connect.
+    /// A line after which no login follows a connect.
     pub failure: Vec<Pattern>,
     /// What the end of a session looks like.
     pub logout: Vec<Pattern>,
-    /// What the end of a session looks like whose name the server has lost.
+    /// What the end of a session looks like if the server has lost its name.
     pub lost_logout: Vec<Pattern>,
     /// What the start of the server looks like.
     pub start: Vec<Pattern>,
-    /// How long a session can last at the most.
+    /// How long a session can last at most.
     pub longest_session: LongestSession,
     /// Whether lines are tied by the pid of their sender, as they name no session.
     pub sessions_by_pid: bool,
-    /// Whether the unit's name tells the client, where no line does.
+    /// Whether the unit's name tells the client, as no line does.
     pub client_of_unit: bool,
-    /// From which length on, in bytes, the server's own logger has cut a message in two, so that
-    /// the next one of the same process may be the rest of it, and mean nothing.
+    /// The length in bytes from which on the server's own logger has cut a message in two. The next
+    /// one of the same process may be the rest of it, and counts for nothing.
     pub cut_at: Option<usize>,
     /// Messages, and what each must yield.
     pub examples: Vec<Example>,
 }
 
-/// A message and what it must yield; nothing, where it names no event.
+/// A message and what it must yield; nothing, if it names no event.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Example {
@@ -72,7 +72,7 @@ pub struct Example {
     pub logout: Option<ExampleEvent>,
     /// The client that connects; a login without an address may follow.
     pub connect: Option<String>,
-    /// Whether it ends the hope for a login.
+    /// Whether no login follows after it.
     #[serde(default)]
     pub failure: bool,
     /// Whether it is the end of a session whose name the server has lost.
@@ -81,7 +81,7 @@ pub struct Example {
     /// Whether it is the server's start.
     #[serde(default)]
     pub start: bool,
-    /// The identifier, where the definition has several and it matters.
+    /// The identifier, if the definition has several and it matters.
     pub identifier: Option<String>,
 }
 
@@ -97,14 +97,14 @@ pub struct ExampleEvent {
     pub session: Option<String>,
 }
 
-/// How long a session can last at the most, by its protocol: where its end is lost, it is over then.
+/// How long a session can last at most, by its protocol: if its end is lost, it is over by then.
 /// `max-session` of the configuration is the limit for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LongestSession {
-    /// Of IMAP, whose sessions last as long as the client likes.
+    /// With IMAP, whose sessions last as long as the client likes.
     pub imap: Option<SignedDuration>,
-    /// Of POP3: a session locks the mailbox, and its server ends it when it is idle (RFC 1939).
+    /// With POP3: a session locks the mailbox, and its server ends it when it is idle (RFC 1939).
     pub pop3: Option<SignedDuration>,
 }
 
@@ -118,7 +118,7 @@ impl Default for LongestSession {
 }
 
 impl LongestSession {
-    /// That of a protocol.
+    /// The limit for a protocol.
     #[must_use]
     pub fn of(&self, protocol: Option<Protocol>) -> Option<SignedDuration> {
         match protocol? {
@@ -131,7 +131,7 @@ impl LongestSession {
 /// What is wrong with a definition, and where in its text.
 #[derive(Debug)]
 pub struct Fault {
-    /// The bytes of the text that are at fault, where they are known.
+    /// The bytes of the text that are at fault, if known.
     pub span: Option<Range<usize>>,
     /// What is wrong and what is expected.
     pub message: String,
@@ -176,7 +176,7 @@ struct SendersText {
     unit_required: bool,
 }
 
-/// How lines are tied where they name no session.
+/// How lines are tied if they name no session.
 #[derive(Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 enum SessionsText {
@@ -371,7 +371,7 @@ impl<'a> Compiler<'a> {
             Ok(compiled) => Some(compiled.on_line(line)),
             Err(error) => {
                 let fault = self.fault(&error, pattern, line);
-                // A part that is wrong is wrong in every pattern that it is part of.
+                // A wrong part is wrong in every pattern that uses it.
                 if !self.faults.iter().any(|known| known.span == fault.span) {
                     self.faults.push(fault);
                 }

@@ -10,7 +10,7 @@ use super::meaning::{Meaning, event};
 use super::recogniser::Recogniser;
 use crate::client::Client;
 
-/// An example of a definition does not hold.
+/// An example of a definition does not yield what it must.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{file}:{line}: the example does not hold: the message\n    {message}\nmust yield {expected}, but yields {yields}"

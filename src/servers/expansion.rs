@@ -33,7 +33,7 @@ pub struct Expanded {
 struct Piece {
     at: usize,
     spot: Spot,
-    /// The placeholder that it stands for, if it is not written there as it is.
+    /// The placeholder that it replaces, if it is not written there literally.
     placeholder: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ impl Expanded {
     /// Braces that hold no name (`\d{1,3}`) are left to the expression.
     ///
     /// # Errors
-    /// A placeholder that nobody knows, or parts that contain each other.
+    /// An unknown placeholder, or parts that contain each other.
     pub fn new(
         pattern: &str,
         text: &Text,
@@ -148,8 +148,8 @@ impl Expanded {
         self.text.push_str(stands_for);
     }
 
-    /// Where the bytes `at..until` of the expression were written; where that is in several texts,
-    /// those of the first.
+    /// Where the bytes `at..until` of the expression were written; if that is in several texts, where
+    /// in the first.
     #[must_use]
     pub fn spot(&self, at: usize, until: usize) -> Spot {
         let first = self.spot_of(at);
@@ -164,7 +164,7 @@ impl Expanded {
         }
     }
 
-    /// Where one byte was written: itself, or the placeholder that it comes of.
+    /// Where one byte was written: itself, or the placeholder that it comes from.
     fn spot_of(&self, at: usize) -> Spot {
         let after = self.pieces.partition_point(|piece| piece.at <= at);
         let Some(piece) = self.pieces[..after].last() else {

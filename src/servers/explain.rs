@@ -1,4 +1,4 @@
-//! Why a message is taken for what it is, or how far each pattern came.
+//! Which pattern matches a message, or how far each pattern got.
 //!
 //! For people who look for a login that does not count. Tries the same patterns in the same order
 //! as the recogniser, and beginnings of those that do not match; decides nothing.
@@ -26,9 +26,9 @@ const SHOWN: usize = 40;
 pub struct Explanation {
     /// The server.
     pub server: Arc<str>,
-    /// Whether they were tried on what is behind a header of syslog.
+    /// Whether they were tried on what follows a syslog header.
     pub behind_header: bool,
-    /// The patterns, in the order in which they were tried; the last one may have taken it.
+    /// The patterns, in the order in which they were tried; the last one may have matched.
     pub attempts: Vec<Attempt>,
 }
 
@@ -39,25 +39,24 @@ pub struct Attempt {
     pub origin: String,
     /// Its line there.
     pub line: usize,
-    /// What it would tell of: `login`, `connect`, `logout`, `failure`, `lost-logout`,
-    /// `start`.
+    /// What it would mean: `login`, `connect`, `logout`, `failure`, `lost-logout`, `start`.
     pub kind: &'static str,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// How a pattern fared.
+/// The result of trying a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took the message.
+    /// It matched, and the message means what it says.
     Took,
     /// It matched, and its `unless` did, too.
     Excluded,
-    /// It matched, but what stands where the client should is no address.
+    /// It matched, but the text in the client's place is not an address.
     NoAddress(String),
-    /// It matched, but no name stands where the user's should; so the message is no login.
+    /// It matched, but the user's name is empty; so the message is not a login.
     NoName,
-    /// A message with control characters, or of bytes that are not UTF-8, is none of its kind.
+    /// The message has control characters, or is not UTF-8, and so can't be of this kind.
     NotPlain,
     /// A beginning of it matched.
     Stopped {
@@ -67,7 +66,7 @@ pub enum Outcome {
         behind: String,
         /// What did not match.
         wanted: String,
-        /// Whether it could have stood anywhere behind.
+        /// Whether it could have come anywhere later.
         anywhere: bool,
     },
 }
@@ -111,7 +110,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Explains messages; remembers the beginnings of patterns, as there are many messages.
+/// Explains messages; caches the beginnings of patterns, as there are many messages.
 #[derive(Debug)]
 pub struct Explainer {
     recogniser: Arc<Recogniser>,
@@ -158,7 +157,7 @@ impl Explainer {
         }
     }
 
-    /// What the definitions make of a message under `identifier`, up to the first that takes it.
+    /// How the definitions treat a message under `identifier`, up to the first that matches.
     /// Empty if no server writes under it, or the message is longer than any login.
     #[must_use]
     pub fn explain(&self, identifier: &str, message: &[u8]) -> Vec<Explanation> {
@@ -181,7 +180,7 @@ impl Explainer {
         explanations
     }
 
-    /// Adds what these servers' definitions make of a message, and says whether one takes it.
+    /// Adds how these servers' definitions treat a message, and returns whether one matches.
     fn try_all(
         &self,
         places: impl Iterator<Item = usize>,
@@ -283,11 +282,11 @@ impl Tried {
 /// Where a pattern stops in a message.
 #[derive(Default)]
 struct Stop {
-    /// How much of the message the longest beginning takes, but for a repetition at its end.
+    /// How much of the message the longest beginning matches, without a repetition at its end.
     after: usize,
     /// What does not follow: these bytes of the expression.
     wanted: Range<usize>,
-    /// Whether it could have stood anywhere behind.
+    /// Whether it could have come anywhere later.
     anywhere: bool,
 }
 

@@ -1,21 +1,21 @@
-//! The header of syslog at the beginning of a message: there it is where somebody passes on the lines
-//! of a log file, or of a syslog daemon in a container.
+//! The syslog header at the beginning of a message: it is there if the lines of a log file, or of a
+//! syslog daemon in a container, are passed on.
 //!
 //!   `2026-11-27T10:00:00.123456+00:00 mail dovecot: MESSAGE`
 //!   `Nov 27 10:00:00 mail dovecot[31]: MESSAGE`
 //!
-//! A server that writes to the journal itself begins its lines with words of its own, so that no
-//! stranger can put one there. Takes these forms and no others, and only at the very beginning; must
-//! never look for one further behind. Believes nothing of it: who wrote the line, the journal says.
+//! A server that writes to the journal itself begins its lines with its own words, so no stranger can
+//! put a header there. Accepts these forms and no others, and only at the very beginning; must never
+//! look for one later in the line. Trusts nothing in it: the journal says who wrote the line.
 
 // By hand: `syslog_loose` reads text, not bytes, and takes a server's own words for a host.
 
-/// What a header says of the message behind it.
+/// What a header says about the message after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The host that it names.
     pub host: &'a str,
-    /// What the writer called itself.
+    /// The name that the writer gave itself.
     pub identifier: &'a str,
     /// Its process, on whatever host that was.
     pub pid: Option<u32>,
@@ -31,7 +31,7 @@ impl<'a> Header<'a> {
     /// The header that a message begins with, if it does.
     #[must_use]
     pub fn of(message: &'a [u8]) -> Option<Self> {
-        // Nearly no message has one, and nearly none begins like one.
+        // Very few messages have one, or even begin like one.
         let first = message.first()?;
         if !first.is_ascii_digit() && !first.is_ascii_uppercase() {
             return None;
@@ -45,7 +45,7 @@ impl<'a> Header<'a> {
         let space = text.iter().position(|b| *b == b' ')?;
         let (host, rest) = (&text[..space], &text[space + 1..]);
         let is_host = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:".contains(b);
-        // One that ends in a colon is the identifier, and the host is missing.
+        // A word that ends in a colon is the identifier, and the host is missing.
         if host.is_empty() || !host.iter().all(is_host) || host.ends_with(b":") {
             return None;
         }
@@ -108,7 +108,7 @@ fn behind_rfc_3339(message: &[u8]) -> Option<&[u8]> {
     is_offset.then_some(rest)
 }
 
-/// Whether a text is like another, in which `0` stands for any digit.
+/// Whether a text has the form of another, in which `0` stands for any digit.
 fn has_shape(text: &[u8], shape: &[u8]) -> bool {
     let fits = |(byte, like): (&u8, &u8)| match like {
         b'0' => byte.is_ascii_digit(),

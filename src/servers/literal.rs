@@ -1,12 +1,11 @@
-//! Where a byte of a string stands in the TOML text that the string was written in.
+//! Where a byte of a string is in the TOML text that the string was written in.
 //!
-//! Follows how toml.io/en/v1.0.0#string writes strings; the text has been parsed, so that nothing
-//! is wrong with it.
+//! Follows toml.io/en/v1.0.0#string; the text has been parsed already, and is valid.
 
 use std::ops::Range;
 
-/// The bytes of `text` in which the bytes `inside` of the string are written that is written in
-/// the bytes `string` of `text`, quotes included.
+/// Where the bytes `inside` of a string are in `text`. The string, quotes included, is the bytes
+/// `string` of `text`.
 pub(super) fn place(text: &str, string: &Range<usize>, inside: &Range<usize>) -> Range<usize> {
     let Some(raw) = text.get(string.clone()) else {
         return string.clone();
@@ -31,13 +30,13 @@ pub(super) fn place(text: &str, string: &Range<usize>, inside: &Range<usize>) ->
     find(inside.start)..find(inside.end)
 }
 
-/// How many bytes the first character is written in, and how many it has.
+/// How many bytes the first character takes in the text, and how many it has itself.
 fn plain(rest: &str) -> (usize, usize) {
     let length = rest.chars().next().map_or(1, char::len_utf8);
     (length, length)
 }
 
-/// The same where a backslash begins an escape.
+/// The same if a backslash begins an escape.
 fn first(rest: &str) -> (usize, usize) {
     let hexadecimal = |digits: usize| {
         let number = rest.get(2..2 + digits);

@@ -1,6 +1,6 @@
 //! Finds definitions: the built-in ones, and those of servers.d, which add to or replace them.
 //!
-//! The only place of this room that reads files.
+//! The only file of this room that reads files.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -49,17 +49,17 @@ pub enum DefinitionError {
     /// Its text is wrong.
     #[error("{0}")]
     Wrong(Complaints),
-    /// Nothing defines a server of this name.
+    /// No definition has this name.
     #[error("servers: there is no definition of '{name}'; there are: {known}")]
     Unknown {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The names that exist.
         known: String,
     },
 }
 
-/// All that is wrong with one definition.
+/// Everything that is wrong with one definition.
 #[derive(Debug)]
 pub struct Complaints(Vec<Complaint>);
 
@@ -116,14 +116,14 @@ impl fmt::Display for Complaint {
 pub struct Loaded {
     /// The definition.
     pub definition: Definition,
-    /// Its text, as it stands in its file.
+    /// Its text, as it is in its file.
     pub text: String,
     /// Its file; `None` for a built-in one.
     pub file: Option<PathBuf>,
 }
 
-/// All definitions that there are, sorted by name; those of `directory` (`*.toml`; it need not
-/// exist) replace built-in ones of the same name.
+/// All definitions, sorted by name; those of `directory` (`*.toml`; it need not exist) replace
+/// built-in ones of the same name.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// Those that can be used.
@@ -198,10 +198,10 @@ impl Catalogue {
 
 /// Loads the definitions of the servers `names`, from the built-in ones and from `directory`.
 ///
-/// Every file of the directory is checked, also of servers that are not named.
+/// Every file of the directory is checked, including those of servers that are not named.
 ///
 /// # Errors
-/// The first definition that can't be read or is wrong, or the first name that nothing defines.
+/// The first definition that can't be read or is wrong, or the first name without a definition.
 pub fn load(names: &[String], directory: &Path) -> Result<Vec<Definition>, DefinitionError> {
     let mut catalogue = Catalogue::read(directory);
     if !catalogue.errors.is_empty() {

@@ -1,6 +1,6 @@
-//! What one message means: the words between the recogniser and what ties lines together.
+//! What one message means: what the recogniser tells the correlator.
 //!
-//! Plain data; no rule lives here.
+//! Plain data, without any rules.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use crate::client::Client;
 /// What one message means; several may be needed for an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
-    /// A client has connected; it has proved nothing yet.
+    /// A client has connected, but has not logged in yet.
     Connect {
         /// Where from.
         client: Client,
     },
-    /// A client has proved itself.
+    /// A client has logged in.
     Login {
         /// Where from, if the message says so.
         client: Option<Client>,
-        /// As whom.
+        /// The user's name.
         user: Option<String>,
-        /// In which session, if the message names it.
+        /// The session, if the message names it.
         session: Option<String>,
     },
-    /// A connection will come to no login.
+    /// No login will follow on a connection.
     Failure,
     /// A session has ended.
     Logout {
         /// Where from, if the message says so.
         client: Option<Client>,
-        /// Whose, if the message says so.
+        /// The user's name, if the message has it.
         user: Option<String>,
-        /// Which, if the message names it.
+        /// Which one, if the message names it.
         session: Option<String>,
     },
     /// A session has ended whose name the server has lost.

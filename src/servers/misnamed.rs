@@ -1,5 +1,5 @@
-//! What a message would mean under identifiers that it does not have: for those who look for servers
-//! that write under one which nobody has named. The service never asks.
+//! What a message would mean under another identifier: used to find servers that write under an
+//! unknown one. The service never asks.
 
 use super::recogniser::{Identifier, Recogniser, Server, Verdict};
 
@@ -11,7 +11,7 @@ impl Recogniser {
         servers.any(|server| server.trust.knows_unit(unit))
     }
 
-    /// What `message` would mean to those of the servers that `may_be_its` names, if they wrote under
+    /// What `message` would mean to those servers for which `may_be_its` holds if they wrote under
     /// `identifier`, which they don't.
     pub fn under_another<'a>(
         &'a self,

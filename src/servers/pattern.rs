@@ -1,8 +1,8 @@
 //! One pattern of a definition: a regular expression with placeholders.
 //!
-//! A pattern always begins where the message begins: a match somewhere in a line is how a relay
-//! daemon came to believe a sender address (CVE-2001-1075). That is so by construction, whatever
-//! the definition's author wrote.
+//! A pattern always begins where the message begins: matching anywhere in a line once made a relay
+//! daemon trust a sender address (CVE-2001-1075). This holds by construction, whatever the
+//! definition's author wrote.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ const SIZE_LIMIT: usize = 1 << 20;
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// The line of its definition that it stands on; 0 where it stands in none.
+    /// The line of its definition that it is on; 0 if it is in none.
     pub line: usize,
     pub(super) expanded: Expanded,
     expression: Expression,
@@ -35,15 +35,15 @@ pub struct Pattern {
     groups: Groups,
 }
 
-/// An expression that is known to be right. Of a server's many, most never see a message with all that
-/// they require: it is compiled for the first that does.
+/// A valid expression. Most of a server's expressions never see a message with all the text that they
+/// require: each is compiled at the first that has it.
 #[derive(Debug, Clone)]
 struct Expression {
     text: String,
     compiled: OnceLock<Option<Regex>>,
 }
 
-/// The numbers of the groups that are asked for, as to look up their names takes time.
+/// The numbers of the groups that are needed, as looking up their names takes time.
 #[derive(Debug, Clone, Copy)]
 struct Groups {
     client: Option<usize>,
@@ -74,8 +74,8 @@ pub struct Found {
     /// The user's name, as printed; invalid UTF-8 replaced. Empty if the message has none where
     /// it should be.
     pub user: Option<String>,
-    /// The session's id: what the line calls it; or the client's address and port, which are
-    /// nobody else's as long as the session is open.
+    /// The session's id: its name in the line, or the client's address and port, which nobody else
+    /// can have as long as the session is open.
     pub session: Option<String>,
     /// The protocol, if the line names it.
     pub protocol: Option<Protocol>,
@@ -134,7 +134,7 @@ impl Pattern {
         })
     }
 
-    /// The pattern, known to stand on this line of its definition.
+    /// The pattern, with the line of its definition that it is on.
     pub(super) fn on_line(self, line: usize) -> Self {
         Pattern { line, ..self }
     }
@@ -150,7 +150,7 @@ impl Pattern {
             .is_some_and(|expression| expression.is_match(message))
     }
 
-    /// Whether its `unless` matches; in doubt it does.
+    /// Whether its `unless` matches; in case of doubt it does.
     pub(super) fn is_excluded(&self, message: &[u8]) -> bool {
         let unless = self.unless.as_ref();
         unless.is_some_and(|unless| unless.regex().is_none_or(|regex| regex.is_match(message)))
@@ -163,7 +163,7 @@ impl Pattern {
             .then(|| self.expression.regex())?
     }
 
-    /// What stands where the client's address should.
+    /// The text in the place of the client's address.
     pub(super) fn client_text(&self, message: &[u8]) -> Option<String> {
         text(
             &self.expression_for(message)?.captures(message)?,
@@ -171,7 +171,7 @@ impl Pattern {
         )
     }
 
-    /// What the pattern finds in `message`; nothing if the client that it finds is no address.
+    /// What the pattern finds in `message`; nothing if the client that it finds is not an address.
     pub fn find(&self, message: &[u8]) -> Option<Found> {
         let captures = self.expression_for(message)?.captures(message)?;
         if self.is_excluded(message) {
@@ -193,7 +193,7 @@ impl Pattern {
 }
 
 impl Expression {
-    /// Checks it, and gives what it was compiled to for that.
+    /// Checks it, and returns the compiled expression.
     fn new(expanded: &Expanded, text: String) -> Result<(Self, Regex), PatternError> {
         let regex = compile(&text).map_err(|error| PatternError::Expression {
             message: error.to_string(),
@@ -203,14 +203,14 @@ impl Expression {
         Ok((Expression { text, compiled }, regex))
     }
 
-    /// None can't be, as it was compiled before.
+    /// It can't be `None`, as it was compiled before.
     fn regex(&self) -> Option<&Regex> {
         let compiled = self.compiled.get_or_init(|| compile(&self.text).ok());
         compiled.as_ref()
     }
 }
 
-/// What the first of these patterns that takes `message` finds in it.
+/// What the first of these patterns that matches `message` finds in it.
 pub(super) fn first(patterns: &[Pattern], message: &[u8]) -> Option<Found> {
     patterns.iter().find_map(|pattern| pattern.find(message))
 }
@@ -219,7 +219,7 @@ fn group<'m>(captures: &Captures<'m>, number: Option<usize>) -> Option<&'m [u8]>
     Some(captures.get(number?)?.as_bytes())
 }
 
-/// A protocol, by what a server calls it: `imap`, `IMAP4S`, `pop3`.
+/// A protocol, by the server's name for it: `imap`, `IMAP4S`, `pop3`.
 pub(super) fn protocol(name: &[u8]) -> Option<Protocol> {
     let begins = |with: &[u8]| {
         let first = name.get(..with.len());

@@ -32,17 +32,17 @@ pub enum PatternError {
     Expression {
         /// What the regex crate says.
         message: String,
-        /// Where it says so.
+        /// Where the fault is.
         spot: Spot,
     },
-    /// A placeholder that nobody knows.
+    /// An unknown placeholder.
     #[error("unknown placeholder {{{name}}}: known are {known}")]
     Placeholder {
         /// Its name.
         name: String,
-        /// The placeholders that there are.
+        /// The placeholders that exist.
         known: String,
-        /// Where it stands.
+        /// Where it is.
         spot: Spot,
     },
     /// Parts that contain each other.
@@ -60,10 +60,10 @@ pub enum PatternError {
          and end the pattern with $, so that the last address is taken"
     )]
     Unanchored {
-        /// The repetition that takes any text.
+        /// The repetition that matches any text.
         spot: Spot,
     },
-    /// The same, because a repetition takes as little as it can.
+    /// The same, because a repetition is lazy.
     #[error(
         "any text can stand here, before {{client}}, and this repetition takes the first address \
          that it can, also one in a user's name. Write it without its ?, so that the last address \

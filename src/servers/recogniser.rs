@@ -1,7 +1,7 @@
 //! The recogniser: what a message under an identifier means.
 //!
-//! Pure: it knows neither the journal nor the whitelist. It recognises first and asks who wrote
-//! it second, so that the fields of unrelated entries need never be read.
+//! Pure: it knows neither the journal nor the whitelist. It first recognises the message and then
+//! asks who wrote it, so the fields of unrelated entries need never be read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use super::pattern::{Found, Pattern, first, protocol};
 use super::sender::{Senders, Trust, identifiers};
 use crate::event::Protocol;
 
-/// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; what
-/// is longer than this is not what it seems.
+/// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; a longer
+/// message is not a genuine login.
 pub const LONGEST_MESSAGE: usize = 4096;
 
 /// A server that is on.
@@ -35,21 +35,21 @@ pub struct Server {
     pub(super) logout: Vec<Pattern>,
     pub(super) lost_logout: Vec<Pattern>,
     pub(super) start: Vec<Pattern>,
-    /// How long its sessions can last at the most.
+    /// How long its sessions can last at most.
     pub(crate) longest_session: LongestSession,
 }
 
-/// What a message means, if its sender is to be believed.
+/// What a message means, if its sender is trusted.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// The server whose definition took it.
+    /// The server whose definition matched it.
     pub server: &'a Server,
     /// What it means.
     pub meaning: Meaning,
-    /// Which of the server's services tells it, as far as the message or the identifier says.
+    /// The server's service that wrote it, if the message or the identifier says so.
     pub protocol: Option<Protocol>,
-    /// The host that a header of syslog before it names, if there was one: then its sender has passed it
-    /// on, and which process wrote it is not known.
+    /// The host that a syslog header before it names, if there was one: its sender has then passed it
+    /// on, and the process that wrote it is unknown.
     pub passed_on: Option<String>,
 }
 
@@ -70,8 +70,8 @@ pub(super) struct Identifier {
 }
 
 impl Recogniser {
-    /// Compiles. `senders` adds to who may write and under which identifiers, by the server's name;
-    /// `uid_of` looks up a user's name, and a name that it does not know is nobody.
+    /// Compiles the definitions. `senders` adds users, units and identifiers, by the server's name;
+    /// `uid_of` looks up a user's name, and a name that it does not know matches nobody.
     pub fn new(
         definitions: Vec<Definition>,
         senders: &BTreeMap<String, Senders>,
@@ -159,9 +159,9 @@ impl Recogniser {
         of.into_iter().flat_map(|of| &of.servers).copied()
     }
 
-    /// What `message` under `identifier` means. Where servers share an identifier, the first whose
-    /// definition takes the message; or else what is behind a header of syslog, if that names an
-    /// identifier of the same server.
+    /// What `message` under `identifier` means. If servers share an identifier, the first definition
+    /// that matches decides. If none does, the text after a syslog header is tried, if the header
+    /// names an identifier of the same server.
     #[must_use]
     pub fn recognise(&self, identifier: impl AsRef<[u8]>, message: &[u8]) -> Option<Verdict<'_>> {
         if message.len() > LONGEST_MESSAGE {
@@ -197,7 +197,7 @@ impl Recogniser {
         })
     }
 
-    /// Which of these servers may have written what is behind such a header.
+    /// Which of these servers may have written the text after such a header.
     pub(super) fn places_behind<'a>(
         &'a self,
         header: &Header<'_>,
@@ -215,7 +215,7 @@ impl Server {
             return Some((Meaning::CutOff, None));
         }
         if is_plain_text(message) {
-            // Who has no name has not proved that it is his.
+            // A login without a name proves nothing about a user.
             let login = first(&self.login, message);
             if let Some(Found {
                 client,
@@ -239,8 +239,8 @@ impl Server {
                 return Some((Meaning::Connect { client }, None));
             }
         }
-        // A server's own prefix of a session's last line may hold the user's name unfiltered. It
-        // ends a session that the server itself has named, so any bytes will do.
+        // The server's own prefix of a session's last line may contain the user's name unfiltered.
+        // It can only end a session that the server itself has named, so any bytes are accepted.
         if let Some(Found {
             client,
             user,
@@ -264,13 +264,13 @@ impl Server {
         first(&self.start, message).map(|_| (Meaning::Start, None))
     }
 
-    /// Whether its logger cuts long lines, so that the rest of one looks like a line.
+    /// Whether its logger cuts long lines: the rest of one then looks like a line of its own.
     #[must_use]
     pub fn cuts_lines(&self) -> bool {
         self.cut_at.is_some()
     }
 
-    /// Whether a line of this server may need another to tell an event.
+    /// Whether a line of this server may need another to make an event.
     #[must_use]
     pub fn ties_lines(&self) -> bool {
         self.ties_to_processes() || self.cuts_lines()
@@ -297,7 +297,7 @@ fn protocol_of(identifier: &str) -> Option<Protocol> {
 
 /// Whether a message can be a login at all: UTF-8, one line, no control character.
 pub(super) fn is_plain_text(message: &[u8]) -> bool {
-    // Nearly every message is ASCII: without a branch a byte, that is seen at once.
+    // Nearly every message is ASCII: checking that without a branch per byte is fast.
     let odd = (message.iter()).fold(false, |odd, byte| odd | !(b' '..=b'~').contains(byte));
     if !odd {
         return true;

@@ -1,8 +1,8 @@
 //! The fixed text that a message must contain if an expression is to match it.
 //!
-//! Most lines of a server are neither logins nor anything else that counts, and fit none of its many
-//! patterns: to see that some words are missing is faster than to run an expression, and takes no
-//! memory. Must never rule out a message that the expression matches.
+//! Most lines of a server are neither logins nor anything else that counts, and match none of its
+//! many patterns. To see that some words are missing is faster than to run an expression, and takes
+//! no memory. Must never rule out a message that the expression matches.
 
 use memchr::memmem::Finder;
 use regex_syntax::hir::{Hir, HirKind};
@@ -10,7 +10,7 @@ use regex_syntax::hir::{Hir, HirKind};
 /// More alternatives than this are not looked for.
 const MOST: usize = 8;
 
-/// Texts that stand in a message one behind the other. Of each step, one is enough.
+/// Texts that must follow each other in a message. One text of each step is enough.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Required(Vec<Step>);
 
@@ -28,7 +28,7 @@ impl Required {
     pub(super) fn is_in(&self, message: &[u8]) -> bool {
         let mut rest = message;
         self.0.iter().all(|step| {
-            // Of several, the one that ends first leaves the most for the next steps.
+            // The one that ends first leaves the most for the next steps.
             let end = |text: &Finder| Some(text.find(rest)? + text.needle().len());
             let behind = step.iter().filter_map(end).min();
             rest = behind.map_or(&[], |behind| &rest[behind..]);
@@ -44,7 +44,7 @@ fn steps(expression: &Hir) -> Vec<Vec<&[u8]>> {
         HirKind::Capture(group) => steps(&group.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => steps(&repetition.sub),
         HirKind::Concat(parts) => parts.iter().flat_map(steps).collect(),
-        // One step of each alternative, as one of them must be there. The longest says most.
+        // One step of each alternative, as one of them must be there. The longest rules out most.
         HirKind::Alternation(alternatives) => {
             let shortest = |step: &Vec<&[u8]>| step.iter().map(|text| text.len()).min();
             let of_each = alternatives

@@ -1,8 +1,8 @@
 //! Who wrote an entry, and whether a definition trusts them.
 //!
-//! Anyone on the host can write any message under any identifier. Only the fields that journald
-//! adds itself, those with a leading underscore (systemd.journal-fields(7)), say who it was. Of
-//! these `_COMM` and `_EXE` prove nothing: they can be stale, absent, or chosen by the writer.
+//! Anybody on the host can write any message under any identifier. Only the fields that journald
+//! adds itself, those with a leading underscore (systemd.journal-fields(7)), say who it was. Among
+//! these, `_COMM` and `_EXE` prove nothing: they can be stale, absent, or chosen by the writer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,14 +18,14 @@ pub const FIRST_ORDINARY_USER: u32 = 1000;
 pub struct Sender {
     /// `_UID`; always there for entries of this host's processes.
     pub uid: Option<u32>,
-    /// `_SYSTEMD_UNIT`; absent where the process had gone before journald looked.
+    /// `_SYSTEMD_UNIT`; absent if the process had gone before journald looked.
     pub unit: Option<String>,
-    /// `_PID`. `SYSLOG_PID` is what the sender says of itself, and proves nothing.
+    /// `_PID`. `SYSLOG_PID` is the sender's own claim, and proves nothing.
     pub pid: Option<u32>,
 }
 
 impl Sender {
-    /// The client in the name of the unit, if systemd itself has made the unit for a connection:
+    /// The client in the name of the unit, if systemd itself made the unit for a connection:
     /// `NAME@N-LOCAL:PORT-REMOTE:PORT.service` (systemd.socket(5), `Accept=`).
     #[must_use]
     pub fn client_of_unit(&self) -> Option<Client> {
@@ -54,11 +54,11 @@ impl fmt::Display for Sender {
     }
 }
 
-/// What the configuration adds to a definition: under which identifiers else its server writes, and
-/// who else may write its entries.
+/// What the configuration adds to a definition: further identifiers of its server, and who else may
+/// write its entries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Senders {
-    /// Identifiers. They only select what is looked at; users and units decide.
+    /// Identifiers. They only select the entries to look at; users and units decide.
     pub identifiers: Vec<String>,
     /// Names or numbers of users.
     pub users: Vec<String>,
@@ -66,8 +66,8 @@ pub struct Senders {
     pub units: Vec<String>,
 }
 
-/// The identifiers that a server writes under, each once: those of its definition, and those that
-/// `senders` adds.
+/// The identifiers that a server writes under, without duplicates: those of its definition, and those
+/// that `senders` adds.
 pub fn identifiers<'a>(
     definition: &'a Definition,
     senders: &'a BTreeMap<String, Senders>,
@@ -81,7 +81,7 @@ pub fn identifiers<'a>(
 /// The longest identifier, in bytes.
 const LONGEST_IDENTIFIER: usize = 255;
 
-/// Whether a server can be said to write under this identifier. A `*` would stand for nothing.
+/// Whether this can be the identifier of a server. A `*` would not be a wildcard.
 #[must_use]
 pub fn is_identifier(text: &str) -> bool {
     !text.is_empty()
@@ -96,7 +96,7 @@ pub struct Trust {
     /// `None`: any user. The server writes as the mailbox's user, and the unit must prove it.
     users: Option<BTreeSet<u32>>,
     units: Vec<String>,
-    /// Whether an entry without a unit proves nothing: the users run other programs, too.
+    /// Whether an entry without a unit proves nothing, as the users also run other programs.
     unit_required: bool,
 }
 
@@ -112,7 +112,7 @@ pub enum Distrust {
     /// Neither.
     #[error("neither the sender's user nor its unit is one of the server's")]
     UserAndUnit,
-    /// The server must be proved by its unit, as its users run other programs, and there is none.
+    /// Only the unit can prove the server, as its users run other programs, and there is none.
     #[error("the sender's unit is unknown, and its user proves nothing for this server")]
     NoUnit,
 }
@@ -129,8 +129,8 @@ impl Trust {
         }
     }
 
-    /// The users run other programs, too (`www-data`, `nobody`): without a unit, an entry can be
-    /// anybody's who lets a program of theirs write and end before journald looks.
+    /// The users also run other programs (`www-data`, `nobody`): without a unit, an entry can be from
+    /// anybody who makes such a program write and end before journald looks.
     #[must_use]
     pub fn with_unit_required(mut self) -> Self {
         self.unit_required = true;
@@ -158,7 +158,7 @@ impl Trust {
     /// Decides on a sender.
     ///
     /// # Errors
-    /// Says which part of the sender is not trusted.
+    /// Which part of the sender is not trusted.
     pub fn check(&self, sender: &Sender) -> Result<(), Distrust> {
         let unit = sender.unit.as_ref().map(|unit| self.knows_unit(unit));
         let user = match &self.users {
