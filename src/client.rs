@@ -32,14 +32,14 @@ impl Client {
         }
     }
 
-    /// An end of a range of clients, as it is.
+    /// One end of a range of clients, unchanged.
     #[must_use]
     pub(crate) fn bound(address: IpAddr) -> Self {
         Client(address)
     }
 
-    /// Whether the address names one remote host. Loopback, unspecified, multicast and broadcast
-    /// addresses do not: behind them is anybody on this machine, or nobody.
+    /// Whether the address is that of one remote host. Loopback, unspecified, multicast and broadcast
+    /// addresses are not: they stand for anybody on this machine, or for nobody.
     #[must_use]
     pub fn is_one_remote_host(self) -> bool {
         let broadcast = self.0 == IpAddr::V4(Ipv4Addr::BROADCAST);
@@ -48,8 +48,8 @@ impl Client {
 }
 
 impl Client {
-    /// Whether the address is nobody's on the Internet: of a network of a site's own, of a provider's
-    /// behind its gateway (100.64.0.0/10), or of a link.
+    /// Whether the address is not routed on the Internet: of a private network, of a provider's
+    /// network behind its gateway (100.64.0.0/10), or of a link.
     #[must_use]
     pub fn is_private(self) -> bool {
         match self.0 {
@@ -79,7 +79,7 @@ impl From<IpAddr> for Client {
     }
 }
 
-/// What was given for a client is not an IP address.
+/// The text given for a client is not an IP address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not an IP address")]
 pub struct NotAnAddress(String);
@@ -129,7 +129,7 @@ impl fmt::Display for Client {
     }
 }
 
-/// As text where people read it, as the address' octets where they don't.
+/// As text in formats for people, as the address's octets in binary formats.
 impl Serialize for Client {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

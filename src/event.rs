@@ -1,6 +1,6 @@
-//! What a journal entry means: the words between the recogniser and the whitelist.
+//! What a journal entry means: what the recogniser tells the whitelist.
 //!
-//! Plain data; no rule lives here.
+//! Plain data, without any rules.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::origin::Origin;
 
-/// What stands for the server where a client was listed by hand. No server may have this name.
+/// Takes the place of the server's name if a client was listed by hand. No server may have this name.
 pub const MANUAL: &str = "manual";
 
-/// An event, believed: its sender has been checked.
+/// A trusted event: its sender has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// When the journal received the entry.
@@ -22,9 +22,9 @@ pub struct Event {
     pub origin: Origin,
     /// The name of the server's definition.
     pub server: Arc<str>,
-    /// Which of the server's services it was, where that is known.
+    /// Which of the server's services it was, if known.
     pub protocol: Option<Protocol>,
-    /// How long a session of this service can last at the most, if its definition says so.
+    /// How long a session of this service can last at most, if its definition says so.
     pub longest_session: Option<SignedDuration>,
     /// What happened.
     pub kind: EventKind,
@@ -53,34 +53,34 @@ impl Protocol {
 /// The kinds of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
-    /// A client has proved itself.
+    /// A client has logged in.
     Login {
         /// Where from.
         client: Client,
-        /// As whom, as the server prints it.
+        /// The user's name, as the server prints it.
         user: Option<String>,
-        /// The session that it opened, where the server names it and tells its end.
+        /// The session that it opened, if the server names it and logs its end.
         session: Option<String>,
     },
     /// A session has ended.
     Logout {
         /// Where from, if the line says so.
         client: Option<Client>,
-        /// Whose, if the line says so.
+        /// The user's name, if the line has it.
         user: Option<String>,
         /// The session that ended.
         session: Option<String>,
-        /// Whether its login may be written only now, as another process writes it.
+        /// Whether its login may yet be written, as another process writes it.
         login_may_follow: bool,
     },
-    /// A session has ended, and the server, which says which as a rule, has lost its name.
+    /// A session has ended, but the server, which usually names it, has lost its name.
     LostLogout,
     /// The server has started: none of its earlier sessions is open any more.
     Start,
 }
 
 impl Event {
-    /// An event of a server that says nothing of its protocol.
+    /// An event of a server that does not tell its protocol.
     #[must_use]
     pub fn new(time: Timestamp, origin: Origin, server: &str, kind: EventKind) -> Self {
         Event {

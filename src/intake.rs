@@ -1,7 +1,7 @@
 //! From an entry to an event: what does the message mean, and may its writer say so?
 //!
-//! The one way in. The service and `pop-before-smtp test` both read entries through here, so that
-//! what the test shows is what the service does.
+//! The only way in. The service and `pop-before-smtp test` both read entries through here, so the
+//! test shows what the service does.
 
 mod misnamed;
 mod remedy;
@@ -18,55 +18,55 @@ use crate::journal::Entry;
 use crate::origin::{Id, Origin};
 use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown, Verdict};
 
-/// What an entry was taken for.
+/// How an entry was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intake {
-    /// For nothing.
+    /// As nothing of interest.
     Nothing,
-    /// For a line of a server that tells of no event by itself.
+    /// As a line of a server that is not an event by itself.
     Noted(Noted),
-    /// For an event of a server.
+    /// As an event of a server.
     Event(Event),
-    /// For somebody playing a server.
+    /// As somebody imitating a server.
     Refused(Refused),
 }
 
-/// A line that a definition takes, and that is no event.
+/// A line that a definition matches, but that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
-    /// The server whose definition takes it.
+    /// The server whose definition matches it.
     pub server: Arc<str>,
-    /// Why it is none.
+    /// Why it is not an event.
     pub why: NoEvent,
 }
 
-/// Why a line that a definition takes is no event.
+/// Why a line that a definition matches is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
     /// A client has connected.
     #[error("a connection of {0}: a login of the same process may follow")]
     Connection(Client),
-    /// A connection will come to no login.
+    /// No login will follow on a connection.
     #[error("a failure: no login follows from this process's connection")]
     Failure,
-    /// A login that says nothing of its client, and nothing before it has.
+    /// A login without its client's address, which no earlier line has told either.
     #[error(
         "a login without an address, and no line of the same process has told the client before it"
     )]
     NoConnection,
-    /// The end of a session that is not known.
+    /// The end of an unknown session.
     #[error("the end of a session whose login has not been seen")]
     NoSession,
     /// A line that was cut off, or may be the rest of one that was.
     #[error("half a line: its server cuts lines off, and this one or the one before was long")]
     Half,
-    /// A line of a server whose lines belong together, behind a header of syslog.
+    /// A line with a syslog header, of a server whose lines belong together.
     #[error(
         "a line that was passed on, of a server whose lines belong together: the journal does not \
          tell which process wrote it, or on which host"
     )]
     PassedOn,
-    /// A line that is no event, of a sender that has no right to it.
+    /// A line that is not an event, by a sender that may not write it.
     #[error("{why} ({sender})")]
     Untrusted {
         /// Who wrote it.
@@ -74,15 +74,15 @@ pub enum NoEvent {
         /// Why the sender is not trusted.
         why: Distrust,
     },
-    /// Several messages or identifiers in one entry, of which readers see different ones.
+    /// Several messages or identifiers in one entry: different readers would see different ones.
     #[error("the entry has several MESSAGE or SYSLOG_IDENTIFIER fields")]
     Ambiguous,
 }
 
-/// A login or a logout that its sender had no right to tell of.
+/// A login or a logout whose sender may not write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The server that it would have been of.
+    /// The server that it would have come from.
     pub server: Arc<str>,
     /// What it would have been.
     pub meaning: Meaning,
@@ -113,7 +113,7 @@ impl Refused {
     }
 }
 
-/// Who may tell of events.
+/// Whose events count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Senders {
     /// Those that the definitions and the configuration name.
@@ -126,7 +126,7 @@ pub enum Senders {
 #[derive(Debug)]
 pub struct Taker {
     recogniser: Arc<Recogniser>,
-    /// One for each origin: nothing is tied across them.
+    /// One per origin: nothing is tied across origins.
     correlators: HashMap<Origin, Correlator>,
     unknown: Unknown,
     senders: Senders,
@@ -134,12 +134,12 @@ pub struct Taker {
     source: Id,
 }
 
-/// Of how many origins lines are tied at once. A journal holds those of one host as a rule; with more
-/// than these, all that was tied is forgotten.
+/// For how many origins lines are tied at once. A journal usually holds those of one host; with more
+/// than this, everything that was tied is forgotten.
 const ORIGINS: usize = 1000;
 
 impl Taker {
-    /// A taker that has seen nothing.
+    /// An intake that has seen nothing yet.
     #[must_use]
     pub fn new(recogniser: Arc<Recogniser>, senders: Senders, unknown: Unknown) -> Self {
         Taker {
@@ -180,8 +180,8 @@ impl Taker {
         }
     }
 
-    /// Takes in what journald has cut off: neither this nor the rest of it means anything, as a stranger
-    /// who chooses a long text chooses how the rest begins.
+    /// Takes in an entry that journald has cut off: neither it nor its rest counts, as a stranger who
+    /// chooses a long text chooses how the rest begins.
     fn take_half(&mut self, recogniser: &Recogniser, entry: &Entry) -> Intake {
         let Ok(identifier) = std::str::from_utf8(&entry.identifier) else {
             return Intake::Nothing;
@@ -203,7 +203,7 @@ impl Taker {
             protocol,
             passed_on,
         } = verdict;
-        // What a host has passed on is of the host that its header names, and of no other.
+        // A line that was passed on belongs to the host that its header names, and to no other.
         let origin = match &passed_on {
             Some(host) if entry.origin.is_known() => entry.origin.passed_on_from(host),
             _ => entry.origin,
@@ -228,7 +228,7 @@ impl Taker {
             && let Err(why) = server.trust.check(sender)
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
-            // Other lines list nobody and name nobody: there is nothing to report.
+            // Other lines neither list nor name anybody: there is nothing to report.
             let is_event = matches!(
                 meaning,
                 Meaning::Login { .. } | Meaning::Logout { .. } | Meaning::LostLogout
@@ -285,16 +285,16 @@ impl Taker {
     }
 }
 
-/// Whether a process that served a session tells of its end, and was gone before journald looked
-/// for its unit. Its pid is enough: whoever has it now, that session is over.
+/// Whether this is the end of a session, from the process that served it, which was gone before
+/// journald looked for its unit. The pid is enough: whoever has it now, that session is over.
 fn ends_its_own_session(meaning: &Meaning, why: &Distrust, serves: bool) -> bool {
     *why == Distrust::NoUnit && matches!(meaning, Meaning::Logout { .. }) && serves
 }
 
-/// What a line says that must be tied to none: it was passed on, by one process for all connections of
-/// a server whose lines belong together; or it does not say which host it comes from. A login counts
-/// that says itself where its client is, and opens no session. Of a logger that cuts lines none
-/// counts, as each may be the rest of another, with a text that a stranger chose.
+/// The meaning of a line that must not be tied to another: it was passed on, by one process for all
+/// connections of a server whose lines belong together; or it does not say which host it comes from.
+/// A login with its own client address counts, and opens no session. With a logger that cuts lines no
+/// line counts, as each may be the rest of another, with a text that a stranger chose.
 fn alone(server: &Server, meaning: Meaning) -> Result<EventKind, NoEvent> {
     match meaning {
         Meaning::Login {

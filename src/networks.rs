@@ -1,8 +1,9 @@
 //! Permitted networks: those that Postfix lets relay anyway, and whose clients are never listed.
 //!
-//! Where Postfix can't tell, or we can't, a client counts as *not* permitted: listing one that may
-//! relay anyway does no harm, leaving out one that may not does. Must never permit whom Postfix
-//! refuses. Pure: whoever asks brings the value of mynetworks, and reads the files that it names.
+//! If Postfix or this module can't tell, a client counts as *not* permitted: listing one that may
+//! relay anyway does no harm, leaving out one that may not does. Must never permit a client that
+//! Postfix refuses. Pure: the caller brings the value of mynetworks, and reads the files that it
+//! names.
 
 mod cidr;
 mod mynetworks;
@@ -48,13 +49,13 @@ enum Pattern {
         table: String,
         rules: Vec<CidrRule>,
     },
-    /// Something that we can't look into, but Postfix perhaps can: what comes after it can't be
-    /// known to decide.
+    /// Something that can't be evaluated here, but perhaps by Postfix: whether a later item decides
+    /// is then unknown.
     Unknown(String),
 }
 
 impl Networks {
-    /// Reads a value of mynetworks in which `$name` is expanded already. The texts are warnings:
+    /// Reads a value of mynetworks in which `$name` is already expanded. The texts are warnings:
     /// what was left out, and why.
     #[must_use]
     pub fn parse(value: &str, lookup: &dyn Lookup) -> (Self, Vec<String>) {
@@ -62,7 +63,7 @@ impl Networks {
         (Networks { rules }, warnings)
     }
 
-    /// Whether Postfix lets this address relay, as far as we know.
+    /// Whether Postfix lets this address relay, as far as is known.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -32,17 +32,17 @@ pub struct Origin {
     pub boot: Id,
 }
 
-/// A 128-bit id (machine-id(5), sd-id128(3)). Zero stands for none, as it does for systemd.
+/// A 128-bit id (machine-id(5), sd-id128(3)). Zero means no id, as in systemd.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 pub struct Id(u128);
 
-/// How long an id is that is written out.
+/// The length of an id in text.
 const DIGITS: usize = 32;
 
 impl Origin {
-    /// Where an entry comes from that does not say so: nothing may be tied to it.
+    /// The origin of an entry without these ids: nothing may be tied to it.
     pub const UNKNOWN: Origin = Origin {
         host: Host {
             source: Id::DEFAULT_SOURCE,
@@ -51,8 +51,8 @@ impl Origin {
         boot: Id(0),
     };
 
-    /// Where lines come from that were never in a journal, such as those of a log file: all of
-    /// them from one host.
+    /// The origin of lines that were never in a journal, such as those of a log file: all of them
+    /// are from one host.
     pub const OF_LINES: Origin = Origin {
         host: Host {
             source: Id::DEFAULT_SOURCE,
@@ -64,7 +64,7 @@ impl Origin {
     /// How many bytes [`Origin::to_bytes`] makes.
     pub const BYTES: usize = 48;
 
-    /// Where a line comes from that a host of this name wrote, and this origin has passed on.
+    /// The origin of a line that a host of this name wrote, and that this origin has passed on.
     #[must_use]
     pub fn passed_on_from(self, name: &str) -> Origin {
         let machine = Id(self.host.machine.0 ^ Id::of_name(name).0);
@@ -85,7 +85,7 @@ impl Origin {
         Origin { host, ..self }
     }
 
-    /// Whether it is known: an entry without one of the ids is nobody's neighbour.
+    /// Whether it is known: an entry that lacks one of the ids can't be tied to any other.
     #[must_use]
     pub fn is_known(self) -> bool {
         self.host.machine.0 != 0 && self.boot.0 != 0

@@ -1,5 +1,5 @@
-//! Logins that are not read, as their server writes under an identifier that nobody has named:
-//! Dovecot's `instance_name`, Cyrus's `syslog_prefix`, a renamed program.
+//! Logins that are not read, as their server writes under an unknown identifier: Dovecot's
+//! `instance_name`, Cyrus's `syslog_prefix`, a renamed program.
 //!
 //! For `test --missed` and `doctor`. Such a login lists nobody: whether the identifier, and the unit
 //! if it is as unknown, are the server's is for an administrator to say.
@@ -16,10 +16,10 @@ use crate::servers::{
     is_identifier,
 };
 
-/// How many identifiers are told apart.
+/// How many identifiers are counted separately.
 const IDENTIFIERS: usize = 100;
 
-/// A login that would be one, if its identifier was one of the server's.
+/// An entry that would be a login if its identifier were one of the server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misnamed {
     /// The server.
@@ -109,7 +109,8 @@ pub struct Found {
 }
 
 impl MisnamedLogins {
-    /// Counts one. Says how many there were under its identifier, or 0 if too many are told apart.
+    /// Counts one. Returns how many there were under its identifier, or 0 if there are too many
+    /// identifiers to count.
     pub fn count(&mut self, login: &Misnamed) -> usize {
         let known: usize = self.0.values().map(|found| found.identifiers.len()).sum();
         let found = self.0.entry(login.server.clone()).or_default();
@@ -208,7 +209,7 @@ mod tests {
             ),
             // It is read.
             ("dovecot", LOGIN, 0, dovecot, None),
-            // Another server's identifier is none of its own.
+            // Another server's identifier is not one of its own.
             ("imapd", LOGIN, 0, dovecot, Some("dovecot")),
             // Nobody has named its unit either.
             ("dovecot-proxy", LOGIN, 0, proxy, Some("dovecot")),
@@ -228,7 +229,7 @@ mod tests {
             ("dovecot-proxy", LOGIN, 0, Some("cron.service"), None),
             ("dovecot-proxy", LOGIN, 0, Some("docker.service"), None),
             ("dovecot-proxy", LOGIN, 0, None, None),
-            // No login.
+            // Not a login.
             (
                 "dovecot-proxy",
                 "imap-login: Aborted login",

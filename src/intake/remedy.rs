@@ -7,10 +7,10 @@
 use super::Refused;
 use crate::servers::{Distrust, FIRST_ORDINARY_USER, Senders, matches_glob};
 
-/// What is said where nothing is proposed begins so.
+/// How the text begins if nothing is proposed.
 pub const NO_REMEDY: &str = "No line of configuration would be safe: ";
 
-/// Where the manual tells what to do about containers.
+/// The chapter of the manual about containers.
 const MANUAL: &str = "see MAIL SERVERS IN CONTAINERS in pop-before-smtp.toml(5)";
 
 /// A way to trust what was refused.
@@ -18,16 +18,16 @@ const MANUAL: &str = "see MAIL SERVERS IN CONTAINERS in pop-before-smtp.toml(5)"
 pub enum Remedy {
     /// By these lines of configuration.
     Lines(String),
-    /// There is none that would not trust others, too. This says why, after [`NO_REMEDY`].
+    /// Any way would also trust others. This says why, after [`NO_REMEDY`].
     None(String),
 }
 
-/// For whom else a unit writes.
+/// Whom else a unit writes for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     /// For all containers.
     Containers,
-    /// For one container, until it is started anew.
+    /// For one container, until it is restarted.
     OneContainer,
     /// For these.
     Others(&'static str),

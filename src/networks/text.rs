@@ -26,7 +26,7 @@ pub(crate) fn next_token<'a>(rest: &mut &'a str) -> Option<&'a str> {
     (!token.is_empty()).then_some(token)
 }
 
-/// The entries of a table that stands in the value itself: `{ { 10.0.0.0/8 OK }, … }`.
+/// The entries of a table within the value itself: `{ { 10.0.0.0/8 OK }, … }`.
 pub(super) fn inline_entries(name: &str) -> Result<Vec<String>, String> {
     let braced = |text: &str| {
         let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
@@ -62,7 +62,7 @@ pub(super) fn text_keys(text: &str) -> Vec<String> {
 
 /// A line of a file, with those that continue it.
 pub(super) struct Line {
-    /// Where it begins, from 1.
+    /// The number of its first line, from 1.
     pub(super) number: usize,
     pub(super) text: String,
 }
@@ -90,7 +90,7 @@ pub(super) fn logical_lines(text: &str) -> impl Iterator<Item = Line> {
     lines.into_iter()
 }
 
-/// The beginning of a text that may be anything.
+/// The beginning of an arbitrary text.
 pub(super) fn excerpt(text: &str) -> String {
     const LENGTH: usize = 80;
     let mut short: String = text.chars().take(LENGTH).collect();
