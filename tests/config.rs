@@ -356,7 +356,7 @@ fn all_built_in_servers_can_be_named_beside_others() {
     let with_one = servers("servers = ['built-in', 'mine']").unwrap();
     assert_eq!(with_one, [&all[..], &["mine".to_owned()]].concat());
     let twice = servers("servers = ['built-in', 'dovecot']").unwrap_err();
-    let said = "x.toml:1:24: servers: \"dovecot\" is here for the second time";
+    let said = "x.toml:1:24: servers: \"dovecot\" appears twice";
     assert!(twice.to_string().contains(said), "{twice}");
 }
 

@@ -346,7 +346,10 @@ fn a_journal_that_is_not_there_is_an_error_that_names_it() {
 
 #[test]
 fn expire_withdraws_and_never_adds() {
-    let host = Host::configured(&[Entry::login(ago(8), "192.0.2.1", "a")], "grace = \"10s\"");
+    let host = Host::configured(
+        &[Entry::login(ago(8), "192.0.2.1", "a")],
+        "grace = \"1min\"",
+    );
     host.once();
     assert_eq!(host.listed(), ["192.0.2.1"]);
     host.journal.add(

@@ -247,7 +247,7 @@ fn a_client_is_refused_when_its_grace_has_passed() {
             Entry::login(ago(1), "192.0.2.10", "a"),
             Entry::logout(ago(1), "a"),
         ],
-        "grace = \"3s\"",
+        "grace = \"9s\"",
     );
     assert_eq!(service.ask("192.0.2.10"), OK);
     service.wait_for("removed 192.0.2.10");

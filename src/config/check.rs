@@ -162,7 +162,7 @@ fn warnings(settings: &Settings, found: &Found) -> Vec<Problem> {
         }
         for unit in senders.units.iter().filter(|unit| matches_user_units(unit)) {
             let message = format!(
-                "\"{unit}\" lets in units in which the programs of ordinary users run: they can forge logins"
+                "\"{unit}\" matches units in which programs of ordinary users run: they can forge logins"
             );
             warnings.extend(place("units").map(|place| place.problem(message, None)));
         }

@@ -58,7 +58,7 @@ pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
     };
     let servers: Vec<_> = servers.flat_map(each).collect();
     if servers.is_empty() {
-        let message = "names no server: no login would ever be recognised".to_owned();
+        let message = "names no server: no login would be recognised".to_owned();
         let hint = "to let nobody in, stop the service: systemctl disable --now pop-before-smtp";
         return Err(wrong(value, message).hint(hint).into());
     }
@@ -66,12 +66,7 @@ pub(super) fn servers(value: &Value<'_>) -> Checked<Vec<String>> {
     let twice: Vec<Wrong> = servers
         .iter()
         .filter(|(name, _)| !names.insert(name))
-        .map(|(name, span)| {
-            Wrong::new(
-                span.clone(),
-                format!("\"{name}\" is here for the second time"),
-            )
-        })
+        .map(|(name, span)| Wrong::new(span.clone(), format!("\"{name}\" appears twice")))
         .collect();
     if twice.is_empty() {
         Ok(servers.into_iter().map(|(name, _)| name).collect())

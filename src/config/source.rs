@@ -103,7 +103,7 @@ fn check_writers(path: &Path, metadata: &Metadata) -> Result<(), Problem> {
     if metadata.mode() & WORLD_WRITABLE == 0 {
         return Ok(());
     }
-    let message = "may be written by everybody, and it decides who may relay".to_owned();
+    let message = "is world-writable, but decides who may relay".to_owned();
     let hint = format!("check what is in it, then: chmod o-w '{}'", path.display());
     Err(Problem {
         hint: Some(hint),

@@ -424,7 +424,7 @@ pub fn publication_failed(error: &dyn Display, retry: Duration, kept: Kept) {
         ),
         Kept::Nothing => error!(
             MESSAGE_ID = id::PUBLICATION_FAILED;
-            "there is no access map, so that Postfix defers all mail where main.cf names it, and \
+            "there is no access map, so Postfix defers all mail where main.cf names it, and \
              it can't be published: {error}; next try in {seconds} s. Run {RELOAD_POSTFIX}"
         ),
     }
@@ -472,8 +472,8 @@ pub fn cursor_gone(source: Option<&str>, from: Timestamp) {
     let of = of_source(source);
     warn!(
         MESSAGE_ID = id::CURSOR_GONE, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}the journal does not have the entry any more that was read last (vacuumed?); reading \
-         from {}", local_time(from)
+        "{of}the entry that was read last is no longer in the journal (vacuumed?); reading from {}",
+        local_time(from)
     );
 }
 
