@@ -384,6 +384,31 @@ fn expire_withdraws_and_never_adds() {
     assert_eq!(host.listed(), ["192.0.2.1", "192.0.2.2"]);
 }
 
+#[test]
+fn a_second_server_is_found_among_many_services() {
+    let other = |n: u32| {
+        Entry::dovecot(ago(20), "a line of its own")
+            .but("SYSLOG_IDENTIFIER", Some("other"))
+            .but("_SYSTEMD_UNIT", Some(&format!("a{n}.service")))
+    };
+    // A journal names the units that it has known for the shortest time first.
+    let second = Entry::login(ago(30), "203.0.113.1", "1")
+        .but("SYSLOG_IDENTIFIER", Some("dovecot2"))
+        .but("_SYSTEMD_UNIT", Some("dovecot2.service"));
+    let entries: Vec<Entry> = [second].into_iter().chain((0..100).map(other)).collect();
+    let host = Host::new(&entries);
+    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+        .arg("--config")
+        .arg(host.config())
+        .args(["test", "--missed"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines =
+        "[senders.dovecot]\n    identifiers = [\"dovecot2\"]\n    units = [\"dovecot2.service\"]\n";
+    assert!(said.contains(lines), "{said}");
+}
+
 /// A session of each of these clients in turn, every two seconds, all over at the end; each lasts
 /// for a while.
 fn sessions(number: i64) -> Vec<Entry> {

@@ -1,5 +1,5 @@
 //! Entries of some units, under any identifier: for those who look for what is not read. By the
-//! journal's index, as ever.
+//! journal's index, as ever, unless there are too many units.
 
 use super::{JournalError, Reader, Source};
 
@@ -7,12 +7,13 @@ const FIELD: &str = "_SYSTEMD_UNIT";
 
 /// A journal's list of units is not read further than this: each session of a user is one.
 const LISTED: usize = 10_000;
-/// So many units are read at most: each costs time with every step.
+/// So many units are read by the index: each costs time with every step. Where there are more, all
+/// entries are read.
 const READ: usize = 64;
 
 impl Reader {
-    /// Opens the journal for the entries of the units that `is_wanted` names; `None` if it has none of
-    /// them.
+    /// Opens the journal for the entries of the units that `is_wanted` names, and perhaps of others;
+    /// `None` if it has none of them.
     ///
     /// # Errors
     /// When it can't be opened or read, or is there and may not be read.
@@ -32,12 +33,11 @@ impl Reader {
                 .value()
                 .and_then(|unit| std::str::from_utf8(unit).ok());
             wanted.extend(unit.filter(|unit| is_wanted(unit)).map(str::to_owned));
-            if wanted.len() == READ {
-                break;
-            }
         }
-        for unit in &wanted {
-            journal.match_add(FIELD, unit.as_str())?;
+        if wanted.len() <= READ {
+            for unit in &wanted {
+                journal.match_add(FIELD, unit.as_str())?;
+            }
         }
         Ok((!wanted.is_empty()).then_some(reader))
     }
