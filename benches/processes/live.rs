@@ -81,9 +81,11 @@ fn logins_written(host: &Host) -> BTreeMap<IpAddr, Microseconds> {
 
 /// Whose login this message tells of.
 fn client_of(message: &str) -> Option<IpAddr> {
-    let (_, rest) = message
-        .strip_prefix("imap-login: Login: ")?
-        .split_once("rip=")?;
+    let message = message.strip_prefix("imap-login: ")?;
+    // Dovecot 2.3 and 2.4.
+    let login =
+        (message.strip_prefix("Login: ")).or_else(|| message.strip_prefix("Logged in: "))?;
+    let (_, rest) = login.split_once("rip=")?;
     rest.split_once(',')?.0.parse().ok()
 }
 
