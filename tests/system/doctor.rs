@@ -403,10 +403,14 @@ fn the_journal_is_looked_at(release: Release) {
         found.mend.clone().unwrap_or_default()
     };
     host.sh(
-        "forge='systemd-run --quiet --wait --uid=tom logger --tag dovecot'
-         $forge 'imap-login: Login: user=<tom>, method=PLAIN, \
+        // The writer lives until journald has looked at it: without a unit nothing would be proposed.
+        "forge() {
+             (echo \"$1\"; sleep 1) |
+                 systemd-run --quiet --wait --pipe --uid=tom logger --tag dovecot
+         }
+         forge 'imap-login: Login: user=<tom>, method=PLAIN, \
             rip=192.0.2.66, lip=192.0.2.1, mpid=1, session=<abcdefghijk>'
-         $forge 'imap-login: Logged in: user=<tom>, method=PLAIN, \
+         forge 'imap-login: Logged in: user=<tom>, method=PLAIN, \
             rip=192.0.2.66, lip=192.0.2.1, mpid=1, session=<abcdefghijk>'",
     );
     wait_until("the forged login is refused", SOON, || {
