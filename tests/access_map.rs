@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pop_before_smtp::client::Client;
-use pop_before_smtp::postfix::access_map::{AccessMap, PublishError};
+use pop_before_smtp::postfix::access_map::{AccessMap, Marks, PublishError};
 use pop_before_smtp::postfix::command::{CommandError, Programs};
 use pop_before_smtp::postfix::map_type::MapType;
 use rustix::fs::{FlockOperation, Mode, flock};
@@ -104,6 +104,31 @@ fn postmap(script: &str) -> (TempDir, Programs) {
     let mut programs = Programs::installed();
     programs.directories.insert(0, directory.path().to_owned());
     (directory, programs)
+}
+
+/// Between the moment when the map is in place and the end of the publication there is a sync.
+#[test]
+fn what_is_changed_while_it_is_put_in_place_is_not_taken_for_ours() {
+    let (_directory, map) = map(MapType::Hash);
+    let published = map.publish(&[]).unwrap();
+    assert_eq!(published.marks.changes(&Marks::of(&map), &map), []);
+    let index = map.index();
+    let inode = || fs::metadata(&index).map(|found| found.ino()).ok();
+    let before = inode();
+    let published = thread::scope(|threads| {
+        threads.spawn(|| {
+            while inode() == before {
+                std::hint::spin_loop();
+            }
+            fs::write(&index, "another").unwrap();
+        });
+        map.publish(&[]).unwrap()
+    });
+    let changes = published.marks.changes(&Marks::of(&map), &map);
+    assert!(
+        changes.iter().any(|change| change.path == index),
+        "{changes:?}"
+    );
 }
 
 #[test]

@@ -196,11 +196,12 @@ impl AccessMap {
         let aside = Aside::new(&self.path, self.kind);
         let proof = format!("DUNNO {}", nonce());
         let built = self.build(&aside, &clients, &proof)?;
+        let marks = Box::new(Marks::of_built(self, &aside));
         built.install(&self.path)?;
         Ok(Published {
             clients: clients.len(),
             took: started.elapsed(),
-            marks: Box::new(Marks::of(self)),
+            marks,
         })
     }
 

@@ -9,6 +9,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::aside::Aside;
 use super::{AccessMap, aside, lock};
 
 /// The files of a map, and the directory that they are in, as they were at one moment.
@@ -121,6 +122,16 @@ impl Marks {
             index: Mark::of_file(&map.index()),
             source: Mark::of_file(&map.path),
             lock: Mark::of_file(&lock::path(map)),
+        }
+    }
+
+    /// How they are to be once what was built is in place: taken before it is, or what somebody else
+    /// does in that moment would be taken for our own.
+    pub(super) fn of_built(map: &AccessMap, aside: &Aside) -> Self {
+        Marks {
+            index: Mark::of_file(&aside.index),
+            source: Mark::of_file(&aside.source),
+            ..Marks::of(map)
         }
     }
 
