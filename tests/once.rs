@@ -54,6 +54,18 @@ impl Host {
         self.directory.path().join("config.toml")
     }
 
+    /// What `test --missed` says.
+    fn missed(&self) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+            .arg("--config")
+            .arg(self.config())
+            .args(["test", "--missed"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn try_once(&self) -> Output {
         Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
             .arg("--config")
@@ -397,13 +409,7 @@ fn a_second_server_is_found_among_many_services() {
         .but("_SYSTEMD_UNIT", Some("dovecot2.service"));
     let entries: Vec<Entry> = [second].into_iter().chain((0..100).map(other)).collect();
     let host = Host::new(&entries);
-    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-        .arg("--config")
-        .arg(host.config())
-        .args(["test", "--missed"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    let said = host.missed();
     let lines =
         "[senders.dovecot]\n    identifiers = [\"dovecot2\"]\n    units = [\"dovecot2.service\"]\n";
     assert!(said.contains(lines), "{said}");
@@ -578,17 +584,7 @@ fn identifiers_of_the_configuration_are_read_and_prove_nothing() {
     assert_eq!(host.listed(), ["203.0.113.4"]);
 
     // What would have them read is told.
-    let missed = || {
-        let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-            .arg("--config")
-            .arg(host.config())
-            .args(["test", "--missed"])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let said = missed();
+    let said = host.missed();
     for text in [
         "missed  203.0.113.1 ",
         "    dovecot-proxy: imap-login: Login: ",

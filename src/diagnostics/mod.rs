@@ -425,7 +425,7 @@ pub fn publication_failed(error: &dyn Display, retry: Duration, kept: Kept) {
         Kept::Nothing => error!(
             MESSAGE_ID = id::PUBLICATION_FAILED;
             "there is no access map, so Postfix defers all mail where main.cf names it, and \
-             it can't be published: {error}; next try in {seconds} s. Run {RELOAD_POSTFIX}"
+             it can't be published: {error}; next try in {seconds} s; {RELOAD_POSTFIX}"
         ),
     }
 }
@@ -433,13 +433,13 @@ pub fn publication_failed(error: &dyn Display, retry: Duration, kept: Kept) {
 /// What is to be done once a map is back. An smtpd that has found none when it started answers 451 for
 /// as long as it lives (`dict_surrogate` of Postfix).
 pub const RELOAD_POSTFIX: &str =
-    "'postfix reload' once it is back, as an smtpd that has missed it goes on deferring mail";
+    "run 'postfix reload' once it is back: an smtpd that has missed it goes on deferring mail";
 
 /// Somebody else has changed what was published.
 pub fn map_changed(changes: &[MapChange]) {
     let (file, mut what) = of_changes(changes);
     if changes.iter().any(MapChange::leaves_no_map) {
-        what = format!("{what}. Run {RELOAD_POSTFIX}");
+        what = format!("{what}; {RELOAD_POSTFIX}");
     }
     warn!(
         MESSAGE_ID = id::MAP_CHANGED, POP_BEFORE_SMTP_FILE = file.as_str();
