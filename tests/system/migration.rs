@@ -16,7 +16,7 @@ fn commands(report: &str, section: &str) -> Vec<String> {
 
 #[test]
 fn what_migrate_says_replaces_the_old_daemon() {
-    let host = Host::boot(Release::Bookworm);
+    let host = Host::boot(Release::any());
     host.write_file(
         "/etc/pop-before-smtp-conf.pl",
         include_str!("../migrate/pop-before-smtp-conf.pl"),
