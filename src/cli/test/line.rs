@@ -120,12 +120,12 @@ impl Clock {
     }
 }
 
-/// What is shown, beside events and refusals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Which entries are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Show {
-    /// Nothing.
+    /// Those that mean something, and those that are refused.
     Events,
-    /// Also entries that hold an address and come to nothing.
+    /// Those that might mean something, and come to nothing: they hold an address, or are refused.
     Missed,
     /// All entries.
     Everything,
@@ -208,7 +208,12 @@ impl Summary {
             reason,
             ..line
         };
-        (show >= least).then_some(line)
+        let is_shown = match show {
+            Show::Events => least == Show::Events,
+            Show::Missed => matches!(event, "missed" | "refused"),
+            Show::Everything => true,
+        };
+        is_shown.then_some(line)
     }
 
     /// Counts logins that are not read.

@@ -50,8 +50,9 @@ pub struct TestArgs {
     /// Print one object per line, for programs
     #[arg(long)]
     json: bool,
-    /// Show the entries that hold an address but match nothing; and logins under identifiers that
-    /// are not known as the server's, with the configuration that makes the service read them
+    /// Show only what may be a login and does not count: entries that hold an address but match
+    /// nothing, entries that are refused, and logins under identifiers that are not known as the
+    /// server's, with the configuration that makes the service read them
     #[arg(long)]
     missed: bool,
     /// Show every entry, and say which pattern matched it (file and line), or how far each pattern
