@@ -262,4 +262,17 @@ fn examples_of_all_own_definitions_are_run() {
     let host = Host::new("servers = [\"mine\"]\n", &[("mine.toml", MINE)]);
     let text = host.shows(&["check-config"]);
     assert!(text.contains("servers mine, 1 example held"), "{text}");
+    assert!(!text.contains("off: "), "{text}");
+}
+
+#[test]
+fn a_definition_that_nobody_names_is_said_to_be_off() {
+    let host = Host::new("servers = \"built-in\"\n", &[("mine.toml", MINE)]);
+    let text = host.shows(&["check-config"]);
+    let file = host.path("servers.d/mine.toml");
+    let off = format!(
+        "off: mine, defined in {}, as 'servers' does",
+        file.display()
+    );
+    assert!(text.contains(&off), "{text}");
 }

@@ -34,6 +34,18 @@ pub fn run(config: Option<&Path>, args: &CheckConfigArgs, out: &mut impl Write) 
     for warning in &plan.warnings {
         writeln!(out, "warning: {warning}")?;
     }
+    for loaded in &catalogue.definitions {
+        let name = &loaded.definition.name;
+        if let Some(file) = &loaded.file
+            && !plan.settings.servers.contains(name)
+        {
+            let file = file.display();
+            writeln!(
+                out,
+                "off: {name}, defined in {file}, as 'servers' does not name it"
+            )?;
+        }
+    }
     writeln!(
         out,
         "the configuration is right: {}; servers {}, {} held; access map {}:{}",

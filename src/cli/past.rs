@@ -18,6 +18,7 @@ use crate::diagnostics::{message_id as id, printable};
 use crate::intake::{Senders, Taker};
 use crate::journal::JournalError;
 use crate::journal::own::{OwnMessage, OwnReader};
+use crate::networks::Networks;
 use crate::servers::{CONNECT_LIFETIME, Recogniser, Unknown};
 
 /// Whose past.
@@ -103,22 +104,24 @@ pub(super) fn tell_of_servers(
     mut each: impl FnMut(Item) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let recogniser = Arc::new(daemon::recogniser(settings)?);
+    let never = Networks::from(settings.never.clone());
+    let mut each = |line| each(server_item(line, &never));
     let sources = daemon::sources(settings);
     if let [source] = sources.as_slice() {
         return tell_of_source(source, &recogniser, about, since, until, each);
     }
     // Few of the entries are about one client or user.
-    let mut items = Vec::new();
+    let mut lines = Vec::new();
     for source in &sources {
-        let take = |item| {
-            items.push(item);
+        let take = |line| {
+            lines.push(line);
             Ok(())
         };
         let told = tell_of_source(source, &recogniser, about, since, until, take);
         entries::or_left_out(source, told)?;
     }
-    items.sort_by_key(|item| item.time);
-    items.into_iter().try_for_each(&mut each)
+    lines.sort_by_key(|line: &Line| line.time);
+    lines.into_iter().try_for_each(&mut each)
 }
 
 fn tell_of_source(
@@ -127,7 +130,7 @@ fn tell_of_source(
     about: &About,
     since: Timestamp,
     until: Timestamp,
-    mut each: impl FnMut(Item) -> Result<(), CommandError>,
+    mut each: impl FnMut(Line) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let identifiers: Vec<&str> = recogniser.identifiers().collect();
     // An earlier line can name the client of one that counts.
@@ -140,7 +143,7 @@ fn tell_of_source(
     let mut told = |story: &mut Story, now| {
         while let Some(line) = story.next(now) {
             if line.time >= since && about.is_meant(&line) {
-                each(server_item(line))?;
+                each(line)?;
             }
         }
         Ok::<(), CommandError>(())
@@ -184,12 +187,17 @@ impl Own {
     }
 }
 
-fn server_item(line: Line) -> Item {
+/// Whoever is in `never` logs in to no effect.
+fn server_item(line: Line, never: &Networks) -> Item {
+    let is_kept_out = (line.client).is_some_and(|client| never.contains(client.address()));
     let client = line.client.map(|client| client.to_string());
     let from = client.as_deref().unwrap_or("an unknown address");
     let user = line.user.as_deref().unwrap_or("somebody");
     let server = &line.server;
     let text = match (line.event, &line.reason) {
+        ("login", _) if is_kept_out => {
+            format!("{user} logged in to {server} from {from}; 'never' keeps it off the list")
+        }
         ("login", _) => format!("{user} logged in to {server} from {from}"),
         ("logout", _) => format!("{user} logged out of {server}, from {from}"),
         (_, Some(reason)) => format!("{user} to {server} from {from}: {reason}"),
@@ -230,5 +238,31 @@ pub(super) fn event_of(message_id: &str) -> &'static str {
         id::LOGIN_IGNORED => "ignored",
         id::RELAY_GRANTED => "relayed",
         _ => "notice",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_that_lists_nobody_says_why() {
+        let never = Networks::from(vec!["192.0.2.0/24".parse().unwrap()]);
+        let told = |client: &str| {
+            let line = Line {
+                event: "login",
+                ..Line::at(Timestamp::UNIX_EPOCH)
+            };
+            let client = Some(client.parse().unwrap());
+            server_item(line.of("dovecot", client, &None, &None), &never).text
+        };
+        assert_eq!(
+            told("192.0.2.10"),
+            "somebody logged in to dovecot from 192.0.2.10; 'never' keeps it off the list"
+        );
+        assert_eq!(
+            told("198.51.100.7"),
+            "somebody logged in to dovecot from 198.51.100.7"
+        );
     }
 }
