@@ -119,14 +119,14 @@ fn group_name(gid: u32) -> String {
 /// It can't read these; with `groups` it could.
 fn unreadable_for(user: &str, obstacles: &[PathBuf], groups: Option<&[String]>) -> Point {
     const NAMED: usize = 3;
-    let of_group = |path: &PathBuf| {
-        let name = path.display().to_string();
-        let group = fs::metadata(path).map(|found| group_name(found.gid()));
-        group.map_or(name.clone(), |group| {
-            format!("{name} (of the group {group})")
+    let with_rights = |path: &PathBuf| {
+        let name = path.display();
+        fs::metadata(path).map_or(name.to_string(), |found| {
+            let (group, mode) = (group_name(found.gid()), found.mode() & 0o7777);
+            format!("{name} (group {group}, mode {mode:04o})")
         })
     };
-    let named: Vec<String> = obstacles.iter().take(NAMED).map(of_group).collect();
+    let named: Vec<String> = obstacles.iter().take(NAMED).map(with_rights).collect();
     let mut finding = format!("the service's user {user} can't read {}", named.join(", "));
     if obstacles.len() > NAMED {
         finding.push_str(&format!(", and {} more", obstacles.len() - NAMED));

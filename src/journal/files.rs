@@ -208,20 +208,9 @@ impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} can't be read by this user", self.path.display())?;
         match &self.takes {
-            Takes::Group(group) => write!(
-                f,
-                ": it takes the group {group} (systemctl edit pop-before-smtp: [Service], \
-                 SupplementaryGroups={group}; or run as root)"
-            ),
-            Takes::MoreThan(group) => write!(
-                f,
-                ", nor by its group {group} (chmod g+r, and perhaps chgrp systemd-journal; or run \
-                 as root)"
-            ),
-            Takes::Unknown => f.write_str(
-                ": it takes another group, which 'pop-before-smtp doctor', as root, names with \
-                 what to do",
-            ),
+            Takes::Group(group) => write!(f, ": it takes the group {group}, or root"),
+            Takes::MoreThan(group) => write!(f, ", nor by its group {group}: it takes root"),
+            Takes::Unknown => f.write_str(": it takes another group, or root"),
         }
     }
 }

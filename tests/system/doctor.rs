@@ -491,7 +491,7 @@ fn files_of_other_groups_are_looked_at(release: Release) {
         &host,
         "",
         "journal-access",
-        "a.journal (of the group systemd-journal-remote)",
+        "a.journal (group systemd-journal-remote, mode 0640)",
     );
     host.sh(&format!("set -e\n{mend}"));
     host.await_clients(&NEAR);

@@ -12,6 +12,8 @@ use crate::journal::Unreadable;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// So many files are named.
 const NAMED: usize = 3;
+/// It looks with rights that the service does not have.
+const WHAT_TO_DO: &str = "'pop-before-smtp doctor', as root, says what to do";
 
 /// What of the journal can't be read.
 #[derive(Debug, Default)]
@@ -26,7 +28,9 @@ pub struct JournalHealth {
 impl JournalHealth {
     /// Nothing can be read. Says whether that is new.
     pub fn lost(&mut self, error: &str, now: Instant) -> bool {
-        let text = format!("{error}\nnobody is listed until it can be read; it is tried again");
+        let text = format!(
+            "{error}\nnobody is listed until it can be read; it is tried again; {WHAT_TO_DO}"
+        );
         let since = self.trouble.as_ref().map(|(since, _)| *since);
         self.trouble = Some((since.unwrap_or(now), text));
         since.is_none()
@@ -85,10 +89,10 @@ fn describe(files: &[Unreadable]) -> Option<String> {
             files.len() - NAMED
         ));
     }
-    lines.push(
-        "all other files are read; the logins and logouts in these count as soon as they can be"
-            .to_owned(),
-    );
+    lines.push(format!(
+        "all other files are read; the logins and logouts in these count as soon as they can be; \
+         {WHAT_TO_DO}"
+    ));
     Some(lines.join("\n"))
 }
 
