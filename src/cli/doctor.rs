@@ -89,8 +89,8 @@ fn summary(points: &[Point]) -> String {
     let notices = count(number(Verdict::Notice), "notice");
     match (wrong, unknown) {
         (0, 0) => format!("all is well: {looked}, {notices}"),
-        (wrong, 0) => format!("{looked}, {notices}: {wrong} wrong"),
-        (wrong, unknown) => format!("{looked}, {notices}: {wrong} wrong, {unknown} unknown"),
+        (wrong, 0) => format!("{wrong} wrong: {looked}, {notices}"),
+        (wrong, unknown) => format!("{wrong} wrong, {unknown} unknown: {looked}, {notices}"),
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
         let points = [Verdict::Wrong, Verdict::Unknown].map(|v| point(v, "", None));
         assert_eq!(
             summary(&points),
-            "2 points looked at, 0 notices: 1 wrong, 1 unknown"
+            "1 wrong, 1 unknown: 2 points looked at, 0 notices"
         );
     }
 }
