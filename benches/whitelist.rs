@@ -32,9 +32,8 @@ fn rules() -> Rules {
         grace: SignedDuration::from_mins(30),
         max_session: SignedDuration::from_hours(24),
         limits: Limits {
-            clients: usize::MAX,
-            clients_per_user: usize::MAX,
             sessions: 1_000_000,
+            ..Limits::NONE
         },
         permitted: Networks::default(),
         never: Networks::default(),

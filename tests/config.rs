@@ -16,6 +16,7 @@ use pop_before_smtp::config::{
     self, ConfigError, Loaded, Origin, PermittedNetworks, Senders, Settings,
 };
 use pop_before_smtp::postfix::map_type::MapType;
+use pop_before_smtp::servers::BUILT_IN;
 use tempfile::TempDir;
 
 const SHIPPED: &str = include_str!("../packaging/config.toml");
@@ -449,7 +450,7 @@ fn it_is_shown_with_where_it_came_from() {
     let expected = r#"
 grace = "1h 30min"  # DIR/config.toml:1
 max-session = "24h"  # default
-servers = ["apple-mail", "courier", "cucipop", "cyrus", "dbmail", "dovecot", "macosx-server", "mailutils", "nginx", "perdition", "popa3d", "qpopper", "solid-pop3d", "stalwart", "teapop", "tpop3d", "uw-imap", "vm-pop3d", "vpopmail", "zimbra"]  # default
+servers = SERVERS  # default
 never = ["192.0.2.0/24", "2001:db8::1"]  # DIR/config.toml:2
 permitted-networks = "postfix"  # default
 publish = ["map", "policy"]  # default
@@ -481,9 +482,12 @@ users = ["5000"]  # DIR/config.d/a\nb.toml:3
 units = []  # default
 "#;
     let path = directory.path().display().to_string();
+    let servers: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         config::show(&loaded),
-        expected.trim_start().replace("DIR", &path)
+        (expected.trim_start())
+            .replace("DIR", &path)
+            .replace("SERVERS", &toml::Value::from(servers).to_string())
     );
     let json = config::show_json(&loaded);
     assert_eq!(json["grace"]["value"], "1h 30min");

@@ -171,11 +171,6 @@ const STYLES: &[Style] = &[
         lines: &[r#"Sep 21 2006 22:03:45 IMAP User "joe" log on successful from 192.0.2.10"#],
         tells: Login("joe"),
     },
-];
-
-/// Styles whose definitions come from elsewhere. To be moved to `STYLES` when those are built in;
-/// until then they are tried only where there is a definition.
-const STYLES_OF_OTHERS: &[Style] = &[
     Style {
         pattern: "UW (the default)",
         server: "uw-imap",
@@ -317,14 +312,14 @@ const STYLES_OF_OTHERS: &[Style] = &[
     },
 ];
 
-fn definition_of(server: &str) -> Option<&'static str> {
+fn definition_of(server: &str) -> &'static str {
     let built_in = BUILT_IN.iter().find(|(name, _)| *name == server);
-    built_in.map(|(_, text)| *text)
+    built_in.map(|(_, text)| *text).unwrap()
 }
 
 /// What the lines of one process tell, under the definition of `server` alone.
 fn events(server: &str, identifier: &str, lines: &[&str]) -> Vec<EventKind> {
-    let definition = Definition::parse(definition_of(server).unwrap()).unwrap();
+    let definition = Definition::parse(definition_of(server)).unwrap();
     let recogniser = Recogniser::new(vec![definition], &BTreeMap::new(), |_| Some(0));
     let mut correlator = Correlator::new(Unknown::Drop);
     let sender = Sender {
@@ -377,12 +372,6 @@ fn check(style: &Style) {
 #[test]
 fn every_pattern_of_the_old_daemon_has_a_definition() {
     STYLES.iter().for_each(check);
-}
-
-#[test]
-fn styles_of_others_where_they_are_defined() {
-    let defined = |style: &&Style| definition_of(style.server).is_some();
-    STYLES_OF_OTHERS.iter().filter(defined).for_each(check);
 }
 
 #[test]
@@ -515,17 +504,15 @@ fn the_manual_has_a_row_for_every_pattern() {
             (cells[0].trim_end_matches(" (1)"), cells[1])
         })
         .collect();
-    let styles: BTreeSet<_> = (STYLES.iter().chain(STYLES_OF_OTHERS))
-        .map(|style| (style.pattern, style.server))
-        .collect();
+    let styles = STYLES.iter().map(|style| (style.pattern, style.server));
+    let styles: BTreeSet<_> = styles.collect();
     assert_eq!(rows, styles);
 }
 
 #[test]
 fn the_manual_names_every_definition() {
     let manual = manual();
-    let of_others = STYLES_OF_OTHERS.iter().map(|style| style.server);
-    for server in of_others.chain(BUILT_IN.iter().map(|(name, _)| *name)) {
+    for (server, _) in BUILT_IN {
         assert!(manual.contains(&format!("\n.It {server}\n")), "{server}");
     }
 }

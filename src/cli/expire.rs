@@ -244,11 +244,7 @@ fn restore(settings: Option<&Settings>, kept: Kept) -> Whitelist {
     let rules = Rules {
         grace: signed(grace),
         max_session: signed(max_session),
-        limits: Limits {
-            clients: usize::MAX,
-            clients_per_user: usize::MAX,
-            sessions: usize::MAX,
-        },
+        limits: Limits::NONE,
         permitted: Networks::default(),
         never: Networks::default(),
     };

@@ -14,7 +14,7 @@ use crate::control::client::Service;
 use crate::control::protocol::{ClientInfo, Filter};
 use crate::diagnostics::{count, local_time, printable};
 
-/// The columns' widths are those of so many first lines; a line that needs more has more.
+/// Columns are as wide as so many first rows need; a later cell that is longer sticks out.
 const MEASURED: usize = 1000;
 const COLUMNS: usize = 5;
 /// On a terminal, a user's name has at most so many characters.

@@ -31,7 +31,7 @@ const DEBOUNCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(
 /// What `journal.look-every` can be. More often would keep a processor busy; journald itself tells
 /// more often than once a second.
 const LOOK_EVERY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
-/// What a limit can be: beyond the most, it protects no machine's memory.
+/// What a limit can be. A higher one would protect no machine's memory.
 const LIMIT: RangeInclusive<usize> = 1..=10_000_000;
 /// Nobody has less than a /64 to himself, and a site seldom more than a /48.
 const IPV6_PREFIX: RangeInclusive<u8> = 48..=128;
@@ -85,7 +85,7 @@ pub(super) fn defaults(servers_directory: PathBuf) -> Settings {
 }
 
 /// The keys of each table, but for those of `[sources.NAME]` and `[senders.SERVER]`, in the order of
-/// the shipped file. Those of the first are in no table.
+/// the shipped file. The first, without a name, has those that are in no table.
 const TABLES: [(&str, &[Key<Settings>]); 5] = [
     (
         "",
@@ -283,8 +283,8 @@ pub(super) fn take(
 
 fn take_all(reader: &mut Reader<'_>, source: &Source, settings: &mut Settings) {
     let mut root = reader.document(source);
-    let [(_, in_none), of_tables @ ..] = &TABLES;
-    let tables = of_tables
+    let [(_, top_level), in_tables @ ..] = &TABLES;
+    let tables = in_tables
         .each_ref()
         .map(|(name, keys)| (reader.table(&mut root, name), keys));
     let Settings {
@@ -310,7 +310,7 @@ fn take_all(reader: &mut Reader<'_>, source: &Source, settings: &mut Settings) {
         &SENDERS,
         senders,
     );
-    for (mut table, keys) in [(root, in_none)].into_iter().chain(tables) {
+    for (mut table, keys) in [(root, top_level)].into_iter().chain(tables) {
         for key in *keys {
             reader.take(&mut table, key.name, |value| (key.take)(settings, value));
         }

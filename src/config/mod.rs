@@ -156,3 +156,12 @@ pub struct Limits {
     /// `sessions`: open at once; a login beyond it counts, but its session is not followed.
     pub sessions: usize,
 }
+
+impl Limits {
+    /// Nobody is refused for them.
+    pub const NONE: Limits = Limits {
+        clients: usize::MAX,
+        clients_per_user: usize::MAX,
+        sessions: usize::MAX,
+    };
+}

@@ -2,7 +2,7 @@
 //!
 //! Plain data, the same for the service and for those who ask. Varlink's names have no hyphens:
 //! they are in camel case, as systemd's are. A field that is added must not change the meaning of
-//! the others.
+//! the others, and must be an `Option`: during an upgrade a new command asks a service of before.
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -276,7 +276,7 @@ pub struct ClientInfo {
     pub last_login: Option<Timestamp>,
     /// Until when it may relay if nothing more is heard of it; none while a session is open.
     pub until: Option<Timestamp>,
-    /// How many of its sessions are open.
+    /// How many of its sessions are certainly open.
     pub sessions: u32,
 }
 

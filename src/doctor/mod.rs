@@ -7,7 +7,7 @@
 //!
 //! To add a check, write a function beside those of its subject that takes a [`Host`] and returns
 //! what it finds, with `ok`, `notice`, `unknown`, or `wrong` and what mends it (`point`). It returns
-//! `None` where it has nothing to look at, or where another point says why. Then give it a line, and
+//! `None` where it has nothing to look at, or where another point says what is wrong. Then give it a line, and
 //! so the point's name and place, in [`CHECKS`].
 
 mod access;
@@ -108,7 +108,7 @@ fn judge(host: &Host, checks: &[(&'static str, Check)]) -> Vec<Point> {
             One(check) => check(host).into_iter().collect(),
             Each(check) => check(host).unwrap_or_default(),
         };
-        // A check that fails where another one looked has the name of that.
+        // A point that has a name already keeps it: that of the check whose subject it is.
         points.extend(found.into_iter().map(|found| match found.point {
             "" => Point {
                 point: name,

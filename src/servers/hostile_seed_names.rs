@@ -21,7 +21,7 @@ type Line = (&'static str, fn(&str, &str, &str) -> String);
 /// A server's line with what a stranger can put into it; and the identifier that it comes under.
 type NoLogin = (&'static str, fn(&str) -> String);
 
-/// Servers whose users' or hosts' names stand in the line of a login, before the address or not.
+/// Servers whose users' or hosts' names stand in the line of a login.
 const LOGINS: &[(&str, &[Line])] = &[
     (
         "apple-mail",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::definition::{BUILT_IN_MARK, Definition, Fault};
 use crate::excerpt::{Place, harmless};
 
-/// The built-in definitions: name and text.
+/// The built-in definitions, name and text, by name.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("apple-mail", include_str!("apple-mail.toml")),
     ("courier", include_str!("courier.toml")),

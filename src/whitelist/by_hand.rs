@@ -37,7 +37,7 @@ pub enum NotAllowed {
 pub struct Listed<'a> {
     /// Its address.
     pub client: Client,
-    /// What its logins have come to.
+    /// Its listing for its logins; none if it is only listed by hand.
     pub login: Option<Listing<'a>>,
     /// What an operator has given it.
     pub grant: Option<&'a Grant>,
@@ -64,7 +64,7 @@ impl Listed<'_> {
         login.into_iter().chain(grant).min().unwrap_or_default()
     }
 
-    /// How many of its sessions are open.
+    /// How many of its sessions are certainly open.
     #[must_use]
     pub fn sessions(&self) -> u32 {
         self.login.as_ref().map_or(0, |login| login.open)

@@ -41,11 +41,11 @@ struct Record {
     last: Moment,
     user: Option<User>,
     server: Server,
-    /// How many of its sessions are open, as far as is known.
+    /// How many of its sessions have not told their end.
     open: u32,
-    /// How many of those may be over.
+    /// How many of `open` may be over.
     doubtful: u32,
-    /// And how many of these are: an end was told of each, and not whose it was.
+    /// How many of `doubtful` are over. Which ones is not known: their ends did not say.
     lost: u32,
     /// Whether there is a deadline. There need be none while a session is open.
     is_scheduled: bool,
@@ -112,7 +112,7 @@ impl KeptClients {
         self.records.push((client, record));
     }
 
-    /// That were all.
+    /// There are no more.
     #[must_use]
     pub fn finish(self) -> Clients {
         Clients {
@@ -270,8 +270,8 @@ impl Clients {
         });
     }
 
-    /// One of a client's doubtful sessions may have ended at `time`; so many are doubtful only since
-    /// then. If none has held it until now, nothing counts from here.
+    /// One of a client's doubtful sessions may have ended at `time`, from which on `more` of them are
+    /// doubtful. Grace counts from there only if a session has held the client until now.
     pub(super) fn doubt(&mut self, client: Client, more: u32, time: Moment) {
         self.change(client, |record| {
             if record.held() > 0 {
@@ -421,7 +421,7 @@ impl Record {
 
     /// A session is over that was opened at `since`.
     fn close(&mut self, since: Moment, is_doubtful: bool) {
-        // One that was doubtful when its client went was not counted when it came back.
+        // One from before this listing was not counted: it was doubtful when the client went.
         if since < self.since {
             return;
         }

@@ -1,7 +1,7 @@
 //! What is told of a client and of a session: the whitelist's records.
 //!
 //! Plain data, as the store keeps it, in this order and with times in microseconds since 1970. A
-//! change of any kind is another format: see the store's.
+//! change of what is kept is another format: see the store's. A field that is skipped is not kept.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -31,8 +31,9 @@ pub struct Listing<'a> {
     /// The server that this was on.
     #[serde(borrow)]
     pub server: Cow<'a, str>,
-    /// How many of its sessions are open, as far as they are not doubtful; counted anew when the
-    /// whitelist is restored.
+    /// How many of its sessions are certainly open: those whose end has not been told, less one for each
+    /// end that was told and did not say whose it was. Not kept: it is counted anew when the whitelist is
+    /// restored.
     #[serde(skip)]
     pub open: u32,
 }

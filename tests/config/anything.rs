@@ -97,9 +97,14 @@ fn right() -> impl Strategy<Value = String> {
             "permitted-networks",
             prop_oneof![Just("'postfix'".to_owned()), networks].boxed(),
         ),
+        ("publish", Just("['map', 'policy']".to_owned()).boxed()),
         ("state-directory", path.clone()),
         ("log-level", "'error'|'warn'|'info'|'debug'".boxed()),
         ("journal.directory", "'/[ -&(-~ü]{0,20}'".boxed()),
+        (
+            "journal.look-every",
+            (1..=1000_u32).prop_map(|ms| format!("'{ms}ms'")).boxed(),
+        ),
         ("map.path", path),
         ("map.type", "'auto'|'lmdb'|'cdb'|'hash'|'btree'".boxed()),
         ("map.value", "'OK'|'RELAY'|'permit'".boxed()),
@@ -107,6 +112,12 @@ fn right() -> impl Strategy<Value = String> {
             "map.debounce",
             (0..=60_000_u32).prop_map(|ms| format!("'{ms}ms'")).boxed(),
         ),
+        (
+            "policy.ipv6-prefix",
+            (48..=128_u8).prop_map(|n| n.to_string()).boxed(),
+        ),
+        ("sources.store1.directory", "'/[a-z]{1,20}'".boxed()),
+        ("sources.store2.namespace", "'[a-z]{1,20}'".boxed()),
         ("limits.clients", count.clone()),
         ("limits.clients-per-user", count.clone()),
         ("limits.sessions", count),
@@ -188,6 +199,15 @@ proptest! {
     }
 }
 
+#[test]
+fn values_are_tried_for_every_key() {
+    let all = "sources.store1.directory = '/x'\nsenders.dovecot.users = [0]";
+    let loaded = load_text(all).unwrap();
+    for key in loaded.effective.iter().map(config::Effective::key) {
+        assert!(KEYS.contains(&&*key), "{key}");
+    }
+}
+
 /// Keys for which values are tried.
 const KEYS: &[&str] = &[
     "grace",
@@ -195,6 +215,7 @@ const KEYS: &[&str] = &[
     "servers",
     "never",
     "permitted-networks",
+    "publish",
     "state-directory",
     "log-level",
     "journal.directory",
@@ -204,9 +225,12 @@ const KEYS: &[&str] = &[
     "map.type",
     "map.value",
     "map.debounce",
+    "policy.ipv6-prefix",
     "limits.clients",
     "limits.clients-per-user",
     "limits.sessions",
+    "sources.store1.directory",
+    "sources.store1.namespace",
     "senders.dovecot.users",
     "senders.dovecot.units",
     "senders.dovecot.identifiers",

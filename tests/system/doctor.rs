@@ -294,7 +294,11 @@ fn the_service_is_looked_at(release: Release) {
     assert_eq!(asked.code, Some(1), "{}", asked.transcript());
     assert!(asked.stdout.contains("unknown"), "{}", asked.transcript());
     assert!(!asked.stdout.contains("\x1b"), "{}", asked.transcript());
-    assert!(asked.stdout.contains("\n0 wrong, "), "{}", asked.transcript());
+    assert!(
+        asked.stdout.contains("\n0 wrong, "),
+        "{}",
+        asked.transcript()
+    );
     assert!(host.is_active());
 
     // A service that hangs is not waited for without end.

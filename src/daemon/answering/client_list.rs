@@ -63,11 +63,7 @@ mod tests {
         let rules = Rules {
             grace: SignedDuration::from_mins(30),
             max_session: SignedDuration::from_hours(24),
-            limits: Limits {
-                clients: usize::MAX,
-                clients_per_user: usize::MAX,
-                sessions: usize::MAX,
-            },
+            limits: Limits::NONE,
             permitted: Networks::default(),
             never: Networks::default(),
         };

@@ -66,11 +66,7 @@ mod tests {
         Rules {
             grace: SignedDuration::from_secs(GRACE),
             max_session: SignedDuration::from_secs(1000),
-            limits: Limits {
-                clients: usize::MAX,
-                clients_per_user: usize::MAX,
-                sessions: usize::MAX,
-            },
+            limits: Limits::NONE,
             permitted: Networks::default(),
             never: Networks::from(Vec::from_iter(never.map(|c| c.address().into()))),
         }
