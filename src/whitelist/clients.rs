@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Listing;
 use super::deadlines::Deadlines;
 use super::moment::Moment;
-use super::runs::Runs;
 use super::servers::{Server, Servers};
+use super::untold_changes::UntoldChanges;
 use super::users::{User, Users};
 use crate::client::Client;
 use crate::origin::Origin;
@@ -28,9 +28,9 @@ pub struct Clients {
     grace: SignedDuration,
     /// One for each client that is scheduled, never later than its grace ends.
     deadlines: Deadlines<Client>,
-    changed: Runs<Client>,
+    changed: UntoldChanges<Client>,
     /// Those of `changed` that the store is being told of.
-    telling: Runs<Client>,
+    telling: UntoldChanges<Client>,
 }
 
 /// A [`Listing`], as it is kept.
@@ -348,7 +348,7 @@ impl Clients {
             self.users.remove(user);
         }
         if record.is_stored && !record.is_changed {
-            self.changed.push(client);
+            self.changed.add(client);
         }
         true
     }
@@ -394,8 +394,7 @@ impl Clients {
 
     /// The next of those, in order. The store is told of them now.
     pub(super) fn tell(&mut self, at_most: usize) -> Vec<Client> {
-        let mut told = self.telling.take(at_most);
-        told.dedup();
+        let told = self.telling.take(at_most);
         for client in &told {
             if let Some(record) = self.records.get_mut(client) {
                 record.is_changed = false;
@@ -431,9 +430,9 @@ impl Record {
         self.lost = self.lost.min(self.doubtful);
     }
 
-    fn changed(&mut self, client: Client, changed: &mut Runs<Client>) {
+    fn changed(&mut self, client: Client, changed: &mut UntoldChanges<Client>) {
         if !std::mem::replace(&mut self.is_changed, true) {
-            changed.push(client);
+            changed.add(client);
         }
     }
 

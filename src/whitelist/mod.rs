@@ -13,9 +13,10 @@ mod moment;
 mod outcome;
 mod record;
 mod rules;
-mod runs;
+
 mod servers;
 mod sessions;
+mod untold_changes;
 mod users;
 
 pub use by_hand::{Listed, NotAllowed};

@@ -16,8 +16,8 @@ use slab::Slab;
 
 use super::deadlines::Deadlines;
 use super::moment::Moment;
-use super::runs::Runs;
 use super::servers::{Server, Servers};
+use super::untold_changes::UntoldChanges;
 use super::{Session, SessionKey};
 use crate::client::Client;
 use crate::event::Protocol;
@@ -51,12 +51,12 @@ pub struct Sessions {
     tidy_at: usize,
     /// Those that have ended, and when.
     ended: VecDeque<(Moment, Place)>,
-    changed: Runs<(Near, Place)>,
+    changed: UntoldChanges<(Near, Place)>,
     /// Those that the store still has.
-    gone: Runs<Gone>,
+    gone: UntoldChanges<Gone>,
     /// Those of `changed` and `gone` that the store is being told of.
-    telling: Runs<(Near, Place)>,
-    telling_gone: Runs<Gone>,
+    telling: UntoldChanges<(Near, Place)>,
+    telling_gone: UntoldChanges<Gone>,
 }
 
 /// Sessions in this order lie side by side in the store; almost, which is near enough.
@@ -546,7 +546,7 @@ impl Sessions {
             entry.remove();
         }
         if record.is_stored {
-            self.gone.push((record.server, record.id));
+            self.gone.add((record.server, record.id));
         }
     }
 
@@ -555,15 +555,15 @@ impl Sessions {
         self.records = Slab::new();
         self.by_key = HashTable::new();
         self.ended = VecDeque::new();
-        self.changed = Runs::default();
-        self.telling = Runs::default();
+        self.changed = UntoldChanges::default();
+        self.telling = UntoldChanges::default();
     }
 }
 
 impl Record {
-    fn changed(&mut self, place: Place, changed: &mut Runs<(Near, Place)>) {
+    fn changed(&mut self, place: Place, changed: &mut UntoldChanges<(Near, Place)>) {
         if !std::mem::replace(&mut self.is_changed, true) {
-            changed.push((self.near(), place));
+            changed.add((self.near(), place));
         }
     }
 
