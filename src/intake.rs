@@ -16,7 +16,9 @@ use crate::client::Client;
 use crate::event::{Event, EventKind};
 use crate::journal::Entry;
 use crate::origin::{Id, Origin};
-use crate::servers::{Correlator, Distrust, Meaning, Recogniser, Sender, Server, Unknown, Verdict};
+use crate::servers::{
+    Correlator, Distrust, Meaning, Recogniser, Sender, Server, Trust, Unknown, Users, Verdict,
+};
 
 /// How an entry was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +92,8 @@ pub struct Refused {
     pub sender: Sender,
     /// Why the sender is not trusted.
     pub why: Distrust,
+    /// Whether it was written on another host, whose users have other numbers.
+    pub is_elsewhere: bool,
 }
 
 impl Refused {
@@ -132,6 +136,8 @@ pub struct Taker {
     senders: Senders,
     /// Where the entries are read from.
     source: Id,
+    /// Whom servers trust, by their names, if that is another host: users have other numbers there.
+    elsewhere: HashMap<Arc<str>, Trust>,
 }
 
 /// For how many origins lines are tied at once. A journal usually holds those of one host; with more
@@ -148,13 +154,28 @@ impl Taker {
             unknown,
             senders,
             source: Id::DEFAULT_SOURCE,
+            elsewhere: HashMap::new(),
         }
     }
 
-    /// The same, for the entries of this source.
+    /// The same, for the entries of this source. If it is another host's, its users have these numbers.
     #[must_use]
-    pub fn of_source(self, source: Id) -> Self {
-        Taker { source, ..self }
+    pub fn of_source(self, source: Id, users: Option<&Users>) -> Self {
+        let there = |users| {
+            let servers = self.recogniser.all().iter();
+            let trusts = servers.map(|s| (s.name.clone(), s.trust.on_host_of(users)));
+            trusts.collect()
+        };
+        Taker {
+            source,
+            elsewhere: users.map(there).unwrap_or_default(),
+            ..self
+        }
+    }
+
+    /// Whom a server trusts where the entries come from.
+    fn trust<'a>(&'a self, server: &'a Server) -> &'a Trust {
+        self.elsewhere.get(&server.name).unwrap_or(&server.trust)
     }
 
     /// Takes in an entry.
@@ -187,7 +208,7 @@ impl Taker {
             return Intake::Nothing;
         };
         let is_believed = |server: &&Server| {
-            self.senders == Senders::Any || server.trust.check(&entry.sender).is_ok()
+            self.senders == Senders::Any || self.trust(server).check(&entry.sender).is_ok()
         };
         let Some(server) = recogniser.known_under(identifier).find(is_believed) else {
             return Intake::Nothing;
@@ -225,7 +246,7 @@ impl Taker {
         let correlator = self.correlator(origin);
         let serves = correlator.serves(server, sender);
         if self.senders == Senders::Trusted
-            && let Err(why) = server.trust.check(sender)
+            && let Err(why) = self.trust(server).check(sender)
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
             // Other lines neither list nor name anybody: there is nothing to report.
@@ -247,6 +268,7 @@ impl Taker {
                 meaning,
                 sender: sender.clone(),
                 why,
+                is_elsewhere: !self.elsewhere.is_empty(),
             });
         }
         if passed_on.is_some() || is_alone {

@@ -22,6 +22,7 @@
 //! | [`whitelist`] | the rules: grace, sessions, expiry, limits |
 //! | [`store`] | whitelist, sessions and journal position on disk (sled) |
 //! | [`diagnostics`] | what we write to the journal |
+//! | [`carrier`] | brings the journals of other hosts here, over ssh |
 //! | [`control`] | the control socket: protocol, server, client |
 //! | [`daemon`] | the service: wires the rooms together and owns the loop |
 //! | [`doctor`] | the whole installation, looked at and judged |
@@ -33,6 +34,7 @@
 // Tests may fail by panicking; the program may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod carrier;
 pub mod cli;
 pub mod client;
 pub mod config;

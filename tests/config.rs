@@ -470,6 +470,7 @@ debounce = "1s"  # default
 
 [policy]
 ipv6-prefix = 128  # default
+relays = []  # default
 
 [limits]
 clients = 1000000  # default

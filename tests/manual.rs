@@ -79,8 +79,8 @@ fn offered(shell: &str, script: &str) -> String {
 fn bash_completes() {
     let script = "\
         source packaging/completions/pop-before-smtp.bash
-        COMP_WORDS=(pop-before-smtp st) COMP_CWORD=1
-        _pop__before__smtp pop-before-smtp st pop-before-smtp
+        COMP_WORDS=(pop-before-smtp sta) COMP_CWORD=1
+        _pop__before__smtp pop-before-smtp sta pop-before-smtp
         echo \"${COMPREPLY[*]}\"
         COMP_WORDS=(pop-before-smtp list --js) COMP_CWORD=2
         _pop__before__smtp pop-before-smtp --js list

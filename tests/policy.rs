@@ -5,6 +5,7 @@ mod journal_files;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::ops::Deref;
 use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::net::UnixStream;
@@ -60,7 +61,7 @@ fn request(client: &str) -> String {
 }
 
 /// One reply, or what came before the connection was closed.
-fn reply(stream: &mut UnixStream) -> String {
+fn reply(stream: &mut impl Read) -> String {
     let mut reply = Vec::new();
     let mut byte = [0];
     while !reply.ends_with(b"\n\n") && stream.read(&mut byte).unwrap() == 1 {
@@ -100,6 +101,48 @@ fn the_answer_is_right_the_moment_the_entry_is_written() {
     service.wait_for(
         "192.0.2.12 may relay from <a@example.org> to <b@example.net>, queue id 4cFz: alice",
     );
+}
+
+/// systemd's own tool passes the sockets on, as systemd does; the service starts with the first question.
+#[test]
+fn relays_on_other_hosts_ask_over_tcp_at_each_address() {
+    let free = || {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+    };
+    let addresses = [free(), free()];
+    let relays = "policy.relays = [\"127.0.0.0/8\"]";
+    let mut service = Service::start(&[Entry::login(ago(10), "192.0.2.10", "a")], relays);
+    let mut command = Command::new("systemd-socket-activate");
+    for address in &addresses {
+        command.arg(format!("--listen={address}"));
+    }
+    command.args([
+        "--fdname=policy-inet:policy-inet",
+        env!("CARGO_BIN_EXE_pop-before-smtp"),
+    ]);
+    service.0.start_again_as(command);
+    for address in addresses {
+        let mut relay = loop {
+            match TcpStream::connect(address) {
+                Ok(relay) => break relay,
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        for (client, expected) in [("192.0.2.10", OK), ("192.0.2.11", DUNNO)] {
+            relay.write_all(request(client).as_bytes()).unwrap();
+            assert_eq!(reply(&mut relay), expected, "{client}: {}", service.log());
+        }
+        // What is no question ends the connection, and nothing else.
+        let mut stranger = TcpStream::connect(address).unwrap();
+        stranger.write_all(b"GET / HTTP/1.1\r\n\r\n\n\n").unwrap();
+        assert_eq!(reply(&mut stranger), "");
+        relay.write_all(request("192.0.2.10").as_bytes()).unwrap();
+        assert_eq!(reply(&mut relay), OK);
+    }
+    assert_eq!(service.ask("192.0.2.10"), OK);
 }
 
 #[test]

@@ -193,3 +193,39 @@ fn one_that_a_reload_adds_holds_up_nobody() {
     // In the map, and not only in the list.
     service.wait_for("published 2 clients");
 }
+
+/// The users of a store have the numbers of its own passwd, which says nothing of ours.
+#[test]
+fn who_may_write_is_known_by_the_numbers_of_that_host() {
+    let mine = |user: &str, client: &str| {
+        let message = format!(
+            "imap-login: Login: user=<joe>, method=PLAIN, rip={client}, session=<{client}>"
+        );
+        Entry::dovecot(ago(100), &message).but("_UID", Some(user))
+    };
+    // A user of this host's by number, one by a name that is known here, and one of the store's own.
+    let store = journal(&[
+        mine("0", "192.0.2.50"),
+        mine("112", "192.0.2.51"),
+        mine("2", "192.0.2.52"),
+        mine("107", "192.0.2.53"),
+    ]);
+    let more = "\nsenders.dovecot.users = [112, \"bin\", \"vmail\"]\n\
+        sources.store1.users = { vmail = 107 }";
+    let here = journal(&[mine("112", "192.0.2.61"), mine("2", "192.0.2.62")]);
+    let settings = format!("{}{more}", with_store(&store));
+    let service = Foreground::start_on(here, &settings);
+    service.wait_for("caught up with the journal: 4 clients listed");
+    let list = service.ask("list");
+    for (client, is_listed) in [
+        ("192.0.2.50", true),
+        ("192.0.2.51", false),
+        ("192.0.2.52", false),
+        ("192.0.2.53", true),
+        ("192.0.2.61", true),
+        ("192.0.2.62", true),
+    ] {
+        assert_eq!(list.contains(client), is_listed, "{client}\n{list}");
+    }
+    service.wait_for("it was written on another host, where uid 112 may be anybody");
+}

@@ -25,6 +25,7 @@ mod run;
 mod servers;
 mod show_config;
 mod status;
+mod store;
 mod test;
 mod when;
 
@@ -106,6 +107,8 @@ enum Command {
     ConvertPattern(convert_pattern::ConvertPatternArgs),
     /// Show what to write and change to replace the Perl daemon
     Migrate(migrate::MigrateArgs),
+    /// Let logins at other hosts, mail stores, count here
+    Store(store::StoreArgs),
     /// Remove expired clients from the access map while the service is stopped
     Expire(expire::ExpireArgs),
 }
@@ -157,6 +160,23 @@ enum CommandError {
     Output(#[from] io::Error),
     #[error("can't write {}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("can't read {}: {source}", path.display())]
+    ReadFile { path: PathBuf, source: io::Error },
+    #[error("there is no store {0}: 'pop-before-smtp store list' shows those that there are")]
+    NoStore(String),
+    #[error("there is a store {0} already: 'pop-before-smtp store remove {0}' takes it away")]
+    StoreIsThere(String),
+    #[error("{0}")]
+    Ssh(String),
+    #[error(
+        "the identifier \"{0}\" can't be put into the command that a store runs: it takes letters, \
+         digits and . _ - / @ : +; see senders in the configuration"
+    )]
+    OddIdentifier(String),
+    #[error("no credentials: this is what {0} runs")]
+    NoCredentials(String),
+    #[error("{0}")]
+    Carrier(io::Error),
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
     #[error("can't wait for a time or a change: {0}")]
@@ -218,6 +238,7 @@ pub fn main() -> ExitCode {
         Command::ConvertPattern(args) => convert_pattern::run(&args, &mut out),
         Command::Migrate(args) => migrate::run(config, &args, &mut out),
         Command::Expire(args) => expire::run(config, &args),
+        Command::Store(args) => store::run(config, &args, &mut out),
     };
     match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {
         Ok(code) => code,

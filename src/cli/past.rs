@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::config::Settings;
 use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{message_id as id, printable};
-use crate::intake::{Senders, Taker};
+use crate::intake::Senders;
 use crate::journal::JournalError;
 use crate::journal::own::{OwnMessage, OwnReader};
 use crate::networks::Networks;
@@ -136,8 +136,7 @@ fn tell_of_source(
     // An earlier line can name the client of one that counts.
     let begin = since.checked_sub(CONNECT_LIFETIME);
     let begin = begin.unwrap_or(Timestamp::MIN);
-    let taker = Taker::new(recogniser.clone(), Senders::Trusted, Unknown::Drop);
-    let mut taker = taker.of_source(source.id());
+    let mut taker = source.taker(recogniser, Senders::Trusted, Unknown::Drop);
     let mut summary = Summary::default();
     let mut story = Story::default();
     let mut told = |story: &mut Story, now| {

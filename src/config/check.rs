@@ -37,10 +37,17 @@ pub(super) fn check(
     } = &settings.journal;
     exclusive("journal", directory.is_some() && namespace.is_some(), found)?;
     // One that names no journal is not there: a later file has taken it away.
-    (settings.sources).retain(|_, source| *source != SourceSettings::default());
+    (settings.sources).retain(|_, source| source.directory.is_some() || source.namespace.is_some());
     for (name, source) in &settings.sources {
         let has_both = source.directory.is_some() && source.namespace.is_some();
         exclusive(&format!("sources.{name}"), has_both, found)?;
+        if source.directory.is_none()
+            && !source.users.is_empty()
+            && let Some(place) = found.get(&format!("sources.{name}.users"))
+        {
+            let message = "is for the files of another host, not for a namespace of this one";
+            return Err(place.problem(message.to_owned(), None));
+        }
     }
     read_once(settings, found)?;
     let warnings = warnings(settings, found);
@@ -87,6 +94,7 @@ fn read_once(settings: &Settings, found: &Found) -> Result<(), Problem> {
         SourceSettings {
             directory,
             namespace,
+            ..
         },
     ) in &settings.sources
     {

@@ -72,7 +72,10 @@ pub(super) fn defaults(servers_directory: PathBuf) -> Settings {
             value: "OK".to_owned(),
             debounce: Duration::from_secs(1),
         },
-        policy: PolicySettings { ipv6_prefix: 128 },
+        policy: PolicySettings {
+            ipv6_prefix: 128,
+            relays: Vec::new(),
+        },
         limits: Limits {
             clients: 1_000_000,
             clients_per_user: 10_000,
@@ -199,11 +202,18 @@ const TABLES: [(&str, &[Key<Settings>]); 5] = [
     ),
     (
         "policy",
-        &[Key {
-            name: "ipv6-prefix",
-            take: |to, value| set(&mut to.policy.ipv6_prefix, count(value, IPV6_PREFIX)),
-            show: |of| Shown::Number(of.policy.ipv6_prefix.into()),
-        }],
+        &[
+            Key {
+                name: "ipv6-prefix",
+                take: |to, value| set(&mut to.policy.ipv6_prefix, count(value, IPV6_PREFIX)),
+                show: |of| Shown::Number(of.policy.ipv6_prefix.into()),
+            },
+            Key {
+                name: "relays",
+                take: |to, value| set(&mut to.policy.relays, network::networks(value)),
+                show: |of| Shown::networks(&of.policy.relays),
+            },
+        ],
     ),
     (
         "limits",
@@ -228,7 +238,7 @@ const TABLES: [(&str, &[Key<Settings>]); 5] = [
 ];
 
 /// The keys of `[sources.NAME]`.
-const SOURCES: [Key<SourceSettings>; 2] = [
+const SOURCES: [Key<SourceSettings>; 3] = [
     Key {
         name: "directory",
         take: |to, value| set(&mut to.directory, path::journal_directory(value)),
@@ -238,6 +248,11 @@ const SOURCES: [Key<SourceSettings>; 2] = [
         name: "namespace",
         take: |to, value| set(&mut to.namespace, name::journal_namespace(value)),
         show: |of| Shown::text(of.namespace.as_deref().unwrap_or_default()),
+    },
+    Key {
+        name: "users",
+        take: |to, value| set(&mut to.users, sender::users_elsewhere(value)),
+        show: |of| Shown::Numbers(of.users.clone()),
     },
 ];
 
@@ -290,7 +305,7 @@ fn take_all(reader: &mut Reader<'_>, source: &Source, settings: &mut Settings) {
     let Settings {
         sources, senders, ..
     } = &mut *settings;
-    let is_source = |name: &str| name::is_server_name(name) && name != name::DEFAULT_SOURCE;
+    let is_source = name::is_source_name;
     let expected = format!("[sources.NAME] with {}", name::SOURCE_NAME);
     take_named(
         reader,

@@ -33,9 +33,10 @@ use log::LevelFilter;
 use crate::postfix::map_type::MapType;
 
 pub use crate::excerpt::Place;
-pub use crate::servers::Senders;
+pub use crate::servers::{Senders, Users};
 pub use error::{ConfigError, Problem};
 pub use load::{DIRECTORY, load, load_directory, load_file};
+pub use name::is_source_name;
 pub use show::{Effective, Origin, Shown, show, show_json};
 
 /// A configuration that has been read and found right.
@@ -115,6 +116,8 @@ pub struct SourceSettings {
     pub directory: Option<PathBuf>,
     /// `namespace`: a journal namespace of this host.
     pub namespace: Option<String>,
+    /// `users`: the numbers of users on the host whose files are in that directory.
+    pub users: Users,
 }
 
 /// `publish`: how Postfix is told; at least one way.
@@ -127,10 +130,12 @@ pub struct Publish {
 }
 
 /// `[policy]`: the answers on the policy socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
     /// `ipv6-prefix`: how many bits of an IPv6 address are one client's; 128 is each by itself.
     pub ipv6_prefix: u8,
+    /// `relays`: who may ask over TCP.
+    pub relays: Vec<IpNet>,
 }
 
 /// `[map]`: the access map.

@@ -7,6 +7,12 @@ use crate::servers::BUILT_IN;
 
 use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type};
 
+/// Whether a source can be called so.
+#[must_use]
+pub fn is_source_name(name: &str) -> bool {
+    is_server_name(name) && name != DEFAULT_SOURCE
+}
+
 /// Whether this can be the name of a server's definition.
 pub(super) fn is_server_name(name: &str) -> bool {
     !name.is_empty()

@@ -5,8 +5,8 @@
 
 use toml::de::DeValue;
 
-use super::value::{Checked, Value, integer, list, quoted, text, wrong_type};
-use crate::servers::{is_identifier, matches_glob};
+use super::value::{Checked, Value, Wrong, integer, list, quoted, text, wrong_type};
+use crate::servers::{Users, is_identifier, matches_glob};
 
 /// `senders.SERVER.identifiers`: values of `SYSLOG_IDENTIFIER`.
 pub(super) fn identifiers(value: &Value<'_>) -> Checked<Vec<String>> {
@@ -51,6 +51,29 @@ pub(super) fn users(value: &Value<'_>) -> Checked<Vec<String>> {
             user.ok_or_else(|| wrong_type(element, EXPECTED))
         },
     )
+}
+
+/// `sources.NAME.users`: names of users on another host, and their numbers there.
+pub(super) fn users_elsewhere(value: &Value<'_>) -> Checked<Users> {
+    const EXPECTED: &str = "the names and numbers of users there, such as { cyrus = 112 }";
+    let DeValue::Table(table) = value.get_ref() else {
+        return Err(wrong_type(value, EXPECTED).into());
+    };
+    let (mut users, mut wrongs) = (Users::new(), Vec::new());
+    for (name, number) in table {
+        match integer(number).and_then(uid) {
+            Some(number) if is_user_name(name.get_ref()) => {
+                users.insert(name.get_ref().clone().into_owned(), number);
+            }
+            Some(_) => wrongs.push(Wrong::new(name.span(), format!("expected {EXPECTED}"))),
+            None => wrongs.push(wrong_type(number, "the number of a user, such as 112")),
+        }
+    }
+    if wrongs.is_empty() {
+        Ok(users)
+    } else {
+        Err(wrongs)
+    }
 }
 
 /// A number that can be a user's: -1, in 16 bits or 32, never is.

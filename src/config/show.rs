@@ -2,6 +2,7 @@
 //!
 //! Shown as TOML, it is a configuration that means the same.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,6 +78,8 @@ pub enum Shown {
     Number(usize),
     /// A list of texts.
     List(Vec<String>),
+    /// Numbers that have names.
+    Numbers(BTreeMap<String, u32>),
 }
 
 impl Shown {
@@ -116,6 +119,15 @@ impl fmt::Display for Shown {
                     write_text(f, text)?;
                 }
                 f.write_str("]")
+            }
+            Self::Numbers(numbers) => {
+                f.write_str("{")?;
+                for (index, (name, number)) in numbers.iter().enumerate() {
+                    f.write_str(if index > 0 { ", " } else { " " })?;
+                    write_text(f, name)?;
+                    write!(f, " = {number}")?;
+                }
+                f.write_str(if numbers.is_empty() { "}" } else { " }" })
             }
         }
     }

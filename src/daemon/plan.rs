@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use crate::carrier;
 use crate::config::{self, ConfigError, JournalSettings, Loaded, PermittedNetworks, Settings};
 use crate::diagnostics;
+use crate::intake::{Senders, Taker};
 use crate::journal::Source;
 use crate::networks::Networks;
 use crate::origin::Id;
@@ -18,7 +20,7 @@ use crate::postfix::access_map::AccessMap;
 use crate::postfix::command::{CommandError, Programs};
 use crate::postfix::postconf::{self, PostconfError};
 use crate::servers::{
-    self, BrokenExample, Definition, DefinitionError, Recogniser, check_examples,
+    self, BrokenExample, Definition, DefinitionError, Recogniser, Unknown, Users, check_examples,
 };
 use crate::store::InForce;
 use crate::whitelist::Rules;
@@ -50,6 +52,8 @@ pub struct NamedSource {
     pub name: Option<String>,
     /// Which journal it is.
     pub journal: Source,
+    /// The numbers of users on the host that wrote it, if that is another one.
+    pub users: Option<Users>,
 }
 
 impl NamedSource {
@@ -63,6 +67,20 @@ impl NamedSource {
     #[must_use]
     pub fn id(&self) -> Id {
         self.name().map_or(Id::DEFAULT_SOURCE, Id::of_name)
+    }
+
+    /// Takes in its entries.
+    #[must_use]
+    pub fn taker(&self, recogniser: &Arc<Recogniser>, senders: Senders, unknown: Unknown) -> Taker {
+        Taker::new(recogniser.clone(), senders, unknown).of_source(self.id(), self.users.as_ref())
+    }
+
+    /// Its name, if its journal is carried here by us.
+    #[must_use]
+    pub fn store(&self) -> Option<&str> {
+        let name = self.name()?;
+        let is_carried = |path: &PathBuf| *path == Path::new(carrier::DIRECTORY).join(name);
+        matches!(&self.journal, Source::Directory(path) if is_carried(path)).then_some(name)
     }
 
     /// Whether it tells of this host.
@@ -145,6 +163,13 @@ impl Plan {
                 "policy.ipv6-prefix: the access map lists single addresses all the same; only the \
                  policy socket takes /{} networks together",
                 settings.policy.ipv6_prefix
+            ));
+        }
+        let everybody = |network: &&ipnet::IpNet| network.prefix_len() == 0;
+        if let Some(network) = settings.policy.relays.iter().find(everybody) {
+            warnings.push(format!(
+                "policy.relays: with {network}, everybody who reaches the socket learns which addresses \
+                 may relay"
             ));
         }
         Ok(Plan {
@@ -233,10 +258,12 @@ pub fn sources(settings: &Settings) -> Vec<NamedSource> {
     let default = NamedSource {
         name: None,
         journal: default_source(settings),
+        users: None,
     };
     let named = (settings.sources.iter()).map(|(name, source)| NamedSource {
         name: Some(name.clone()),
         journal: journal(source.directory.as_ref(), source.namespace.as_ref()),
+        users: source.directory.is_some().then(|| source.users.clone()),
     });
     [default].into_iter().chain(named).collect()
 }

@@ -1,4 +1,4 @@
-//! Answers Postfix's questions on the policy socket, from the whitelist itself: without postmap and
+//! Answers Postfix's questions on the policy sockets, from the whitelist itself: without postmap and
 //! without debounce. Before a client is said not to be listed, the journal is looked at: who has
 //! logged in may relay from the moment that it is written.
 //!
@@ -8,23 +8,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::reading::LookRequests;
+use crate::config::Settings;
 use crate::diagnostics;
+use crate::networks::Networks;
 use crate::postfix::policy::{Action, Decoder, Request, Taken};
 use crate::whitelist::Whitelist;
 
@@ -49,6 +52,10 @@ pub struct Policy {
     ipv6_prefix: Cell<u8>,
     /// Whether the policy answers anything but DUNNO.
     enabled: Cell<bool>,
+    /// Who may ask over TCP.
+    relays: RefCell<Networks>,
+    /// When somebody else who has asked was last told of.
+    refused: Cell<Option<Instant>>,
     /// How many questions were answered.
     answered: Cell<u64>,
     /// How many were answered with OK.
@@ -56,27 +63,45 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Answers from this whitelist. IPv6 clients are taken together by this prefix; 128: not at all.
+    /// Answers from this whitelist.
     pub fn new(
         whitelist: Rc<RefCell<Whitelist>>,
         looks: Rc<LookRequests>,
-        ipv6_prefix: u8,
-        enabled: bool,
+        settings: &Settings,
     ) -> Self {
-        Policy {
+        let policy = Policy {
             whitelist,
             looks,
-            ipv6_prefix: Cell::new(ipv6_prefix),
-            enabled: Cell::new(enabled),
+            ipv6_prefix: Cell::new(128),
+            enabled: Cell::new(false),
+            relays: RefCell::default(),
+            refused: Cell::new(None),
             answered: Cell::new(0),
             granted: Cell::new(0),
-        }
+        };
+        policy.configure(settings);
+        policy
     }
 
-    /// Another configuration is in force.
-    pub fn configure(&self, ipv6_prefix: u8, enabled: bool) {
-        self.ipv6_prefix.set(ipv6_prefix);
-        self.enabled.set(enabled);
+    /// This configuration is in force.
+    pub fn configure(&self, settings: &Settings) {
+        self.ipv6_prefix.set(settings.policy.ipv6_prefix);
+        self.enabled.set(settings.publish.policy);
+        self.relays
+            .replace(Networks::from(settings.policy.relays.clone()));
+    }
+
+    /// Whether somebody at this address may ask. Who may not is told of, once a minute.
+    fn may_ask(&self, address: IpAddr) -> bool {
+        let may = self.relays.borrow().contains(address.to_canonical());
+        let is_told = |told: Instant| told.elapsed() < Duration::from_secs(60);
+        if !may && !self.refused.get().is_some_and(is_told) {
+            self.refused.set(Some(Instant::now()));
+            diagnostics::warning(&format!(
+                "{address} has asked over TCP who may relay, and is not one of policy.relays: not answered"
+            ));
+        }
+        may
     }
 
     /// How long a prefix IPv6 clients are taken together by.
@@ -120,15 +145,70 @@ impl Policy {
     }
 }
 
+/// A socket on which smtpd processes of this host (Unix) or of others (TCP) connect.
+pub trait Listener {
+    /// One of them.
+    type Peer: Peer + 'static;
+
+    /// Waits for the next one.
+    async fn next(&self) -> io::Result<Self::Peer>;
+}
+
+/// The connection of an smtpd process.
+pub trait Peer: AsyncRead + AsyncWrite + Unpin {
+    /// Writes what can be written at once.
+    fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Whether it may ask now.
+    fn may_ask(&self, policy: &Policy) -> bool;
+}
+
+impl Listener for UnixListener {
+    type Peer = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+impl Peer for UnixStream {
+    fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+
+    /// Whoever may open the socket.
+    fn may_ask(&self, _: &Policy) -> bool {
+        true
+    }
+}
+
+impl Listener for TcpListener {
+    type Peer = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+impl Peer for TcpStream {
+    fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+
+    fn may_ask(&self, policy: &Policy) -> bool {
+        (self.peer_addr()).is_ok_and(|address| policy.may_ask(address.ip()))
+    }
+}
+
 /// Serves the socket until the process ends.
-pub async fn serve(listener: UnixListener, policy: Rc<Policy>) {
+pub async fn serve(listener: impl Listener, policy: Rc<Policy>) {
     let peers = Arc::new(Semaphore::new(PEERS));
     loop {
         let Ok(place) = peers.clone().acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match listener.next().await {
+            Ok(stream) => {
                 let policy = policy.clone();
                 tokio::task::spawn_local(async move {
                     let _place = place;
@@ -142,10 +222,14 @@ pub async fn serve(listener: UnixListener, policy: Rc<Policy>) {
     }
 }
 
-async fn serve_peer(mut stream: UnixStream, policy: &Policy) -> std::io::Result<()> {
+async fn serve_peer(mut stream: impl Peer, policy: &Policy) -> io::Result<()> {
     let mut decoder = Decoder::default();
     let mut replies = Vec::new();
     loop {
+        // Each time, as smtpd keeps its connection, and a reload may have taken the relay away.
+        if !stream.may_ask(policy) {
+            return Ok(());
+        }
         let mut heard = hear(&mut stream, &mut decoder, policy, &mut replies).await?;
         if matches!(heard, Heard::Unanswered) {
             policy.looks.look().await;
@@ -153,7 +237,7 @@ async fn serve_peer(mut stream: UnixStream, policy: &Policy) -> std::io::Result<
             heard = answer(&mut decoder, &[], policy, true, &mut replies);
         }
         // Most peers take their few bytes at once.
-        let written = match stream.try_write(&replies) {
+        let written = match stream.write_at_once(&replies) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             written => written?,
         };
@@ -187,11 +271,11 @@ enum Heard {
 /// What was received is looked at before it returns, so that all peers can have it in the same room:
 /// on the stack.
 async fn hear(
-    stream: &mut UnixStream,
+    stream: &mut impl Peer,
     decoder: &mut Decoder,
     policy: &Policy,
     replies: &mut Vec<u8>,
-) -> std::io::Result<Heard> {
+) -> io::Result<Heard> {
     poll_fn(|context| {
         let mut room = [MaybeUninit::uninit(); TURN];
         let mut received = ReadBuf::uninit(&mut room);

@@ -87,9 +87,7 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
     plan.put_log_level_in_force();
     plan.tell_warnings();
     let settings = &plan.settings;
-    rooms
-        .policy
-        .configure(settings.policy.ipv6_prefix, settings.publish.policy);
+    rooms.policy.configure(settings);
     let (map, publish) = (plan.map.clone(), settings.publish.map);
     rooms.publishing.change(map, publish, settings.map.debounce);
     rooms.publishing.withdraw_former(Some(former));

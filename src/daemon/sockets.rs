@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 use super::options::Options;
@@ -39,11 +39,19 @@ pub fn serve(
         .map(|s| s.and_then(UnixListener::from_std))
     {
         Some(Ok(listener)) => {
-            tokio::task::spawn_local(policy_server::serve(listener, policy));
+            tokio::task::spawn_local(policy_server::serve(listener, policy.clone()));
         }
         Some(Err(error)) => {
             diagnostics::warning(&format!("no policy socket: {error}"));
         }
         None => {}
+    }
+    for listener in sockets.policy_inet {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                tokio::task::spawn_local(policy_server::serve(listener, policy.clone()));
+            }
+            Err(error) => diagnostics::warning(&format!("no policy socket over TCP: {error}")),
+        }
     }
 }

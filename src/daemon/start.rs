@@ -50,8 +50,7 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
         position => where_to_begin(source, &plan.rules, position, now),
     };
     let reading = Reading::start(&plan, begin, systemd::watchdog())?;
-    let prefix = settings.policy.ipv6_prefix;
-    let policy = Policy::new(clients.share(), reading.looks(), prefix, publish.policy);
+    let policy = Policy::new(clients.share(), reading.looks(), settings);
     let mut rooms = Rooms {
         since: now,
         reading,

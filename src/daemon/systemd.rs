@@ -2,6 +2,7 @@
 //!
 //! Without systemd all of it does nothing, and the service runs the same.
 
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub struct Sockets {
     pub control: Option<UnixListener>,
     /// Where Postfix asks.
     pub policy: Option<UnixListener>,
+    /// Where the Postfix of other hosts asks: the addresses that an administrator has given.
+    pub policy_inet: Vec<TcpListener>,
 }
 
 impl Sockets {
@@ -25,16 +28,30 @@ impl Sockets {
     #[must_use]
     pub fn of_systemd() -> Self {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let places = |name| {
+            let known = names.split(':').enumerate();
+            let named = known.filter(|(_, known)| *known == name);
+            named.map(|(place, _)| place).collect::<Vec<usize>>()
+        };
         let mut held = ListenFd::from_env();
         let mut take = |name| {
-            let index = names.split(':').position(|known| known == name)?;
-            let listener = held.take_unix_listener(index).ok()??;
+            let listener = held.take_unix_listener(*places(name).first()?).ok()??;
+            listener.set_nonblocking(true).ok()?;
+            Some(listener)
+        };
+        let (control, policy) = (take("control"), take("policy"));
+        let take_inet = |place| {
+            let listener = held.take_tcp_listener(place).ok()??;
             listener.set_nonblocking(true).ok()?;
             Some(listener)
         };
         Sockets {
-            control: take("control"),
-            policy: take("policy"),
+            control,
+            policy,
+            policy_inet: places("policy-inet")
+                .into_iter()
+                .filter_map(take_inet)
+                .collect(),
         }
     }
 }

@@ -39,6 +39,10 @@ pub const JOURNAL_TROUBLE: &str = "53c7f9dc6ad4493fad91222deb59ed6e";
 pub const JOURNAL_RECOVERED: &str = "edbfa84c39d94437b274a42783818983";
 /// Some of the journal's files can't be read.
 pub const JOURNAL_INCOMPLETE: &str = "e7a37f1213144cbda0a918a02831a816";
+/// The journal of a store is carried here.
+pub const CARRIER_CONNECTED: &str = "eb6c0c53ef304f0da89a1411c39f949e";
+/// The journal of a store is not carried here for now.
+pub const CARRIER_LOST: &str = "fee873379f974ebdb0b54f21fc8a430a";
 /// A damaged store has been set aside.
 pub const STORE_SET_ASIDE: &str = "77caaec6f9d34319ad6669940adb73ad";
 /// The store can't be written for now.

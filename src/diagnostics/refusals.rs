@@ -113,6 +113,7 @@ mod tests {
                 pid: Some(COUNTER.fetch_add(1, Relaxed)),
             },
             why: Distrust::User,
+            is_elsewhere: false,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::daemon::{NamedSource, Plan, crowd};
 use crate::diagnostics::count;
 use crate::event::EventKind;
-use crate::intake::{Intake, Senders, Taker};
+use crate::intake::{Intake, Senders};
 use crate::journal::{Entry, JournalError, Reader};
 use crate::networks::Networks;
 use crate::servers::Unknown;
@@ -62,7 +62,7 @@ fn read(
 ) -> Result<(), JournalError> {
     let mut reader = Reader::open(&source.journal, plan.recogniser.identifiers())?;
     reader.seek_time(since)?;
-    let mut taker = Taker::new(plan.recogniser.clone(), Senders::Trusted, Unknown::Drop);
+    let mut taker = source.taker(&plan.recogniser, Senders::Trusted, Unknown::Drop);
     let mut entry = Entry::default();
     for _ in 0..ENTRIES {
         if !reader.next()? {

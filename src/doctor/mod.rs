@@ -55,6 +55,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("service-version", One(service::installed)),
     ("control-socket", One(service::control_socket)),
     ("policy-socket", One(service::policy_socket)),
+    ("policy-inet-socket", One(service::policy_inet_socket)),
     ("expiry", One(service::expiry)),
     ("networks-service", One(service::networks)),
     ("configuration", One(in_force::configuration)),

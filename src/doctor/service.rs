@@ -1,10 +1,10 @@
 //! The service, its sockets, and what goes on when it is stopped: as systemd has them.
 
 use super::Host;
-use super::point::{Point, ok, unknown, wrong};
+use super::point::{Point, Verdict, notice, ok, unknown, wrong};
 use super::systemd::{
-    CONTROL_SOCKET, EXPIRE_SERVICE, EXPIRE_TIMER, NETWORKS_SERVICE, POLICY_SOCKET, RELOAD, RESTART,
-    SERVICE, START, Unit, reason,
+    CONTROL_SOCKET, EXPIRE_SERVICE, EXPIRE_TIMER, NETWORKS_SERVICE, POLICY_INET_SOCKET,
+    POLICY_SOCKET, RELOAD, RESTART, SERVICE, START, Unit, reason,
 };
 use crate::diagnostics::local_time;
 
@@ -102,6 +102,27 @@ pub fn control_socket(host: &Host) -> Option<Point> {
 /// Is the socket open where Postfix asks?
 pub fn policy_socket(host: &Host) -> Option<Point> {
     socket(host, POLICY_SOCKET)
+}
+
+/// Where other hosts may ask, is the socket open, and is anybody answered?
+pub fn policy_inet_socket(host: &Host) -> Option<Point> {
+    let inet = host.unit(POLICY_INET_SOCKET);
+    if !inet.is_enabled() && !inet.is_active() {
+        return None;
+    }
+    let relays = host
+        .settings()
+        .map(|settings| settings.policy.relays.as_slice());
+    match socket(host, POLICY_INET_SOCKET)? {
+        point if point.verdict == Verdict::Ok => Some(match relays {
+            Some([]) => notice(format!(
+                "{}, and nobody is answered there: policy.relays names no relay",
+                point.finding
+            )),
+            _ => point,
+        }),
+        point => Some(point),
+    }
 }
 
 fn socket(host: &Host, name: &str) -> Option<Point> {
@@ -205,7 +226,9 @@ mod tests {
 
     use jiff::Timestamp;
 
-    const GOOD: [&str; 6] = [
+    const GOOD: [&str; 7] = [
+        "Id=pop-before-smtp-policy-inet.socket LoadState=loaded ActiveState=active \
+         UnitFileState=enabled Listen=192.0.2.1:10040",
         "Id=pop-before-smtp.service LoadState=loaded ActiveState=active SubState=running \
          UnitFileState=enabled ActiveEnterTimestamp=Thu+1970-01-01+00:16:40+UTC",
         "Id=pop-before-smtp.socket LoadState=loaded ActiveState=active UnitFileState=enabled \
@@ -228,6 +251,7 @@ mod tests {
             "service-version",
             "control-socket",
             "policy-socket",
+            "policy-inet-socket",
             "expiry",
             "networks-service",
         ];

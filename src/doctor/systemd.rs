@@ -17,6 +17,8 @@ pub const SERVICE: &str = "pop-before-smtp.service";
 pub const CONTROL_SOCKET: &str = "pop-before-smtp.socket";
 /// The socket where Postfix asks.
 pub const POLICY_SOCKET: &str = "pop-before-smtp-policy.socket";
+/// The socket where the Postfix of other hosts asks; off unless an administrator wants it.
+pub const POLICY_INET_SOCKET: &str = "pop-before-smtp-policy-inet.socket";
 /// Ends the grace of clients while the service is stopped.
 pub const EXPIRE_TIMER: &str = "pop-before-smtp-expire.timer";
 /// What the timer starts.
@@ -138,6 +140,7 @@ impl Units {
             SERVICE,
             CONTROL_SOCKET,
             POLICY_SOCKET,
+            POLICY_INET_SOCKET,
             EXPIRE_TIMER,
             EXPIRE_SERVICE,
             NETWORKS_SERVICE,

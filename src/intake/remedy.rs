@@ -172,6 +172,14 @@ impl Refused {
             let Some(uid) = self.sender.uid else {
                 return Remedy::None("journald does not say which user wrote it".to_owned());
             };
+            if self.is_elsewhere {
+                return Remedy::None(format!(
+                    "it was written on another host, where uid {uid} may be anybody; if that is \
+                     {server}'s user there, say so in the table of that source, such as \
+                     users = {{ {server} = {uid} }}, with the name that the server's definition or \
+                     senders.{server}.users has for it"
+                ));
+            }
             // Entries of a user who is named count without a unit, too.
             if uid >= FIRST_ORDINARY_USER && self.sender.unit.is_none() {
                 return Remedy::None(format!(
@@ -246,7 +254,19 @@ mod tests {
                 pid: None,
             },
             why,
+            is_elsewhere: false,
         }
+    }
+
+    #[test]
+    fn a_number_of_another_host_is_not_taken_for_one_of_this() {
+        let refused = Refused {
+            is_elsewhere: true,
+            ..refused(Distrust::User, Some(112), Some("dovecot.service"))
+        };
+        let advice = refused.advice();
+        assert!(advice.starts_with(NO_REMEDY), "{advice}");
+        assert!(advice.contains("users = { dovecot = 112 }"), "{advice}");
     }
 
     #[test]

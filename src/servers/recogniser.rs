@@ -95,10 +95,15 @@ impl Recogniser {
             if definition.unit_required {
                 trust = trust.with_unit_required();
             }
-            if let Some(more) = senders.get(&definition.name) {
+            let more = senders.get(&definition.name);
+            if let Some(more) = more {
                 let users = more.users.iter().filter_map(|u| number(u));
                 trust.extend(users, more.units.iter().cloned());
             }
+            let users = more.into_iter().flat_map(|more| &more.users);
+            let users = definition.users.iter().chain(users);
+            let is_name = |user: &&String| user.parse::<u32>().is_err();
+            let trust = trust.with_names(users.filter(is_name).cloned());
             servers.push(Server {
                 name: definition.name.into(),
                 trust,
@@ -126,6 +131,12 @@ impl Recogniser {
         self.by_identifier
             .keys()
             .filter_map(|name| std::str::from_utf8(name).ok())
+    }
+
+    /// The servers that are on, in the order of the configuration.
+    #[must_use]
+    pub fn all(&self) -> &[Server] {
+        &self.servers
     }
 
     /// The names of the servers that are on, in the order of the configuration.

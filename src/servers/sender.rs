@@ -90,11 +90,16 @@ pub fn is_identifier(text: &str) -> bool {
         && !text.chars().any(|c| c.is_control() || c == '*')
 }
 
+/// The numbers of users on another host, by their names.
+pub type Users = BTreeMap<String, u32>;
+
 /// Who may write a server's entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     /// `None`: any user. The server writes as the mailbox's user, and the unit must prove it.
     users: Option<BTreeSet<u32>>,
+    /// What those are called that have names.
+    names: BTreeSet<String>,
     units: Vec<String>,
     /// Whether an entry without a unit proves nothing, as the users also run other programs.
     unit_required: bool,
@@ -124,8 +129,31 @@ impl Trust {
         let unit_required = users.is_none();
         Trust {
             users,
+            names: BTreeSet::new(),
             units,
             unit_required,
+        }
+    }
+
+    /// The users are called so; those that have no name are left out.
+    #[must_use]
+    pub fn with_names(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.names.extend(names);
+        self
+    }
+
+    /// The same on another host, whose users have these numbers. What was a number here is nobody's
+    /// there, and so is a name that is not among them, but for root.
+    #[must_use]
+    pub fn on_host_of(&self, users: &Users) -> Self {
+        let number = |name: &String| match users.get(name) {
+            None if name == "root" => Some(0),
+            number => number.copied(),
+        };
+        let there = || self.names.iter().filter_map(number).collect();
+        Trust {
+            users: self.users.is_some().then(there),
+            ..self.clone()
         }
     }
 
@@ -292,6 +320,31 @@ mod tests {
         ] {
             assert_eq!(trust.check(&sender(Some(uid), unit)), expected, "{uid}");
         }
+    }
+
+    #[test]
+    fn a_number_is_one_hosts() {
+        let here = Trust::new(Some([0, 33, 112, 5000].into()), vec!["mail.service".into()]);
+        let here = here.with_names(["root", "www-data", "cyrus"].map(str::to_owned));
+        let there = here.on_host_of(&[("cyrus".to_owned(), 107)].into());
+        for (uid, is_trusted) in [
+            (0, true),
+            (107, true),
+            (33, false),
+            (112, false),
+            (5000, false),
+        ] {
+            let sender = sender(Some(uid), Some("mail.service"));
+            assert_eq!(there.check(&sender).is_ok(), is_trusted, "{uid}");
+        }
+        // Where root is called otherwise, root has the number that is said.
+        let there = here.on_host_of(&[("root".to_owned(), 7)].into());
+        assert!(there.check(&sender(Some(0), None)).is_err());
+        let any = Trust::new(None, vec!["popa3d.service".into()]).on_host_of(&Users::new());
+        assert!(
+            any.check(&sender(Some(1000), Some("popa3d.service")))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -59,13 +59,18 @@ fn generated() -> BTreeMap<String, String> {
     // As it is when it parses.
     let mut command = command_line().disable_help_subcommand(true);
     command.build();
-    let commands = command.get_subcommands().filter(|c| !c.is_hide_set());
-    for command in commands.chain([&command]) {
+    let below = |command: &'_ clap::Command| {
+        let commands = command.get_subcommands().filter(|c| !c.is_hide_set());
+        commands.cloned().collect::<Vec<_>>()
+    };
+    let commands = below(&command);
+    let of_commands = commands.iter().flat_map(below);
+    for command in of_commands.chain(commands.clone()).chain([command.clone()]) {
         let page = format!(
             "{}.8",
             command.get_display_name().unwrap_or("pop-before-smtp")
         );
-        let text = page::page(command, &prose(&page), date());
+        let text = page::page(&command, &prose(&page), date());
         files.insert(format!("packaging/man/{page}"), text);
     }
     let page = "pop-before-smtp.toml.5";

@@ -166,6 +166,31 @@ impl Host {
         File::open(format!("/proc/{}/root/run/netns/clients", self.leader)).unwrap()
     }
 
+    /// Joins hosts by a network of their own, `lan`, and gives each its addresses there. This one has the
+    /// switch.
+    #[allow(dead_code, reason = "the benchmarks have one host")]
+    pub fn join(&self, address: &str, others: &[(&Host, &[&str])]) {
+        self.sh(&format!(
+            "ip link add lan type bridge && ip address add {address}/24 dev lan && ip link set lan up"
+        ));
+        for (number, (other, addresses)) in others.iter().enumerate() {
+            let port = format!("port{number}");
+            let cable = Command::new("ip")
+                .args(["link", "add", "name", &port, "netns"])
+                .arg(self.leader.to_string())
+                .args(["type", "veth", "peer", "name", "lan", "netns"])
+                .arg(other.leader.to_string())
+                .output()
+                .unwrap();
+            assert!(cable.status.success(), "{cable:?}");
+            self.sh(&format!("ip link set {port} master lan up"));
+            for address in *addresses {
+                other.sh(&format!("ip address add {address}/24 dev lan"));
+            }
+            other.sh("ip link set lan up");
+        }
+    }
+
     /// A file or socket of the running host, for us to open.
     pub fn path(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.leader))

@@ -33,6 +33,8 @@ pub enum Servers {
     Proxies,
     /// Dovecot; and the tools that check packages, and install those of other distributions.
     PackageTools,
+    /// Dovecot; and what carries a journal from one host to another.
+    Ssh,
 }
 
 const PACKAGES: &[&str] = &[
@@ -107,6 +109,7 @@ impl Servers {
             Servers::SolidPop3d => "solid-pop3d",
             Servers::Proxies => "proxies",
             Servers::PackageTools => "package-tools",
+            Servers::Ssh => "ssh",
         }
     }
 
@@ -128,6 +131,7 @@ impl Servers {
                 "tcpd",
             ],
             Servers::PackageTools => &["lintian", "rpm", "rpmlint"],
+            Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
         }
     }
 
@@ -136,6 +140,8 @@ impl Servers {
     fn furnish(self) -> &'static str {
         match self {
             Servers::Dovecot | Servers::PackageTools | Servers::Courier | Servers::SolidPop3d => "",
+            // Debian's waits for the port of uploads.
+            Servers::Ssh => "systemctl disable systemd-journal-remote.socket || true",
             Servers::Cyrus => include_str!("files/cyrus.sh"),
             Servers::Popa3d => include_str!("files/popa3d.sh"),
             Servers::Proxies => include_str!("files/proxies.sh"),

@@ -22,6 +22,7 @@ mod journal;
 mod journal_lines;
 mod laboratory;
 mod logins;
+mod many_hosts;
 mod migration;
 mod package;
 mod policy;

@@ -134,6 +134,7 @@ fn sources(args: &TestArgs, settings: &Settings) -> Vec<NamedSource> {
     vec![NamedSource {
         name: None,
         journal,
+        users: None,
     }]
 }
 
@@ -151,8 +152,7 @@ fn read_journal<W: Write>(
     let identifiers: Vec<&str> = recogniser.identifiers().collect();
     let from = args.since.unwrap_or(Timestamp::MIN);
     let until = args.until.unwrap_or(Timestamp::MAX);
-    let taker = Taker::new(recogniser.clone(), senders, Unknown::Drop);
-    let mut taker = taker.of_source(source.id());
+    let mut taker = source.taker(&recogniser, senders, Unknown::Drop);
     entries::each(&source.journal, &identifiers, from, until, |entry| {
         teller.tell(&taker.take(entry), entry)
     })?;

@@ -10,6 +10,7 @@ mod message;
 mod reader;
 mod recognition;
 mod rescan;
+mod silence;
 mod source;
 mod where_to_begin;
 

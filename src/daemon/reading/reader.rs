@@ -69,7 +69,7 @@ pub fn start(
 ) -> std::io::Result<(mpsc::Receiver<FromReader>, Bell)> {
     let (sender, receiver) = mpsc::channel(BATCHES);
     let (wait, bell) = Wait::new()?;
-    let recognition = recognition::start(recogniser.clone(), source.id(), sender)?;
+    let recognition = recognition::start(recogniser.clone(), source.clone(), sender)?;
     thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || {

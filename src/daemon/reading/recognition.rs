@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread;
 
 use super::message::FromReader;
+use crate::daemon::plan::NamedSource;
 use crate::intake::{Intake, Senders, Taker};
 use crate::journal::entry_channel::{self, Entries, EntryReceiver, EntrySender};
-use crate::origin::Id;
 use crate::servers::{Recogniser, Unknown};
 
 pub use crate::journal::entry_channel::NobodyListens;
@@ -28,7 +28,7 @@ pub type ToRecognition = EntrySender<FromReader>;
 /// When there is no thread to be had.
 pub fn start(
     recogniser: Arc<Recogniser>,
-    source: Id,
+    source: NamedSource,
     events: tokio::sync::mpsc::Sender<FromReader>,
 ) -> std::io::Result<ToRecognition> {
     let (reader, reads) = entry_channel::channel(BATCHES);
@@ -36,7 +36,7 @@ pub fn start(
         .name("recognition".to_owned())
         .spawn(move || {
             let mut recognition = Recognition {
-                taker: new_taker(&recogniser, source),
+                taker: new_taker(&recogniser, &source),
                 recogniser,
                 source,
                 events,
@@ -48,13 +48,13 @@ pub fn start(
 
 struct Recognition {
     recogniser: Arc<Recogniser>,
-    source: Id,
+    source: NamedSource,
     taker: Taker,
     events: tokio::sync::mpsc::Sender<FromReader>,
 }
 
-fn new_taker(recogniser: &Arc<Recogniser>, source: Id) -> Taker {
-    Taker::new(recogniser.clone(), Senders::Trusted, Unknown::PassOn).of_source(source)
+fn new_taker(recogniser: &Arc<Recogniser>, source: &NamedSource) -> Taker {
+    source.taker(recogniser, Senders::Trusted, Unknown::PassOn)
 }
 
 impl Recognition {
@@ -63,7 +63,7 @@ impl Recognition {
         while let Some(read) = reads.next() {
             let message = match read {
                 Read::Beginning => {
-                    self.taker = new_taker(&self.recogniser, self.source);
+                    self.taker = new_taker(&self.recogniser, &self.source);
                     continue;
                 }
                 Read::Before(entries) => {

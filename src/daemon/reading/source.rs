@@ -2,6 +2,7 @@
 //!
 //! Must never decide what an event means, nor know of other sources.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +12,8 @@ use super::health::{JournalHealth, PATIENCE};
 use super::look_requests::Asked;
 use super::message::FromReader;
 use super::reader::{self, Times};
+use super::silence::Silence;
+use crate::carrier::state;
 use crate::control::protocol::SourceStatus;
 use crate::daemon::error::{RunError, system};
 use crate::daemon::plan::{NamedSource, Plan};
@@ -34,6 +37,8 @@ pub struct ReadSource {
     given_up: bool,
     /// Since when it is being caught up with.
     since: Instant,
+    /// When it was heard of, if it is another host's.
+    silence: Option<Silence>,
     /// How long after it was written the last entry was read, since the journal is caught up with.
     lag: Option<SignedDuration>,
     /// How many of those who asked for a look have had it.
@@ -120,6 +125,10 @@ impl ReadSource {
     ) -> Result<Self, RunError> {
         Ok(ReadSource {
             reader: Reader::start(&source, plan, begin, beat, asked)?,
+            silence: source
+                .users
+                .is_some()
+                .then(|| Silence::since(Timestamp::now())),
             source,
             health: JournalHealth::default(),
             caught_up: false,
@@ -234,10 +243,18 @@ impl ReadSource {
                 silent.as_secs()
             )
         });
+        let carrier = (self.source.store())
+            .and_then(|store| state::problem(Path::new(state::DIRECTORY), store))
+            .map(|problem| format!("{of}{problem}"));
+        let silent = (self.silence.as_ref())
+            .and_then(|silence| silence.problem(Timestamp::now()))
+            .map(|problem| format!("{of}{problem}"));
         let problems = self.health.problems();
         problems
             .map(move |problem| format!("{of}{problem}"))
             .chain(silence)
+            .chain(carrier)
+            .chain(silent)
     }
 
     /// Takes note of what the reader has told, at `now`. With `once`, nobody waits for a journal that
@@ -259,6 +276,9 @@ impl ReadSource {
         let name = self.source.name();
         match message {
             FromReader::Batch { intakes, position } => {
+                if let Some(silence) = &mut self.silence {
+                    silence.heard(position.time, now);
+                }
                 if self.caught_up {
                     self.lag = Some(now.duration_since(position.time));
                 }

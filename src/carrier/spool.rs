@@ -1,0 +1,209 @@
+//! The journal files of a store, on this host: entries go through systemd-journal-remote(8) into one
+//! of them, which is put aside when it has grown, or has become old; and what is older than anybody
+//! needs is removed.
+//!
+//! Bounded, whatever the store sends. Must never change an entry.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::line::{last_line, listen};
+use crate::diagnostics;
+
+/// Makes journal files of what it reads.
+const REMOTE: &str = "/usr/lib/systemd/systemd-journal-remote";
+/// The file that is written to.
+const CURRENT: &str = "store.journal";
+/// So much is written into a file, in bytes of the export: it takes about as much.
+const FULL: u64 = 32 << 20;
+/// And for so long.
+const OLD: Duration = Duration::from_secs(6 * 60 * 60);
+/// So much room the files have on the disk, in bytes, beside the one that is written to.
+const ROOM: u64 = 1 << 30;
+
+/// Where the entries of a store go.
+#[derive(Debug)]
+pub struct Spool {
+    directory: PathBuf,
+    /// How long an entry matters.
+    kept_for: Duration,
+    writer: Option<Writer>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    child: Child,
+    complaints: Option<JoinHandle<String>>,
+    since: Instant,
+    written: u64,
+}
+
+impl Spool {
+    /// The files in this directory; what is older than `kept_for` matters to nobody.
+    #[must_use]
+    pub fn new(directory: &Path, kept_for: Duration) -> Self {
+        Spool {
+            directory: directory.to_owned(),
+            kept_for,
+            writer: None,
+        }
+    }
+
+    /// Writes an entry.
+    ///
+    /// # Errors
+    /// When it can't be written: a full disk, or no systemd-journal-remote.
+    pub fn write(&mut self, entry: &[u8]) -> io::Result<()> {
+        let is_done = |writer: &mut Writer| writer.written >= FULL || writer.since.elapsed() >= OLD;
+        if self.writer.as_mut().is_some_and(is_done) {
+            self.put_aside()?;
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let current = self.directory.join(CURRENT);
+                let written = fs::metadata(&current).map_or(0, |found| found.len());
+                none.insert(Writer::start(&current, written)?)
+            }
+        };
+        let Some(to) = &mut writer.child.stdin else {
+            return Err(io::Error::other("its input is closed"));
+        };
+        if let Err(error) = to.write_all(entry) {
+            let why = self.writer.take().and_then(Writer::close);
+            return Err(why.map_or(error, io::Error::other));
+        }
+        writer.written += entry.len() as u64;
+        Ok(())
+    }
+
+    /// Closes the file; what comes next goes into another. What is too old, or too much, is removed.
+    fn put_aside(&mut self) -> io::Result<()> {
+        self.writer.take().and_then(Writer::close);
+        let current = self.directory.join(CURRENT);
+        if current.exists() {
+            let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let name = format!(
+                "store@{:020}.journal",
+                since_1970.unwrap_or_default().as_micros()
+            );
+            fs::rename(&current, self.directory.join(name))?;
+        }
+        self.tidy()
+    }
+
+    /// Removes what nobody needs any more, and what there is no room for.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn tidy(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b"store@") {
+                let found = entry.metadata()?;
+                files.push((found.modified()?, found.blocks() * 512, entry.path()));
+            }
+        }
+        // The latest first.
+        files.sort_by(|a, b| b.cmp(a));
+        let mut room = ROOM;
+        for (written, size, path) in &files {
+            let is_old = written.elapsed().is_ok_and(|age| age > self.kept_for);
+            let fits = *size <= room;
+            room = if fits { room - size } else { 0 };
+            if is_old || !fits {
+                fs::remove_file(path)?;
+            }
+            if !is_old && !fits {
+                let path = path.display();
+                diagnostics::warning(&format!(
+                    "{path}: removed, as a store's files may take {ROOM} bytes; if the service has not \
+                     read it, its logins are lost"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.writer.take().and_then(Writer::close);
+    }
+}
+
+impl Writer {
+    fn start(file: &Path, written: u64) -> io::Result<Self> {
+        let mut output = std::ffi::OsString::from("--output=");
+        output.push(file);
+        let mut child = Command::new(REMOTE)
+            .args(["--split-mode=none", "--compress=no"])
+            .arg(output)
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            // It complains of whatever it does not know, at each entry.
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("{REMOTE}: {error} (apt install systemd-journal-remote)"),
+                )
+            })?;
+        let complaints = child.stderr.take().map(listen).transpose()?;
+        Ok(Writer {
+            child,
+            complaints,
+            since: Instant::now(),
+            written,
+        })
+    }
+
+    /// Ends it: at the end of its input it closes the file in order. Says what it has complained of last.
+    fn close(mut self) -> Option<String> {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+        last_line(&self.complaints?.join().ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    /// The ages of the files that are left of ten, each of this size.
+    fn left(kept_for: Duration, size: u64) -> Vec<u64> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let name = |age: u64| format!("store@{age:020}-0.journal");
+        for age in 0..10 {
+            let file = File::create(path(&name(age))).unwrap();
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
+            let written = SystemTime::now() - Duration::from_secs(age);
+            file.set_modified(written).unwrap();
+        }
+        let others = [CURRENT, "machine"];
+        others
+            .iter()
+            .for_each(|other| drop(File::create(path(other)).unwrap()));
+        Spool::new(directory.path(), kept_for).tidy().unwrap();
+        assert!(others.iter().all(|other| path(other).exists()));
+        (0..10).filter(|age| path(&name(*age)).exists()).collect()
+    }
+
+    #[test]
+    fn files_have_room_and_none_is_older_than_it_matters() {
+        let long = Duration::from_secs(1000);
+        assert_eq!(left(long, 4096), Vec::from_iter(0..10));
+        assert_eq!(left(long, ROOM / 4 - 4096), [0, 1, 2, 3]);
+        assert_eq!(left(Duration::from_millis(4500), 4096), [0, 1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,394 @@
+//! Mail stores here, relays there: a client fetches its mail from a store, and sends through a relay.
+//! Hosts are joined by a cable of their own; clients have the same addresses at each of them.
+
+use std::time::{Duration, Instant};
+
+use crate::host::{FAR, Host, NEAR, wait_until};
+use crate::image::{Release, Servers};
+use crate::mail::{Answer, Carriage, MailSession, Protocol, fetch_mail, send_mail};
+use crate::service::SOON;
+
+/// Where the store's policy service listens, and the address of the relay that may ask it.
+const STORE: &str = "198.18.0.1";
+const RELAY: &str = "198.18.0.2";
+/// A host on the same cable that may not ask.
+const STRANGER: &str = "198.18.0.3";
+
+const ASK: &str = "permit_mynetworks, check_policy_service { inet:198.18.0.1:10040, \
+    default_action=DUNNO, timeout=2s }, reject_unauth_destination";
+
+fn the_question_goes_to_the_store(release: Release) {
+    let store = Host::with_service(
+        release,
+        &format!("publish = [\"policy\"]\npolicy.relays = [\"{RELAY}\"]\n"),
+    );
+    // Nothing of ours is on the relay.
+    let relay = Host::boot(release);
+    store.join(STORE, &[(&relay, &[RELAY, STRANGER])]);
+    store.write_file(
+        "/etc/systemd/system/pop-before-smtp-policy-inet.socket.d/address.conf",
+        &format!("[Socket]\nListenStream=\nListenStream={STORE}:10040\n"),
+    );
+    store.sh("systemctl daemon-reload
+         systemctl enable pop-before-smtp-policy-inet.socket
+         systemctl restart pop-before-smtp");
+    relay.run(&["postconf", &format!("smtpd_relay_restrictions={ASK}")]);
+    relay.run(&["postfix", "reload"]);
+
+    let (client, other) = (NEAR[0], NEAR[1]);
+    assert_eq!(send_mail(&relay, client), Answer::Refused);
+    fetch_mail(&store, client);
+    assert_eq!(send_mail(&relay, client), Answer::Accepted);
+    assert_eq!(send_mail(&relay, other), Answer::Refused);
+
+    // Nobody else may ask.
+    let ask = |from: &str| {
+        relay.try_run(&[
+            "bash",
+            "-c",
+            &format!(
+                "printf 'request=smtpd_access_policy\\nclient_address={client}\\n\\n' |
+                 socat -t 2 - TCP:{STORE}:10040,bind={from},connect-timeout=2"
+            ),
+        ])
+    };
+    assert_eq!(ask(RELAY).stdout.trim(), "action=OK");
+    assert_eq!(ask(STRANGER).stdout, "");
+    let told = store.journal(&["--identifier=pop-before-smtp"]);
+    let of_stranger = format!("{STRANGER} has asked over TCP");
+    assert!(
+        told.iter().any(|line| line.starts_with(&of_stranger)),
+        "{told:#?}"
+    );
+    assert_eq!(ask(STRANGER).stdout, "");
+
+    // systemd holds the socket: a question waits for the service, or starts it.
+    store.systemctl("restart");
+    assert_eq!(send_mail(&relay, client), Answer::Accepted);
+    store.systemctl("stop");
+    assert_eq!(send_mail(&relay, client), Answer::Accepted);
+    wait_until("it runs again", SOON, || store.is_active().then_some(()));
+
+    // Without the store nobody may relay, and everything else goes on.
+    store.run(&["ip", "link", "set", "lan", "down"]);
+    assert_eq!(send_mail(&relay, client), Answer::Refused);
+    store.run(&["ip", "link", "set", "lan", "up"]);
+    wait_until("the store is back", SOON, || {
+        (send_mail(&relay, client) == Answer::Accepted).then_some(())
+    });
+}
+
+#[test]
+fn the_question_goes_to_the_store_on_bookworm() {
+    the_question_goes_to_the_store(Release::Bookworm);
+}
+
+#[test]
+fn the_question_goes_to_the_store_on_trixie() {
+    the_question_goes_to_the_store(Release::Trixie);
+}
+
+/// What the README has for a relay and a store: `store add`, and what that prints.
+fn add_store(relay: &Host, name: &str, store: &Host, address: &str) {
+    let key = store.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
+    let add = |fingerprint| {
+        let add = ["pop-before-smtp", "store", "add", name, "--host", address];
+        relay.try_run(&[&add[..], &["--fingerprint", fingerprint]].concat())
+    };
+    // A key that is not the store's is not taken.
+    let fingerprint = key.split(' ').nth(1).unwrap();
+    let wrong = add("SHA256:x");
+    assert_eq!(wrong.code, Some(1), "{}", wrong.transcript());
+    assert!(wrong.stderr.contains(fingerprint), "{}", wrong.transcript());
+    let added = add(fingerprint);
+    assert!(added.succeeded(), "{}", added.transcript());
+    let (there, here) = added.stdout.split_once("\n\n").unwrap();
+    store.sh(&format!("set -e\n{there}"));
+    relay.sh(&format!("set -e\n{here}"));
+}
+
+fn the_journal_comes_to_the_relay(release: Release) {
+    let store = Host::boot_with(release, Servers::Ssh);
+    let relay = Host::with_service_and(release, Servers::Ssh, "grace = \"45s\"\n");
+    store.join(STORE, &[(&relay, &[RELAY])]);
+    let [client, other] = NEAR;
+    fetch_mail(&store, client);
+    add_store(&relay, "store1", &store, STORE);
+
+    // What was before is made up for; and who has not logged in there is refused.
+    wait_until("the login at the store counts", SOON, || {
+        (relay.listed() == [client]).then_some(())
+    });
+    assert_eq!(send_mail(&relay, client), Answer::Accepted);
+    assert_eq!(send_mail(&relay, other), Answer::Refused);
+    fetch_mail(&store, other);
+    let begin = Instant::now();
+    wait_until("the next one, too", Duration::from_secs(5), || {
+        relay.listed().contains(&other.to_owned()).then_some(())
+    });
+    println!(
+        "from the store's login to the relay's list: {:?}",
+        begin.elapsed()
+    );
+    let status = relay.status();
+    assert!(status.problems.is_empty(), "{status:?}");
+    let list = relay.run(&["pop-before-smtp", "store", "list"]);
+    assert!(
+        list.starts_with("store1  198.18.0.1  connected since"),
+        "{list}"
+    );
+
+    // An ordinary user there can write the same, and opens nothing.
+    store.sh("runuser -u ann -- logger -t dovecot \
+        'imap-login: Login: user=<ann>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<x>'");
+    wait_until("the forged line is refused", SOON, || {
+        let said = relay.journal(&["--identifier=pop-before-smtp"]);
+        said.iter()
+            .any(|line| line.starts_with("refused a login"))
+            .then_some(())
+    });
+    assert!(!relay.listed().contains(&FAR.to_owned()));
+
+    // The key does nothing else, and its command takes nothing else.
+    let ssh = |command: &str| {
+        relay.try_run(&[
+            "ssh",
+            "-F",
+            "/etc/pop-before-smtp/stores/store1/ssh_config",
+            "-oBatchMode=yes",
+            "-i",
+            "/etc/pop-before-smtp/stores/store1/key",
+            "-oUserKnownHostsFile=/etc/pop-before-smtp/stores/store1/known_hosts",
+            "store1",
+            command,
+        ])
+    };
+    for command in ["id", "", "1; id", "$(id)", "1 2", "+1", "`id`", "1\nid"] {
+        let answer = ssh(command);
+        assert_eq!(answer.code, Some(2), "{command:?}: {}", answer.transcript());
+        assert_eq!(answer.stdout, "", "{command:?}");
+    }
+
+    // An entry that is too large, which anybody there can write, stops nothing.
+    store.sh(
+        "runuser -u ann -- bash -c \"{ echo SYSLOG_IDENTIFIER=dovecot
+        printf 'MESSAGE=%0200000d\\n' 0; } | logger --journald\"",
+    );
+    fetch_mail(&store, client);
+    wait_until("the next login counts", SOON, || {
+        relay.listed().contains(&client.to_owned()).then_some(())
+    });
+
+    // With other servers, other lines are wanted.
+    relay.sh("echo 'senders.dovecot.identifiers = [\"dovecot-proxy\"]' >/etc/pop-before-smtp/config.d/60-more.toml
+        systemctl reload pop-before-smtp; systemctl restart pop-before-smtp-store@store1");
+    wait_until("it is told of", SOON, || {
+        let problems = relay.status().problems;
+        let is_told =
+            |problem: &String| problem.contains("store1: its authorized_keys names other");
+        problems.iter().any(is_told).then_some(())
+    });
+    let said = relay.run(&["pop-before-smtp", "store", "show", "store1"]);
+    let (there, _) = said.split_once("\n\n").unwrap();
+    store.sh(&format!("set -e\n{there}"));
+    let keys = "/var/lib/pop-before-smtp-journal/.ssh/authorized_keys";
+    assert_eq!(store.run(&["cat", keys]).lines().count(), 1);
+    relay.run(&["systemctl", "restart", "pop-before-smtp-store@store1"]);
+    wait_until("all is well", SOON, || {
+        relay.status().problems.is_empty().then_some(())
+    });
+
+    // Cut off, and back: nothing is lost, and it is said meanwhile.
+    store.run(&["ip", "link", "set", "lan", "down"]);
+    wait_until("it is noticed", Duration::from_secs(60), || {
+        let problems = relay.status().problems;
+        problems
+            .iter()
+            .any(|p| p.contains("store1: not connected"))
+            .then_some(())
+    });
+    wait_until("nobody is listed", Duration::from_secs(60), || {
+        relay.listed().is_empty().then_some(())
+    });
+    fetch_mail(&store, client);
+    store.run(&["ip", "link", "set", "lan", "up"]);
+    relay.await_clients_for(&[client], Duration::from_secs(60));
+    wait_until("all is well", SOON, || {
+        relay.status().problems.is_empty().then_some(())
+    });
+
+    // The journal there is rotated and emptied, and journald restarted.
+    store.sh("journalctl --rotate --vacuum-time=1us && systemctl restart systemd-journald");
+    fetch_mail(&store, other);
+    wait_until("it goes on", SOON, || {
+        relay.listed().contains(&other.to_owned()).then_some(())
+    });
+
+    // Another machine with the same key is not believed.
+    store.sh("rm /etc/machine-id
+        tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id");
+    relay.run(&["systemctl", "restart", "pop-before-smtp-store@store1"]);
+    wait_until("it is refused", SOON, || {
+        let problems = relay.status().problems;
+        problems
+            .iter()
+            .any(|p| p.contains("another machine than before"))
+            .then_some(())
+    });
+
+    let said = relay.run(&["pop-before-smtp", "store", "remove", "store1"]);
+    relay.sh(&format!("set -e\n{}", said.split_once('\n').unwrap().1));
+    wait_until("nothing is left of it", SOON, || {
+        relay.status().problems.is_empty().then_some(())
+    });
+    assert_eq!(
+        relay
+            .run(&["pop-before-smtp", "store", "list"])
+            .lines()
+            .count(),
+        1
+    );
+    relay.sh("! systemctl --quiet is-enabled pop-before-smtp-store@store1 && test ! -e /var/lib/pop-before-smtp-store/store1");
+}
+
+#[test]
+fn the_journal_comes_to_the_relay_on_bookworm() {
+    the_journal_comes_to_the_relay(Release::Bookworm);
+}
+
+#[test]
+fn the_journal_comes_to_the_relay_on_trixie() {
+    the_journal_comes_to_the_relay(Release::Trixie);
+}
+
+/// Two stores, and two relays that are alike.
+fn any_store_and_any_relay(release: Release) {
+    let settings = "grace = \"20s\"\n";
+    let stores = [(); 2].map(|()| Host::boot_with(release, Servers::Ssh));
+    let relays = [(); 2].map(|()| Host::with_service_and(release, Servers::Ssh, settings));
+    let names = ["store1", "store2"];
+    let addresses = [STORE, "198.18.0.4"];
+    let [first, second] = &stores;
+    first.join(
+        STORE,
+        &[
+            (second, &[addresses[1]]),
+            (&relays[0], &[RELAY]),
+            (&relays[1], &[STRANGER]),
+        ],
+    );
+    for relay in &relays {
+        for ((name, store), address) in names.iter().zip(&stores).zip(addresses) {
+            add_store(relay, name, store, address);
+        }
+    }
+    let are_listed = |relay: &Host, clients: &[&str]| {
+        let listed = relay.listed();
+        clients
+            .iter()
+            .all(|client| listed.iter().any(|l| l == client))
+    };
+    let [client, other] = NEAR;
+
+    // Fetched from either, sent through either.
+    for (store, client) in stores.iter().zip(NEAR) {
+        fetch_mail(store, client);
+        for relay in &relays {
+            wait_until("a login counts", SOON, || {
+                (send_mail(relay, client) == Answer::Accepted).then_some(())
+            });
+        }
+    }
+    let nobody = |relay: &Host| {
+        wait_until("grace has ended", Duration::from_secs(60), || {
+            relay.listed().is_empty().then_some(())
+        });
+    };
+    relays.iter().for_each(nobody);
+
+    // A session on each, of one client: the end of one says nothing of the other.
+    let tom = ("tom", "secret");
+    let log_in =
+        |store| MailSession::login(store, client, Protocol::Imap, Carriage::Plain, tom).unwrap();
+    let [here, there] = [log_in(first), log_in(second)];
+    let sessions = |relay: &Host| {
+        relay
+            .list()
+            .iter()
+            .map(|listed| listed.sessions)
+            .sum::<u32>()
+    };
+    for relay in &relays {
+        wait_until("both are open", SOON, || {
+            (sessions(relay) == 2).then_some(())
+        });
+    }
+    here.logout();
+    for relay in &relays {
+        wait_until("one is open", SOON, || (sessions(relay) == 1).then_some(()));
+    }
+    // Nor does a restart of the one's server.
+    first.run(&["systemctl", "restart", "dovecot"]);
+    fetch_mail(first, other);
+    for relay in &relays {
+        wait_until("it is read", SOON, || {
+            are_listed(relay, &[client, other]).then_some(())
+        });
+        wait_until("one is still open", SOON, || {
+            (sessions(relay) == 1).then_some(())
+        });
+    }
+
+    // A relay that is away catches up by itself.
+    let [up, down] = &relays;
+    down.sh(
+        "systemctl stop pop-before-smtp.socket pop-before-smtp-policy.socket pop-before-smtp \
+             'pop-before-smtp-store@*'",
+    );
+    there.logout();
+    nobody(up);
+    fetch_mail(second, other);
+    down.sh(
+        "systemctl start pop-before-smtp.socket pop-before-smtp-policy.socket pop-before-smtp \
+             pop-before-smtp-store@store1 pop-before-smtp-store@store2",
+    );
+    for relay in &relays {
+        relay.await_clients(&[other]);
+    }
+
+    // A store whose clock is wrong is told of, and one that is away is a problem of its own.
+    second.sh(
+        "printf '#!/bin/sh\\nexec /usr/bin/date --date=10min \"$@\"\\n' >/usr/local/bin/date
+        chmod 755 /usr/local/bin/date",
+    );
+    down.run(&["systemctl", "restart", "pop-before-smtp-store@store2"]);
+    let problem = |text: &str| {
+        let problems = down.status().problems;
+        problems
+            .iter()
+            .any(|problem| problem.contains(text))
+            .then_some(())
+    };
+    wait_until("its clock is told of", SOON, || {
+        problem("store2: its clock is")
+    });
+    second.run(&["rm", "/usr/local/bin/date"]);
+    down.run(&["systemctl", "restart", "pop-before-smtp-store@store2"]);
+    first.run(&["systemctl", "stop", "ssh"]);
+    first.sh("pkill sshd || true");
+    wait_until("it is told of", SOON, || problem("store1: not connected"));
+    fetch_mail(second, client);
+    wait_until("the other goes on", SOON, || {
+        are_listed(down, &[client]).then_some(())
+    });
+}
+
+#[test]
+fn any_store_and_any_relay_on_bookworm() {
+    any_store_and_any_relay(Release::Bookworm);
+}
+
+#[test]
+fn any_store_and_any_relay_on_trixie() {
+    any_store_and_any_relay(Release::Trixie);
+}
