@@ -9,11 +9,13 @@ mod floods;
 pub mod message_id;
 mod refusals;
 mod sink;
+mod stores;
 mod wording;
 
 pub use floods::{Change, Floods};
 pub use refusals::Refusals;
 pub use sink::{install, level, level_for, set_level};
+pub use stores::{carrier_connected, carrier_lost, clock_off};
 
 use std::fmt::Display;
 use std::path::Path;
@@ -579,44 +581,6 @@ pub fn log_level_set(level: &str, by: &dyn Display) {
 /// The clock was set.
 pub fn clock_set() {
     info!(MESSAGE_ID = id::CLOCK_SET; "the clock was set: checked all deadlines again");
-}
-
-/// The journal of a store is carried here. Its clock is ahead of ours by so many seconds.
-pub fn carrier_connected(store: &str, clock_ahead: i64) {
-    info!(
-        MESSAGE_ID = id::CARRIER_CONNECTED, POP_BEFORE_SMTP_STORE = store;
-        "store {store}: connected; its logins count here"
-    );
-    if clock_ahead != 0 {
-        warn!(
-            MESSAGE_ID = id::NOTICE, POP_BEFORE_SMTP_STORE = store;
-            "store {store}: {}", clock_off(clock_ahead)
-        );
-    }
-}
-
-/// What a store's clock that is off costs: an entry counts from its own time, and never from the future.
-#[must_use]
-pub fn clock_off(ahead: i64) -> String {
-    let seconds = ahead.unsigned_abs();
-    if ahead > 0 {
-        format!(
-            "its clock is {seconds} s ahead of this host's: its clients' grace counts from when their \
-             logins arrive"
-        )
-    } else {
-        format!(
-            "its clock is {seconds} s behind this host's: its clients' grace is shorter by as much"
-        )
-    }
-}
-
-/// The journal of a store is not carried here for now.
-pub fn carrier_lost(store: &str, why: &str) {
-    warn!(
-        MESSAGE_ID = id::CARRIER_LOST, POP_BEFORE_SMTP_STORE = store;
-        "store {store}: not connected: {why}; trying again"
-    );
 }
 
 /// Something is odd, and said once.
