@@ -4,12 +4,10 @@
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
 pub(crate) mod batch;
-pub mod chapters;
 pub(crate) mod entry_channel;
 mod files;
 mod identifiers;
 pub mod own;
-pub(crate) mod read_ahead;
 pub mod reports;
 pub(crate) mod start_position;
 mod units;

@@ -455,18 +455,15 @@ fn told(said: &str) -> Vec<&str> {
 }
 
 #[test]
-fn archived_files_that_are_read_at_once_tell_what_a_single_file_tells() {
+fn archived_files_tell_what_a_single_file_tells() {
     let entries = sessions(300);
     let single = Host::new(&entries);
     let single_said = single.once();
-    assert!(!single_said.contains("archived"), "{single_said}");
     assert_eq!(single.listed().len(), 20);
 
     let host = Host::new(&[]);
     archive(&host, &entries, 7);
     let said = host.once();
-    let chapters = "reading 6 archived files of the journal, several at once";
-    assert!(said.contains(chapters), "{said}");
     assert_eq!(host.listed(), single.listed());
     assert_eq!(told(&said), told(&single_said));
 }
@@ -487,7 +484,6 @@ fn reading_goes_on_in_the_midst_of_an_archived_file() {
         host.journal.add(&archived(n + 3), &export(chunk));
     }
     let said = host.once();
-    assert!(said.contains("reading 5 archived files"), "{said}");
 
     let single = Host::new(before);
     single.once();
@@ -498,7 +494,7 @@ fn reading_goes_on_in_the_midst_of_an_archived_file() {
 }
 
 #[test]
-fn files_of_users_hinder_only_where_they_have_what_is_looked_for() {
+fn files_of_users_lie_across_archived_ones() {
     let entries = sessions(200);
     let lying_across = |identifier| {
         let of_a_user = |n: i64| {
@@ -507,7 +503,7 @@ fn files_of_users_hinder_only_where_they_have_what_is_looked_for() {
         };
         [of_a_user(450), of_a_user(110)]
     };
-    for (identifier, hinders) in [("a-program", false), ("dovecot", true)] {
+    for identifier in ["a-program", "dovecot"] {
         let across = lying_across(identifier);
         let host = Host::new(&across);
         fs::rename(
@@ -517,7 +513,6 @@ fn files_of_users_hinder_only_where_they_have_what_is_looked_for() {
         .unwrap();
         archive(&host, &entries, 5);
         let said = host.once();
-        assert_eq!(said.contains("archived files"), !hinders, "{said}");
 
         let single = Host::new(&entries);
         single.journal.add("user.journal", &export(&across));
@@ -528,7 +523,7 @@ fn files_of_users_hinder_only_where_they_have_what_is_looked_for() {
 }
 
 #[test]
-fn a_damaged_archived_file_costs_no_more_than_where_all_is_read_as_one() {
+fn a_damaged_archived_file_costs_no_more_than_its_entries() {
     let host = Host::new(&[]);
     archive(&host, &sessions(300), 7);
     // In the midst of its entries.
@@ -541,28 +536,18 @@ fn a_damaged_archived_file_costs_no_more_than_where_all_is_read_as_one() {
     bytes[place..place + 4096].fill(0xff);
     fs::write(&path, bytes).unwrap();
     let said = host.once();
-    assert!(said.contains("reading 6 archived files"), "{said}");
-
-    // libsystemd would read what is in there, too.
-    fs::create_dir(host.journal.path().join("directory")).unwrap();
-    fs::remove_dir_all(host.state()).unwrap();
-    fs::create_dir(host.state()).unwrap();
-    let as_one = host.once();
-    assert!(!as_one.contains("archived files"), "{as_one}");
-    assert_eq!(told(&said), told(&as_one));
     let lines = told(&said).len();
     assert!((450..601).contains(&lines), "{lines} lines");
 }
 
 #[test]
-fn where_the_clock_was_set_back_all_is_read_as_one() {
+fn where_the_clock_was_set_back_nothing_is_lost() {
     let host = Host::new(&[]);
     archive(&host, &sessions(300), 7);
     // So that the numbers of the entries say otherwise than their times.
     let path = |number| host.journal.path().join(archived(number));
     fs::rename(path(1), path(9)).unwrap();
-    let said = host.once();
-    assert!(!said.contains("archived files"), "{said}");
+    host.once();
     assert_eq!(host.listed().len(), 20);
 }
 

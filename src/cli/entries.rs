@@ -1,7 +1,6 @@
 //! All entries of a journal, in order, for commands that tell what is in it.
 //!
-//! Reads as the service does when it catches up: in threads of their own, and ahead where the journal
-//! has chapters. Takes nothing for anything.
+//! Reads as the service does when it catches up: in a thread of its own. Takes nothing for anything.
 
 use std::thread;
 
@@ -11,10 +10,8 @@ use super::CommandError;
 use crate::daemon::NamedSource;
 use crate::diagnostics;
 use crate::journal::batch::{self, Failure};
-use crate::journal::chapters::chapters;
 use crate::journal::entry_channel::{self, EntryReceiver, EntrySender, Read};
-use crate::journal::start_position::StartPosition;
-use crate::journal::{Entry, Reader, Source, read_ahead};
+use crate::journal::{Entry, Reader, Source};
 
 /// How many batches of entries may wait: it bounds what is in memory.
 const BATCHES: usize = 16;
@@ -47,32 +44,24 @@ pub(super) fn each(
     })
 }
 
-/// Takes in what a reader hands over. Says whether there may be more to come.
+/// Takes in what a reader hands over.
 fn take_all(
     reads: &EntryReceiver<()>,
     until: Timestamp,
     take: &mut impl FnMut(&Entry) -> Result<(), CommandError>,
-) -> Result<bool, CommandError> {
+) -> Result<(), CommandError> {
     while let Some(read) = reads.next() {
-        match read {
-            Read::Chapter(reads) => {
-                if !take_all(&reads, until, take)? {
-                    return Ok(false);
+        if let Read::Batch(entries, _) = read {
+            for entry in entries.iter() {
+                if entry.time > until {
+                    return Ok(());
                 }
+                take(entry)?;
             }
-            Read::Batch(entries, _) => {
-                for entry in entries.iter() {
-                    if entry.time > until {
-                        return Ok(false);
-                    }
-                    take(entry)?;
-                }
-                reads.give_back(entries);
-            }
-            Read::Beginning | Read::Before(_) | Read::Told(()) => {}
+            reads.give_back(entries);
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Hands over all there is.
@@ -87,11 +76,7 @@ fn read(
         leave_out(&file.to_string());
     }
     reader.hurry()?;
-    let mut begin = StartPosition::At(from);
-    // Whatever is wrong with a chapter, whoever reads on will find too.
-    let chapters = chapters(source, identifiers, from).unwrap_or_default();
-    read_ahead::read(chapters, identifiers, &mut begin, to)?;
-    begin.go_to(&mut reader)?;
+    reader.seek_time(from)?;
     while !batch::read(&mut reader, to, false)?.at_end {}
     Ok(())
 }

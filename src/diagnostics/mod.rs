@@ -42,14 +42,6 @@ pub fn started(servers: &str, networks: &str, main_cf: &str) {
     debug!(MESSAGE_ID = id::NOTICE; "main.cf needs: {main_cf}");
 }
 
-/// Much of the journal is to be read, and in chapters.
-pub fn reading_chapters(chapters: usize) {
-    debug!(
-        MESSAGE_ID = id::NOTICE;
-        "reading {} of the journal, several at once", count(chapters, "archived file")
-    );
-}
-
 /// The journal has been read up to now, and the map is right.
 pub fn caught_up(clients: usize, sessions: usize) {
     info!(

@@ -58,8 +58,6 @@ pub enum Read<T> {
     Before(Entries),
     /// Entries, up to this place.
     Batch(Entries, Position),
-    /// All that another reader hands over comes here, up to its end.
-    Chapter(EntryReceiver<T>),
     /// What else there is to tell.
     Told(T),
 }

@@ -16,10 +16,7 @@ use super::message::FromReader;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use super::rescan::{Rescan, Signs};
 use crate::daemon::plan::NamedSource;
-use crate::diagnostics;
 use crate::journal::batch;
-use crate::journal::chapters::chapters;
-use crate::journal::read_ahead;
 use crate::journal::start_position::StartPosition;
 use crate::journal::wait::{Bell, Wait};
 use crate::journal::{Files, JournalError, Reader, Source};
@@ -178,9 +175,6 @@ impl Thread {
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
-        if *failures == 0 && !self.caught_up {
-            self.read_chapters()?;
-        }
         if let Some(from) = self.begin.go_to(&mut reader)? {
             self.tell(FromReader::CursorGone(from))?;
         }
@@ -294,23 +288,6 @@ impl Thread {
 
     fn is_lively(&self) -> bool {
         self.last_read.is_some_and(|read| read.elapsed() < LIVELY)
-    }
-
-    /// Reads the journal's chapters. Should one be unreadable, the rest is read as if it had none.
-    fn read_chapters(&mut self) -> Result<(), Stop> {
-        let identifiers: Vec<&str> = self.recogniser.identifiers().collect();
-        let found = chapters(&self.source, &identifiers, self.begin.time());
-        // Whatever is wrong, whoever reads on will find too.
-        let chapters = found.unwrap_or_default();
-        if !chapters.is_empty() {
-            diagnostics::reading_chapters(chapters.len());
-        }
-        Ok(read_ahead::read(
-            chapters,
-            &identifiers,
-            &mut self.begin,
-            &self.recognition,
-        )?)
     }
 
     /// Reads what came shortly before the place where reading begins, for what it tells of the

@@ -71,10 +71,6 @@ impl Recognition {
                     reads.give_back(entries);
                     continue;
                 }
-                Read::Chapter(reads) => {
-                    self.take_all(&reads)?;
-                    continue;
-                }
                 Read::Batch(entries, position) => {
                     let intakes = self.take(&entries);
                     reads.give_back(entries);
