@@ -138,6 +138,8 @@ pub struct Taker {
     source: Id,
     /// Whom servers trust, by their names, if that is another host: users have other numbers there.
     elsewhere: HashMap<Arc<str>, Trust>,
+    /// The machine that wrote the first trusted entry, if that is another host: a source is one host's.
+    machine: Option<Id>,
 }
 
 /// For how many origins lines are tied at once. A journal usually holds those of one host; with more
@@ -155,6 +157,7 @@ impl Taker {
             senders,
             source: Id::DEFAULT_SOURCE,
             elsewhere: HashMap::new(),
+            machine: None,
         }
     }
 
@@ -176,6 +179,17 @@ impl Taker {
     /// Whom a server trusts where the entries come from.
     fn trust<'a>(&'a self, server: &'a Server) -> &'a Trust {
         self.elsewhere.get(&server.name).unwrap_or(&server.trust)
+    }
+
+    /// Whether a server's sender, on the machine that this source is about, has written the entry.
+    fn check(&mut self, server: &Server, entry: &Entry) -> Result<(), Distrust> {
+        self.trust(server).check(&entry.sender)?;
+        let machine = entry.origin.host.machine;
+        let is_one_hosts = !self.elsewhere.is_empty() && entry.origin.is_known();
+        if is_one_hosts && *self.machine.get_or_insert(machine) != machine {
+            return Err(Distrust::Machine);
+        }
+        Ok(())
     }
 
     /// Takes in an entry.
@@ -246,7 +260,7 @@ impl Taker {
         let correlator = self.correlator(origin);
         let serves = correlator.serves(server, sender);
         if self.senders == Senders::Trusted
-            && let Err(why) = self.trust(server).check(sender)
+            && let Err(why) = self.check(server, entry)
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
             // Other lines neither list nor name anybody: there is nothing to report.

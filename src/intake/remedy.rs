@@ -168,6 +168,13 @@ impl Refused {
     pub fn remedy(&self) -> Remedy {
         let server = &self.server;
         let mut added = Senders::default();
+        if self.why == Distrust::Machine {
+            return Remedy::None(
+                "a source is the journal of one host: write a table [sources.NAME] for each; if that \
+                 host was installed anew, reload the service"
+                    .to_owned(),
+            );
+        }
         if self.why == Distrust::User || self.why == Distrust::UserAndUnit {
             let Some(uid) = self.sender.uid else {
                 return Remedy::None("journald does not say which user wrote it".to_owned());

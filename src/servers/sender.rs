@@ -120,6 +120,9 @@ pub enum Distrust {
     /// Only the unit can prove the server, as its users run other programs, and there is none.
     #[error("the sender's unit is unknown, and its user proves nothing for this server")]
     NoUnit,
+    /// It was written on another machine than what its source has shown before.
+    #[error("it was written on another machine than the entries of this source before it")]
+    Machine,
 }
 
 impl Trust {

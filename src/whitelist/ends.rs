@@ -22,6 +22,8 @@ use crate::origin::{Host, Id, Origin};
 const RAN_OUT: u32 = 3;
 /// How far what the store knows of the last end may be behind.
 const BEHIND: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+/// Of so many servers a source may tell.
+const OF_A_SOURCE: usize = 1000;
 /// How many lost ends are remembered for the few seconds in which a login may follow.
 const LOST: usize = 1000;
 
@@ -114,10 +116,16 @@ impl Ends {
         std::mem::take(&mut self.news)
     }
 
+    /// Whether its source may name another server.
+    fn has_room_for(&self, host: Host) -> bool {
+        let of_source = |ends: &&EndsOfServer| ends.host.source == host.source;
+        self.servers.iter().filter(of_source).count() < OF_A_SOURCE
+    }
+
     /// A session of the event's server is open now.
     pub(super) fn opened(&mut self, event: &Event) {
         let host = event.origin.host;
-        if self.find(host, &event.server, event.protocol).is_none() {
+        if self.find(host, &event.server, event.protocol).is_none() && self.has_room_for(host) {
             self.servers.push(EndsOfServer {
                 host,
                 server: event.server.to_string(),

@@ -55,6 +55,9 @@ const FORGOTTEN: usize = 4;
 /// time that lines of one session take to overtake each other.
 const LOST_BEFORE_LOGIN: SignedDuration = SignedDuration::from_secs(5);
 
+/// For how many hosts the last boot is remembered.
+const HOSTS: usize = 1000;
+
 /// The clients that may relay now, their sessions, and when each comes to an end.
 #[derive(Debug)]
 pub struct Whitelist {
@@ -167,6 +170,10 @@ impl Whitelist {
 
     /// A host that speaks from another boot has started anew: no session is older than that.
     fn hear_of_boot(&mut self, origin: Origin, time: Moment) {
+        // What is forgotten is looked for once more. Whoever may pass lines on can name ever new hosts.
+        if self.boots.len() >= HOSTS && !self.boots.contains_key(&origin.host) {
+            self.boots.clear();
+        }
         if origin.is_known() && self.boots.insert(origin.host, origin) != Some(origin) {
             self.end_opened_by(time, Which::OfFormerBoots(origin));
         }
@@ -214,7 +221,8 @@ impl Whitelist {
                 let longest = event.longest_session.unwrap_or(self.rules.max_session);
                 let is_over = time.plus(longest.min(self.rules.max_session)) <= now;
                 let has_room = self.sessions.open() < self.rules.limits.sessions;
-                (time, key.is_some() && has_room && !is_over)
+                let has_room = has_room && key.is_some_and(|key| self.sessions.has_room_for(key));
+                (time, has_room && !is_over)
             }
         };
         let listed = self.clients.user(client);
@@ -307,7 +315,7 @@ impl Whitelist {
                 .end(known.place, time)
                 .map_or(Outcome::Nothing, Outcome::Ended),
             // Of a client that is never listed, say. What comes next under this id is another session.
-            None if !login_may_follow => Outcome::Nothing,
+            None if !login_may_follow || !self.sessions.has_room_for(key) => Outcome::Nothing,
             None => {
                 self.sessions.remember_end(key, time);
                 Outcome::Nothing

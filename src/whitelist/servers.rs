@@ -1,13 +1,17 @@
 //! The servers of each origin, each held once for all clients and sessions: there are few servers, and
 //! many of those.
 //!
-//! Must never forget one, as others go by its number.
+//! Must never forget one, as others go by its number. So a source that names ever new machines or
+//! boots, as only a host that lies does, comes to an end.
 
 use crate::origin::Origin;
 
 /// A server of an origin that has been heard of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Server(u32);
+
+/// So many servers and boots may one source name: a host that starts anew each day has three years.
+const OF_A_SOURCE: usize = 1000;
 
 /// The servers that have been heard of.
 #[derive(Debug, Default)]
@@ -30,8 +34,15 @@ impl Servers {
     pub(super) fn find(&self, origin: Origin, name: &str) -> Option<Server> {
         let is_it = |(of, known): &(Origin, Box<str>)| *of == origin && **known == *name;
         let place = self.0.iter().position(is_it)?;
-        // There are some dozens.
+        // There are some dozens, as a rule.
         u32::try_from(place).ok().map(Server)
+    }
+
+    /// Whether the server of this name has been heard of, or its source may name another one.
+    pub(super) fn has_room_for(&self, origin: Origin, name: &str) -> bool {
+        let source = origin.host.source;
+        let of_source = self.0.iter().filter(|(of, _)| of.host.source == source);
+        self.find(origin, name).is_some() || of_source.count() < OF_A_SOURCE
     }
 
     /// The server of this name.

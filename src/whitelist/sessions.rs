@@ -182,6 +182,11 @@ impl Sessions {
         self.open
     }
 
+    /// Whether there is room for a session: its server is known, or may become so.
+    pub(super) fn has_room_for(&self, key: SessionKey<'_>) -> bool {
+        self.servers.has_room_for(key.origin, key.server)
+    }
+
     fn key<'a>(&'a self, record: &'a Record) -> SessionKey<'a> {
         SessionKey {
             origin: self.servers.origin(record.server),

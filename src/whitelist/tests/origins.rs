@@ -97,6 +97,32 @@ fn what_a_source_told_of_that_is_no_longer_read_is_over_and_counts_from_its_logi
     assert_eq!(whitelist.forget_other_sources(&sources, at(GRACE)), 0);
 }
 
+#[test]
+fn a_source_that_names_ever_new_hosts_and_boots_takes_no_more_memory_and_nothing_from_others() {
+    let (mut whitelist, lying) = (Whitelist::new(rules()), Id::of_name("lying"));
+    let id = |n: u32| Id::parse(format!("{n:032x}").as_bytes());
+    for n in 1..5000 {
+        let host = Host {
+            source: lying,
+            machine: id(n % 2000 + 1),
+        };
+        let origin = Origin { host, boot: id(n) };
+        apply(&mut whitelist, &from(origin, login(0, 10, Some("a"))));
+        apply(&mut whitelist, &from(origin, logout(0, &n.to_string())));
+    }
+    assert!(whitelist.boots.len() <= HOSTS);
+    assert!(whitelist.ends().servers().len() <= 1000);
+    assert!(
+        whitelist.sessions.len() <= 3000,
+        "{}",
+        whitelist.sessions.len()
+    );
+    // Its logins count for their grace; of others, sessions are followed.
+    assert!(whitelist.get(client(10)).is_some());
+    apply(&mut whitelist, &from(origin(1, 1), login(0, 11, Some("a"))));
+    assert_eq!(whitelist.get(client(11)).unwrap().open, 1);
+}
+
 mod any_order {
     use super::*;
     use proptest::prelude::*;
