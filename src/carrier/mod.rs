@@ -179,7 +179,10 @@ fn carried(store: &Store, oldest: Timestamp) -> Result<(Timestamp, Seen), Journa
     let Some(newest) = reader.newest()? else {
         return Ok((oldest, seen));
     };
-    let begin = newest.checked_sub(OVERLAP).unwrap_or(oldest).max(oldest);
+    // By our clock: the store's may have been ahead, and have been set right since.
+    let filed = spool::last_written(&store.directory).unwrap_or(newest);
+    let begin = newest.min(filed).checked_sub(OVERLAP);
+    let begin = begin.unwrap_or(oldest).max(oldest);
     reader.seek_time(begin)?;
     while reader.next()? {
         let cursor = reader.position()?.cursor;
@@ -209,7 +212,7 @@ fn is_the_same_machine(store: &Store, greeting: &Greeting) -> io::Result<Result<
     Ok(is_it.then_some(()).ok_or_else(|| {
         format!(
             "it is another machine than before ({} instead of {}): nothing of it is read. If that is \
-             meant: rm '{}'",
+             meant: rm '{}' && systemctl reload pop-before-smtp",
             greeting.machine,
             printable(&known),
             file.display()

@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use jiff::Timestamp;
+
 use super::line::{last_line, listen};
 use crate::diagnostics;
 
@@ -130,6 +132,15 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+/// When an entry was filed last, by this host's clock; `None` if there are no files.
+#[must_use]
+pub fn last_written(directory: &Path) -> Option<Timestamp> {
+    let files = fs::read_dir(directory).ok()?.flatten();
+    let files = files.filter(|file| file.file_name().as_encoded_bytes().ends_with(b".journal"));
+    let written = files.filter_map(|file| file.metadata().ok()?.modified().ok());
+    Timestamp::try_from(written.max()?).ok()
 }
 
 impl Drop for Spool {
