@@ -92,6 +92,8 @@ pub struct Refused {
     pub sender: Sender,
     /// Why the sender is not trusted.
     pub why: Distrust,
+    /// The source that it was read from.
+    pub source: Id,
     /// Whether it was written on another host, whose users have other numbers.
     pub is_elsewhere: bool,
 }
@@ -282,6 +284,7 @@ impl Taker {
                 meaning,
                 sender: sender.clone(),
                 why,
+                source: self.source,
                 is_elsewhere: !self.elsewhere.is_empty(),
             });
         }

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use foreground::{Foreground, Notifications, program};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
 
@@ -192,6 +192,74 @@ fn one_that_a_reload_adds_holds_up_nobody() {
     add(&service.journal, "late", Entry::login(ago(0), LATE, "b"));
     // In the map, and not only in the list.
     service.wait_for("published 2 clients");
+}
+
+#[test]
+fn it_is_told_which_of_them_tells_of_a_login() {
+    let (service, store) = two_sources();
+    service
+        .wait_for("added 192.0.2.20: alice has logged in to dovecot (source store1); it may relay");
+    let list = service.ask("list");
+    let line = |client: &str| {
+        let line = list.lines().find(|line| line.starts_with(client)).unwrap();
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(line("CLIENT")[3], "SOURCE", "{list}");
+    assert_eq!(line(THERE)[..4], [THERE, "alice", "dovecot", "store1"]);
+    assert_eq!(line(HERE)[..4], [HERE, "alice", "dovecot", "journal"]);
+    let of_store = service.ask_with("list", &["--source", "store1"]);
+    assert!(of_store.contains("1 client listed"), "{of_store}");
+    assert!(
+        service
+            .ask("status")
+            .contains("to dovecot (source journal)")
+    );
+    // It is kept.
+    let mut service = service;
+    service.stop();
+    service.start_again(&with_store(&store));
+    service.wait_for("caught up with the journal: 2 clients listed");
+    assert_eq!(service.ask("list"), list);
+}
+
+/// What a file claims of its machine is compared, and never believed.
+#[test]
+fn a_source_is_one_machines() {
+    let (service, store) = two_sources();
+    let other = Entry::login(ago(90), LATE, "b");
+    let other = other.but("_MACHINE_ID", Some("fedcba9876543210fedcba9876543210"));
+    add(&store, "other", other);
+    service.wait_for("source store1: refused a login of 192.0.2.30 that looks like dovecot's");
+    service.wait_for("it was written on another machine than the entries of this source before it");
+    add(&store, "more", Entry::login(ago(60), "192.0.2.40", "c"));
+    service.wait_for_answer("list", "192.0.2.40");
+    assert!(!service.ask("list").contains(LATE));
+}
+
+/// What the README says of stores whose clocks are wrong.
+#[test]
+fn a_clock_that_is_ahead_lets_nobody_in_and_one_that_is_behind_takes_from_the_grace() {
+    let (service, store) = two_sources();
+    let written = [
+        Entry::login(ago(-600), LATE, "b"),
+        Entry::login(ago(600), "192.0.2.40", "c"),
+        Entry::logout(ago(599), "c"),
+        Entry::login(ago(10), "192.0.2.41", "d"),
+    ];
+    store.add("written.journal", &export(&written));
+    service.wait_for_answer("list", "192.0.2.41");
+    let list = service.ask_with("list", &["--json"]);
+    assert!(!list.contains(LATE), "{list}");
+    let all: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+    let behind = all.iter().find(|info| info["client"] == "192.0.2.40");
+    let until = behind.unwrap()["until"].as_str().unwrap();
+    let left = until
+        .parse::<Timestamp>()
+        .unwrap()
+        .duration_since(Timestamp::now());
+    assert!((1190..=1201).contains(&left.as_secs()), "{list}");
 }
 
 /// The users of a store have the numbers of its own passwd, which says nothing of ours.

@@ -25,6 +25,7 @@ fn listing(second: i64) -> Listing<'static> {
         last: at(second),
         user: Some("alice".into()),
         server: "dovecot".into(),
+        source: Id::DEFAULT_SOURCE,
         open: 0,
     }
 }

@@ -774,7 +774,7 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__list)
-            opts="-h --client --network --user --server --sort --json --socket --config --help"
+            opts="-h --client --network --user --server --source --sort --json --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -793,6 +793,10 @@ _pop__before__smtp() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

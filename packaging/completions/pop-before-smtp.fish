@@ -56,6 +56,7 @@ complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l network -d 'Only clients in this network: 192.0.2.0/24, 2001:db8::/32' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l user -d 'Only clients that this user logged in from last' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l server -d 'Only clients whose last login was to this server, or \'manual\': those listed by hand' -r
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l source -d 'Only clients of whose last login this source tells, where there are several: a store\'s name, or \'journal\'' -r
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l sort -d 'What to sort by: address; user\'s name; last login, the latest first; the end of their time, the nearest first. Sorted by client, they are shown as they come, however many there are' -r -f -a "client\t''
 user\t''
 last\t''

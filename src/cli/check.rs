@@ -224,6 +224,7 @@ mod tests {
                     last_login: Some(at(60)),
                     until: Some(at(1860)),
                     sessions: 0,
+                    source: None,
                 }),
                 grant: Some(GrantInfo {
                     since: at(0),
@@ -244,6 +245,7 @@ mod tests {
                 client: None,
                 user: None,
                 server: None,
+                source: None,
                 text: "added\u{7}".to_owned(),
             }],
             journal_trouble: None,

@@ -14,7 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{CommandError, CommandResult};
 use crate::client::Client;
 use crate::config::{self, Limits, Settings};
-use crate::daemon::{DeadlineTimer, DirectoryWatch, ForeignChanges, Tell, store_path};
+use crate::daemon::{
+    DeadlineTimer, DirectoryWatch, ForeignChanges, Tell, source_names, sources, store_path,
+};
 use crate::diagnostics::{self, Change, Floods, Kept as Left};
 use crate::networks::Networks;
 use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError};
@@ -54,6 +56,10 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
         |settings| settings.state_directory.clone(),
     );
     let path = store_path(&state_directory);
+    let names = settings
+        .as_ref()
+        .map(|settings| source_names(&sources(settings)));
+    let names = names.unwrap_or_default();
     let timer = DeadlineTimer::new().map_err(CommandError::Wait)?;
     let watch = DirectoryWatch::new().map_err(CommandError::Wait)?;
     let mut whitelist: Option<Whitelist> = None;
@@ -91,7 +97,8 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
         for (client, listing) in &removed {
             if whitelist.listed(*client).is_none() {
                 let level = floods.level(Change::Removed, now);
-                diagnostics::client_expired(*client, listing, level);
+                let source = names.name(listing.source);
+                diagnostics::client_expired(*client, listing, source, level);
             }
         }
         if let Some(store) = &mut store {

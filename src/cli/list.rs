@@ -16,7 +16,9 @@ use crate::diagnostics::{count, local_time, printable};
 
 /// Columns are as wide as so many first rows need; a later cell that is longer sticks out.
 const MEASURED: usize = 1000;
-const COLUMNS: usize = 5;
+const COLUMNS: usize = 6;
+/// Its place: it is shown where there are several sources.
+const SOURCE: usize = 3;
 /// On a terminal, a user's name has at most so many characters.
 const USER: usize = 32;
 
@@ -35,6 +37,10 @@ pub struct ListArgs {
     /// Only clients whose last login was to this server, or 'manual': those listed by hand
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
+    /// Only clients of whose last login this source tells, where there are several: a store's name,
+    /// or 'journal'
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// What to sort by: address; user's name; last login, the latest first; the end of their time,
     /// the nearest first. Sorted by client, they are shown as they come, however many there are
     #[arg(long, value_name = "COLUMN", default_value = "client")]
@@ -60,6 +66,7 @@ pub fn run(args: ListArgs, out: &mut impl Write) -> CommandResult {
         network: args.network,
         user: args.user,
         server: args.server,
+        source: args.source,
     };
     if args.ask.json {
         // Written as it comes.
@@ -107,13 +114,22 @@ fn sorted(
     all.into_iter().try_for_each(&mut each)
 }
 
-const HEADING: [&str; COLUMNS] = ["CLIENT", "USER", "SERVER", "LAST LOGIN", "MAY RELAY UNTIL"];
+const HEADING: [&str; COLUMNS] = [
+    "CLIENT",
+    "USER",
+    "SERVER",
+    "SOURCE",
+    "LAST LOGIN",
+    "MAY RELAY UNTIL",
+];
 
 /// A table whose columns are as wide as its first rows need.
 struct Table {
     longest_user: Option<usize>,
     /// The first rows, until they are written.
     first: Vec<[String; COLUMNS]>,
+    /// Whether one of them tells its source.
+    has_sources: bool,
     widths: [usize; COLUMNS],
     written: usize,
 }
@@ -123,6 +139,7 @@ impl Table {
         Table {
             longest_user,
             first: Vec::new(),
+            has_sources: false,
             widths: HEADING.map(str::len),
             written: 0,
         }
@@ -138,6 +155,7 @@ impl Table {
                 None => user,
             },
             info.server.clone(),
+            info.source.clone().unwrap_or_else(none),
             info.last_login.map_or_else(none, local_time),
             until(info),
         ];
@@ -148,6 +166,7 @@ impl Table {
         for (width, text) in self.widths.iter_mut().zip(&row) {
             *width = (*width).max(text.chars().count());
         }
+        self.has_sources |= info.source.is_some();
         self.first.push(row);
         if self.first.len() == MEASURED {
             self.write_first(out)?;
@@ -169,7 +188,10 @@ impl Table {
 
     fn line(&self, row: &[String; COLUMNS], out: &mut impl Write) -> std::io::Result<()> {
         let [others @ .., last] = row;
-        for (text, width) in others.iter().zip(self.widths) {
+        for (column, (text, width)) in others.iter().zip(self.widths).enumerate() {
+            if column == SOURCE && !self.has_sources {
+                continue;
+            }
             write!(out, "{text:<width$}  ")?;
         }
         writeln!(out, "{last}")
@@ -202,6 +224,7 @@ mod tests {
             last_login: None,
             until: None,
             sessions: 2,
+            source: None,
         }
     }
 
@@ -231,6 +254,17 @@ mod tests {
              198.51.100.64  b\\u{a}  dovecot  -           the end of 2 open sessions\n"
         );
         assert_eq!(table(None, std::iter::empty()), (0, String::new()));
+        let of_store = ClientInfo {
+            source: Some("store1".to_owned()),
+            ..info(0xC000_0201, "alice")
+        };
+        let by_hand = info(0xC000_0202, "bob");
+        assert_eq!(
+            table(None, [of_store, by_hand].into_iter()).1,
+            "CLIENT     USER   SERVER   SOURCE  LAST LOGIN  MAY RELAY UNTIL\n\
+             192.0.2.1  alice  dovecot  store1  -           the end of 2 open sessions\n\
+             192.0.2.2  bob    dovecot  -       -           the end of 2 open sessions\n"
+        );
     }
 
     #[test]

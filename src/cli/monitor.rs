@@ -80,7 +80,12 @@ fn named(kind: EventKind) -> (Style, &'static str) {
 /// What is known of it.
 fn told(event: &Event) -> String {
     let mut parts = Vec::new();
-    match (&event.user, &event.server) {
+    let server = event.server.as_deref();
+    let server = server.map(|server| match &event.source {
+        Some(source) => format!("{server}, {source}"),
+        None => server.to_owned(),
+    });
+    match (&event.user, &server) {
         (Some(user), Some(server)) => parts.push(format!("{} ({server})", printable(user))),
         (None, Some(server)) => parts.push(format!("({server})")),
         (Some(user), None) => parts.push(printable(user)),

@@ -14,7 +14,7 @@ use super::{CommandError, entries};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::daemon::{self, NamedSource};
-use crate::diagnostics::{message_id as id, printable};
+use crate::diagnostics::{at_source, message_id as id, printable};
 use crate::intake::Senders;
 use crate::journal::JournalError;
 use crate::journal::own::{OwnMessage, OwnReader};
@@ -38,6 +38,8 @@ pub(super) struct Item {
     pub(super) client: Option<String>,
     pub(super) user: Option<String>,
     pub(super) server: Option<String>,
+    /// The source that tells of it, if there are several.
+    pub(super) source: Option<String>,
     /// A sentence for people; it may hold control characters.
     pub(super) text: String,
 }
@@ -105,23 +107,25 @@ pub(super) fn tell_of_servers(
 ) -> Result<(), CommandError> {
     let recogniser = Arc::new(daemon::recogniser(settings)?);
     let never = Networks::from(settings.never.clone());
-    let mut each = |line| each(server_item(line, &never));
     let sources = daemon::sources(settings);
     if let [source] = sources.as_slice() {
+        let each = |line| each(server_item(line, None, &never));
         return tell_of_source(source, &recogniser, about, since, until, each);
     }
     // Few of the entries are about one client or user.
     let mut lines = Vec::new();
     for source in &sources {
         let take = |line| {
-            lines.push(line);
+            lines.push((line, source));
             Ok(())
         };
         let told = tell_of_source(source, &recogniser, about, since, until, take);
         entries::or_left_out(source, told)?;
     }
-    lines.sort_by_key(|line: &Line| line.time);
-    lines.into_iter().try_for_each(&mut each)
+    lines.sort_by_key(|(line, _): &(Line, _)| line.time);
+    let item =
+        |(line, source): (_, &NamedSource)| server_item(line, Some(source.to_string()), &never);
+    lines.into_iter().map(item).try_for_each(&mut each)
 }
 
 fn tell_of_source(
@@ -187,12 +191,12 @@ impl Own {
 }
 
 /// Whoever is in `never` logs in to no effect.
-fn server_item(line: Line, never: &Networks) -> Item {
+fn server_item(line: Line, source: Option<String>, never: &Networks) -> Item {
     let is_kept_out = (line.client).is_some_and(|client| never.contains(client.address()));
     let client = line.client.map(|client| client.to_string());
     let from = client.as_deref().unwrap_or("an unknown address");
     let user = line.user.as_deref().unwrap_or("somebody");
-    let server = &line.server;
+    let server = at_source(&line.server, source.as_deref());
     let text = match (line.event, &line.reason) {
         ("login", _) if is_kept_out => {
             format!("{user} logged in to {server} from {from}; 'never' keeps it off the list")
@@ -208,6 +212,7 @@ fn server_item(line: Line, never: &Networks) -> Item {
         client,
         user: line.user,
         server: Some(line.server),
+        source,
         text,
     }
 }
@@ -219,6 +224,7 @@ fn own_item(message: OwnMessage) -> Item {
         client: message.client,
         user: message.user,
         server: message.server,
+        source: message.source,
         text: message.text,
     }
 }
@@ -253,7 +259,7 @@ mod tests {
                 ..Line::at(Timestamp::UNIX_EPOCH)
             };
             let client = Some(client.parse().unwrap());
-            server_item(line.of("dovecot", client, &None, &None), &never).text
+            server_item(line.of("dovecot", client, &None, &None), None, &never).text
         };
         assert_eq!(
             told("192.0.2.10"),

@@ -9,7 +9,7 @@ use super::layout::{BAD, GOOD, ODD, Rows, terminal_width};
 use super::{AskArgs, CommandResult, exit, json, log_level};
 use crate::control::client::Service;
 use crate::control::protocol::{SourceStatus, Status};
-use crate::diagnostics::{count, local_time, name_of};
+use crate::diagnostics::{at_source, count, local_time, name_of};
 
 /// Prints the status; fails if there are problems.
 pub fn run(args: &AskArgs, out: &mut impl Write) -> CommandResult {
@@ -43,7 +43,8 @@ fn show(
     row("Listed", plain, &format!("{clients}, {sessions}"))?;
     let last_login = status.last_login.as_ref().map(|login| {
         let (time, user) = (time(login.time, now), name_of(login.user.as_deref()));
-        format!("{time}, {user} from {} to {}", login.client, login.server)
+        let server = at_source(&login.server, login.source.as_deref());
+        format!("{time}, {user} from {} to {server}", login.client)
     });
     row("Last login", plain, last_login.as_deref().unwrap_or("none"))?;
     let totals = &status.totals;

@@ -51,16 +51,27 @@ pub struct Filter {
     pub user: Option<String>,
     /// The server of the last login.
     pub server: Option<String>,
+    /// The source that tells of it. A service of before does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl Filter {
-    /// Whether a client is selected, by whom and to which server it logged in last.
+    /// Whether a client is selected, by whom and to which server it logged in last, and which source
+    /// tells of that.
     #[must_use]
-    pub fn selects(&self, client: Client, user: Option<&str>, server: &str) -> bool {
+    pub fn selects(
+        &self,
+        client: Client,
+        user: Option<&str>,
+        server: &str,
+        source: Option<&str>,
+    ) -> bool {
         self.client.is_none_or(|wanted| wanted == client)
             && self.network.is_none_or(|n| n.contains(&client.address()))
             && self.user.as_deref().is_none_or(|u| user == Some(u))
             && self.server.as_deref().is_none_or(|s| server == s)
+            && self.source.as_deref().is_none_or(|s| source == Some(s))
     }
 }
 
@@ -203,6 +214,8 @@ pub struct LoginStatus {
     pub user: Option<String>,
     /// To which server.
     pub server: String,
+    /// The source that tells of it, if there are several.
+    pub source: Option<String>,
 }
 
 /// What has happened since the service runs.
@@ -278,6 +291,8 @@ pub struct ClientInfo {
     pub until: Option<Timestamp>,
     /// How many of its sessions are certainly open.
     pub sessions: u32,
+    /// The source that tells of its last login, if there are several.
+    pub source: Option<String>,
 }
 
 /// What kind of thing has happened.
@@ -316,6 +331,8 @@ pub struct Event {
     pub user: Option<String>,
     /// Of which server.
     pub server: Option<String>,
+    /// The source that tells of it, if there are several.
+    pub source: Option<String>,
     /// Until when the client may relay if nothing more is heard of it.
     pub until: Option<Timestamp>,
     /// Why it was refused, removed or not published.
@@ -336,6 +353,7 @@ impl Event {
             client: None,
             user: None,
             server: None,
+            source: None,
             until: None,
             reason: None,
             clients: None,
@@ -366,6 +384,8 @@ mod tests {
             (r#"{"network":"2001:db8::/32"}"#, false),
             (r#"{"network":"192.0.2.0/24","user":"alic"}"#, false),
             (r#"{"server":"courier"}"#, false),
+            (r#"{"source":"store1"}"#, true),
+            (r#"{"source":"journal"}"#, false),
         ] {
             assert_eq!(selects(json), expected, "{json}");
         }

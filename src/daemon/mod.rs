@@ -45,7 +45,8 @@ pub use error::RunError;
 pub use keeping::store_path;
 pub use options::Options;
 pub use plan::{
-    NamedSource, Plan, PlanError, check_all_examples, default_source, recogniser, sources,
+    NamedSource, Plan, PlanError, check_all_examples, default_source, recogniser, source_names,
+    sources,
 };
 pub use publishing::{DirectoryWatch, ForeignChanges, Tell};
 pub use run::run;

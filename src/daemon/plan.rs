@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use crate::carrier;
 use crate::config::{self, ConfigError, JournalSettings, Loaded, PermittedNetworks, Settings};
-use crate::diagnostics;
+use crate::diagnostics::{self, SourceNames};
 use crate::intake::{Senders, Taker};
 use crate::journal::Source;
 use crate::networks::Networks;
@@ -266,6 +266,16 @@ pub fn sources(settings: &Settings) -> Vec<NamedSource> {
         users: source.directory.is_some().then(|| source.users.clone()),
     });
     [default].into_iter().chain(named).collect()
+}
+
+/// What these sources are called in messages.
+#[must_use]
+pub fn source_names(sources: &[NamedSource]) -> SourceNames {
+    SourceNames::new(
+        sources
+            .iter()
+            .map(|source| (source.id(), source.to_string())),
+    )
 }
 
 /// The journal of `[journal]`.

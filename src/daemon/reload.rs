@@ -103,7 +103,7 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
         &rooms.plan.rules.permitted.to_string(),
     );
     let now = Timestamp::now();
-    rooms.forget_other_sources(now);
+    rooms.set_sources(now);
     let Rooms {
         plan,
         keeping,

@@ -68,11 +68,12 @@ impl Rooms {
         here.for_each(|source| self.clients.end_sessions_of_former_boots(source.id(), now));
     }
 
-    /// What was known of sources that are no longer read counts no more.
-    pub fn forget_other_sources(&mut self, now: Timestamp) {
-        let sources: Vec<Id> = self.plan.sources.iter().map(NamedSource::id).collect();
-        self.clients.forget_other_sources(&sources, now);
-        self.keeping.forget_other_sources(&sources);
+    /// The plan's sources are those that are read from now on: what others told counts no more.
+    pub fn set_sources(&mut self, now: Timestamp) {
+        let sources = &self.plan.sources;
+        self.clients.set_sources(sources, now);
+        let ids: Vec<Id> = sources.iter().map(NamedSource::id).collect();
+        self.keeping.forget_other_sources(&ids);
     }
 
     /// The journals have been read. Returns the whitelist's generation that the map is to have.

@@ -9,12 +9,17 @@ mod floods;
 pub mod message_id;
 mod refusals;
 mod sink;
+mod sources;
 mod stores;
 mod wording;
 
 pub use floods::{Change, Floods};
 pub use refusals::Refusals;
 pub use sink::{install, level, level_for, set_level};
+pub use sources::{
+    SourceNames, at_source, cursor_gone, cursor_in_the_future, journal_incomplete,
+    journal_recovered, journal_trouble, of_source, reading_again,
+};
 pub use stores::{carrier_connected, carrier_lost, clock_off};
 
 use std::fmt::Display;
@@ -60,7 +65,13 @@ pub fn stopped(clients: usize) {
 }
 
 /// A client is listed that was not.
-pub fn client_added(client: Client, listing: &Listing<'_>, until: Timestamp, level: Level) {
+pub fn client_added(
+    client: Client,
+    listing: &Listing<'_>,
+    source: Option<&str>,
+    until: Timestamp,
+    level: Level,
+) {
     if !log::log_enabled!(level) {
         return;
     }
@@ -76,14 +87,20 @@ pub fn client_added(client: Client, listing: &Listing<'_>, until: Timestamp, lev
         POP_BEFORE_SMTP_CLIENT:% = client,
         POP_BEFORE_SMTP_USER = user.as_str(),
         POP_BEFORE_SMTP_SERVER = &*listing.server,
+        POP_BEFORE_SMTP_SOURCE = source,
         POP_BEFORE_SMTP_UNTIL:% = until;
         "added {client}: {user} has logged in to {}; it may relay until {}{session}",
-        listing.server, local_time(until)
+        at_source(&listing.server, source), local_time(until)
     );
 }
 
 /// A listed client has logged in again.
-pub fn login_prolonged(client: Client, listing: &Listing<'_>, until: Timestamp) {
+pub fn login_prolonged(
+    client: Client,
+    listing: &Listing<'_>,
+    source: Option<&str>,
+    until: Timestamp,
+) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
@@ -93,9 +110,10 @@ pub fn login_prolonged(client: Client, listing: &Listing<'_>, until: Timestamp) 
         POP_BEFORE_SMTP_CLIENT:% = client,
         POP_BEFORE_SMTP_USER = user.as_str(),
         POP_BEFORE_SMTP_SERVER = &*listing.server,
+        POP_BEFORE_SMTP_SOURCE = source,
         POP_BEFORE_SMTP_UNTIL:% = until;
         "{client} stays listed: {user} has logged in to {}; until {}",
-        listing.server, local_time(until)
+        at_source(&listing.server, source), local_time(until)
     );
 }
 
@@ -122,18 +140,24 @@ pub(super) fn flood_of_clients(change: Change, more: u64, listed: usize) {
 }
 
 /// A session of a listed client has ended.
-pub fn session_ended(client: Client, listing: &Listing<'_>, until: Timestamp) {
+pub fn session_ended(
+    client: Client,
+    listing: &Listing<'_>,
+    source: Option<&str>,
+    until: Timestamp,
+) {
     debug!(
         MESSAGE_ID = id::SESSION_ENDED,
         POP_BEFORE_SMTP_CLIENT:% = client,
-        POP_BEFORE_SMTP_SERVER = &*listing.server;
+        POP_BEFORE_SMTP_SERVER = &*listing.server,
+        POP_BEFORE_SMTP_SOURCE = source;
         "a session of {client} has ended, {} still open; listed until {}",
         listing.open, local_time(until)
     );
 }
 
 /// A client is listed no more, as its grace has passed.
-pub fn client_expired(client: Client, listing: &Listing<'_>, level: Level) {
+pub fn client_expired(client: Client, listing: &Listing<'_>, source: Option<&str>, level: Level) {
     if !log::log_enabled!(level) {
         return;
     }
@@ -143,7 +167,8 @@ pub fn client_expired(client: Client, listing: &Listing<'_>, level: Level) {
         MESSAGE_ID = id::CLIENT_REMOVED,
         POP_BEFORE_SMTP_CLIENT:% = client,
         POP_BEFORE_SMTP_USER = user.as_str(),
-        POP_BEFORE_SMTP_SERVER = &*listing.server;
+        POP_BEFORE_SMTP_SERVER = &*listing.server,
+        POP_BEFORE_SMTP_SOURCE = source;
         "removed {client}: its grace has passed (last heard of {} at {})",
         user, local_time(listing.last)
     );
@@ -281,16 +306,23 @@ pub fn untold_server(problem: &str) -> Option<&str> {
 }
 
 /// A login lists nobody.
-pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refusal) {
-    let user = name_of(user);
+pub fn login_ignored(
+    client: Client,
+    user: Option<&str>,
+    server: &str,
+    source: Option<&str>,
+    why: Refusal,
+) {
+    let (user, at) = (name_of(user), at_source(server, source));
     let reason = why.reason();
     if why.is_limit() {
         warn!(
             MESSAGE_ID = id::LIMIT_REACHED,
             POP_BEFORE_SMTP_CLIENT:% = client,
             POP_BEFORE_SMTP_USER = user.as_str(),
-            POP_BEFORE_SMTP_SERVER = server;
-            "refused {client}: {user} has logged in to {server}, but {reason}; raise it in the \
+            POP_BEFORE_SMTP_SERVER = server,
+            POP_BEFORE_SMTP_SOURCE = source;
+            "refused {client}: {user} has logged in to {at}, but {reason}; raise it in the \
              configuration if this is wanted, or look for stolen passwords"
         );
     } else {
@@ -298,8 +330,9 @@ pub fn login_ignored(client: Client, user: Option<&str>, server: &str, why: Refu
             MESSAGE_ID = id::LOGIN_IGNORED,
             POP_BEFORE_SMTP_CLIENT:% = client,
             POP_BEFORE_SMTP_USER = user.as_str(),
-            POP_BEFORE_SMTP_SERVER = server;
-            "{client} is not listed: {user} has logged in to {server}, but {reason}"
+            POP_BEFORE_SMTP_SERVER = server,
+            POP_BEFORE_SMTP_SOURCE = source;
+            "{client} is not listed: {user} has logged in to {at}, but {reason}"
         );
     }
 }
@@ -357,25 +390,27 @@ pub fn more_refused_by_limits(more: u64) {
 }
 
 /// An entry looks like a server's, and is not by one of its senders.
-pub fn entry_refused(refused: &Refused) {
+pub fn entry_refused(refused: &Refused, source: Option<&str>) {
     let server = &*refused.server;
     let client = refused.client().map(|c| c.to_string()).unwrap_or_default();
     let what = refused.what();
     warn!(
         MESSAGE_ID = id::ENTRY_REFUSED,
         POP_BEFORE_SMTP_CLIENT = client.as_str(),
-        POP_BEFORE_SMTP_SERVER = server;
-        "refused {what} that looks like {server}'s, written by {}: {}. {}",
-        refused.sender, refused.why, refused.advice()
+        POP_BEFORE_SMTP_SERVER = server,
+        POP_BEFORE_SMTP_SOURCE = source;
+        "{}refused {what} that looks like {server}'s, written by {}: {}. {}",
+        of_source(source), refused.sender, refused.why, refused.advice()
     );
 }
 
 /// Refused entries of one sender that were not reported one by one.
-pub fn more_entries_refused(more: u64, refused: &Refused) {
+pub fn more_entries_refused(more: u64, refused: &Refused, source: Option<&str>) {
     warn!(
-        MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.server;
-        "refused {} more that look like {}'s, written by {}",
-        count(more, "entry"),
+        MESSAGE_ID = id::ENTRY_REFUSED, POP_BEFORE_SMTP_SERVER = &*refused.server,
+        POP_BEFORE_SMTP_SOURCE = source;
+        "{}refused {} more that look like {}'s, written by {}",
+        of_source(source), count(more, "entry"),
         refused.server, refused.sender
     );
 }
@@ -459,69 +494,6 @@ fn of_changes(changes: &[MapChange]) -> (String, String) {
         file.map(|file| file.to_string()).unwrap_or_default(),
         all.join("; "),
     )
-}
-
-/// The place in the journal is gone: vacuumed, or of another journal.
-pub fn cursor_gone(source: Option<&str>, from: Timestamp) {
-    let of = of_source(source);
-    warn!(
-        MESSAGE_ID = id::CURSOR_GONE, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}the entry that was read last is no longer in the journal (vacuumed?); reading from {}",
-        local_time(from)
-    );
-}
-
-/// The place in the journal is in the future: the clock was wrong, then or now.
-pub fn cursor_in_the_future(source: Option<&str>, position: Timestamp, from: Timestamp) {
-    let of = of_source(source);
-    warn!(
-        MESSAGE_ID = id::CURSOR_GONE, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}the journal was read up to {}, which is in the future: is the clock right? Reading from \
-         {}", local_time(position), local_time(from)
-    );
-}
-
-/// How a message begins that is about a source which has a name.
-pub fn of_source(name: Option<&str>) -> String {
-    name.map(|name| format!("source {name}: "))
-        .unwrap_or_default()
-}
-
-/// The journal can't be read for now.
-pub fn journal_trouble(source: Option<&str>, error: &str) {
-    let of = of_source(source);
-    warn!(
-        MESSAGE_ID = id::JOURNAL_TROUBLE, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}{error}; trying again"
-    );
-}
-
-/// The journal can be read again.
-pub fn journal_recovered(source: Option<&str>) {
-    let of = of_source(source);
-    info!(
-        MESSAGE_ID = id::JOURNAL_RECOVERED, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}the journal can be read again"
-    );
-}
-
-/// Some of the journal's files can't be read.
-pub fn journal_incomplete(source: Option<&str>, files: &str) {
-    let of = of_source(source);
-    warn!(
-        MESSAGE_ID = id::JOURNAL_INCOMPLETE, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}{files}"
-    );
-}
-
-/// Files of the journal can be read that could not.
-pub fn reading_again(source: Option<&str>, from: Timestamp) {
-    let of = of_source(source);
-    info!(
-        MESSAGE_ID = id::JOURNAL_RECOVERED, POP_BEFORE_SMTP_SOURCE = source;
-        "{of}files of the journal can be read that could not be; reading it again from {}",
-        local_time(from)
-    );
 }
 
 /// A damaged store has been set aside.

@@ -8,9 +8,12 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::counted::Counted;
-use super::{entry_refused, login_ignored, more_entries_refused, more_refused_by_limits};
+use super::{
+    SourceNames, entry_refused, login_ignored, more_entries_refused, more_refused_by_limits,
+};
 use crate::client::Client;
 use crate::intake::Refused;
+use crate::origin::Id;
 use crate::servers::Sender;
 use crate::whitelist::Refusal;
 
@@ -21,17 +24,18 @@ const SENDERS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Refusals {
     /// Of each sender how many, and the last.
-    senders: HashMap<(String, Sender), (Counted, Refused)>,
+    senders: HashMap<(Id, String, Sender), (Counted, Refused)>,
     limits: Counted,
     total: u64,
 }
 
 impl Refusals {
     /// Reports an entry by an untrusted sender.
-    pub fn entry(&mut self, refused: &Refused, now: Timestamp) {
+    pub fn entry(&mut self, refused: &Refused, sources: &SourceNames, now: Timestamp) {
         self.total += 1;
         // Not by the pid: each line of a flood can have another.
         let mut key = (
+            refused.source,
             refused.server.to_string(),
             Sender {
                 pid: None,
@@ -39,12 +43,12 @@ impl Refusals {
             },
         );
         if !self.senders.contains_key(&key) && self.senders.len() >= SENDERS {
-            key.1 = Sender::default();
+            key.2 = Sender::default();
         }
         let new = || (Counted::default(), refused.clone());
         let (counted, last) = self.senders.entry(key).or_insert_with(new);
         if counted.another(now) == 1 {
-            entry_refused(refused);
+            entry_refused(refused, sources.name(refused.source));
         }
         *last = refused.clone();
     }
@@ -55,12 +59,13 @@ impl Refusals {
         client: Client,
         user: Option<&str>,
         server: &str,
+        source: Option<&str>,
         why: Refusal,
         now: Timestamp,
     ) {
         self.total += 1;
         if self.limits.another(now) == 1 {
-            login_ignored(client, user, server, why);
+            login_ignored(client, user, server, source, why);
         }
     }
 
@@ -73,11 +78,11 @@ impl Refusals {
     }
 
     /// Says how many were refused in the minutes that are over.
-    pub fn sum_up(&mut self, now: Timestamp) {
+    pub fn sum_up(&mut self, sources: &SourceNames, now: Timestamp) {
         self.senders.retain(|_, (counted, last)| {
             let all = counted.take_if_over(Some(now));
             if all > 1 {
-                more_entries_refused(all - 1, last);
+                more_entries_refused(all - 1, last, sources.name(last.source));
             }
             all == 0
         });
@@ -113,26 +118,27 @@ mod tests {
                 pid: Some(COUNTER.fetch_add(1, Relaxed)),
             },
             why: Distrust::User,
+            source: Id::DEFAULT_SOURCE,
             is_elsewhere: false,
         }
     }
 
     #[test]
     fn a_flood_is_counted_and_forgotten_after_its_minute() {
-        let mut refusals = Refusals::default();
+        let (mut refusals, sources) = (Refusals::default(), SourceNames::default());
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         assert_eq!(refusals.next_deadline(), None);
         for uid in 0..1000 {
             for _ in 0..3 {
-                refusals.entry(&refused(uid), now);
+                refusals.entry(&refused(uid), &sources, now);
             }
         }
         assert_eq!(refusals.total(), 3000);
         assert!(refusals.senders.len() <= SENDERS + 1);
         assert_eq!(refusals.next_deadline(), Some(now + INTERVAL));
-        refusals.sum_up(now);
+        refusals.sum_up(&sources, now);
         assert!(!refusals.senders.is_empty());
-        refusals.sum_up(now + INTERVAL);
+        refusals.sum_up(&sources, now + INTERVAL);
         assert_eq!(refusals.next_deadline(), None);
     }
 }

@@ -7,12 +7,12 @@ use super::message_id as id;
 /// The journal of a store is carried here. Its clock is ahead of ours by so many seconds.
 pub fn carrier_connected(store: &str, clock_ahead: i64) {
     info!(
-        MESSAGE_ID = id::CARRIER_CONNECTED, POP_BEFORE_SMTP_STORE = store;
+        MESSAGE_ID = id::CARRIER_CONNECTED, POP_BEFORE_SMTP_SOURCE = store;
         "store {store}: connected; its logins count here"
     );
     if clock_ahead != 0 {
         warn!(
-            MESSAGE_ID = id::NOTICE, POP_BEFORE_SMTP_STORE = store;
+            MESSAGE_ID = id::NOTICE, POP_BEFORE_SMTP_SOURCE = store;
             "store {store}: {}", clock_off(clock_ahead)
         );
     }
@@ -37,7 +37,7 @@ pub fn clock_off(ahead: i64) -> String {
 /// The journal of a store is not carried here for now.
 pub fn carrier_lost(store: &str, why: &str) {
     warn!(
-        MESSAGE_ID = id::CARRIER_LOST, POP_BEFORE_SMTP_STORE = store;
+        MESSAGE_ID = id::CARRIER_LOST, POP_BEFORE_SMTP_SOURCE = store;
         "store {store}: not connected: {why}; trying again"
     );
 }

@@ -245,6 +245,7 @@ fn instead(server: &str, unit: &str, whose: Whose) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Id;
     use crate::servers::{Meaning, Sender};
 
     fn refused(why: Distrust, uid: Option<u32>, unit: Option<&str>) -> Refused {
@@ -260,6 +261,7 @@ mod tests {
                 unit: unit.map(str::to_owned),
                 pid: None,
             },
+            source: Id::DEFAULT_SOURCE,
             why,
             is_elsewhere: false,
         }

@@ -24,6 +24,8 @@ pub struct OwnMessage {
     pub user: Option<String>,
     /// `POP_BEFORE_SMTP_SERVER`.
     pub server: Option<String>,
+    /// `POP_BEFORE_SMTP_SOURCE`.
+    pub source: Option<String>,
     /// The message itself.
     pub text: String,
 }
@@ -96,6 +98,7 @@ impl OwnReader {
             client: self.field("POP_BEFORE_SMTP_CLIENT")?,
             user: self.field("POP_BEFORE_SMTP_USER")?,
             server: self.field("POP_BEFORE_SMTP_SERVER")?,
+            source: self.field("POP_BEFORE_SMTP_SOURCE")?,
             text: self.field("MESSAGE")?.unwrap_or_default(),
         })
     }

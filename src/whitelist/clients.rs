@@ -17,7 +17,7 @@ use super::servers::{Server, Servers};
 use super::untold_changes::UntoldChanges;
 use super::users::{User, Users};
 use crate::client::Client;
-use crate::origin::Origin;
+use crate::origin::{Id, Origin};
 
 /// The clients that are listed for their logins.
 #[derive(Debug, Default)]
@@ -60,6 +60,8 @@ struct Record {
 pub(super) struct Login<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) server: &'a str,
+    /// The source that tells of it.
+    pub(super) source: Id,
     pub(super) time: Moment,
     /// What grace counts from.
     pub(super) last: Moment,
@@ -81,9 +83,9 @@ pub(super) struct EndOfSession {
     pub(super) is_doubtful: bool,
 }
 
-/// Of a listing, it does not matter on which host the server runs.
-fn server_of(servers: &mut Servers, name: &str) -> Server {
-    servers.of(Origin::UNKNOWN, name)
+/// Of a listing, it does not matter on which host of a source the server runs.
+fn server_of(servers: &mut Servers, source: Id, name: &str) -> Server {
+    servers.of(Origin::UNKNOWN.read_from(source), name)
 }
 
 /// Takes the clients that the store kept, one after the other; then they are a table.
@@ -101,7 +103,7 @@ impl KeptClients {
             last_login: listing.last_login.into(),
             last: listing.last.into(),
             user: listing.user.as_ref().map(|u| self.clients.users.add(u)),
-            server: server_of(&mut self.clients.servers, &listing.server),
+            server: server_of(&mut self.clients.servers, listing.source, &listing.server),
             open: 0,
             doubtful: 0,
             lost: 0,
@@ -177,6 +179,7 @@ impl Clients {
             last: record.last.into(),
             user: record.user.map(|user| self.users.name(user).into()),
             server: self.servers.name(record.server).into(),
+            source: self.servers.origin(record.server).host.source,
             open: record.held(),
         }
     }
@@ -203,7 +206,7 @@ impl Clients {
                     last_login: time,
                     last: login.last,
                     user: login.user.map(|user| self.users.add(user)),
-                    server: server_of(&mut self.servers, login.server),
+                    server: server_of(&mut self.servers, login.source, login.server),
                     open: 0,
                     doubtful: 0,
                     lost: 0,
@@ -216,7 +219,7 @@ impl Clients {
         };
         if !is_new && time >= record.last_login {
             record.last_login = time;
-            record.server = server_of(&mut self.servers, login.server);
+            record.server = server_of(&mut self.servers, login.source, login.server);
             if record.user.map(|user| self.users.name(user)) != login.user {
                 let user = login.user.map(|user| self.users.add(user));
                 if let Some(before) = std::mem::replace(&mut record.user, user) {
@@ -468,6 +471,7 @@ mod tests {
         let login = |second, opens| Login {
             user: Some("alice"),
             server: "dovecot",
+            source: Id::DEFAULT_SOURCE,
             time: time(second),
             last: time(second),
             opens,
@@ -532,6 +536,7 @@ mod tests {
                 let login = Login {
                     user: (what > 0).then_some(user),
                     server: "dovecot",
+            source: Id::DEFAULT_SOURCE,
                     time,
                     last: time,
                     opens: false,

@@ -247,6 +247,7 @@ impl Whitelist {
         let login = Login {
             user,
             server,
+            source: event.origin.host.source,
             time,
             last,
             opens,

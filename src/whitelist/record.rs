@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::event::Protocol;
-use crate::origin::Origin;
+use crate::origin::{Id, Origin};
 
 /// A client that may relay now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Listing<'a> {
     /// The server that this was on.
     #[serde(borrow)]
     pub server: Cow<'a, str>,
+    /// The source that tells of it.
+    pub source: Id,
     /// How many of its sessions are certainly open: those whose end has not been told, less one for each
     /// end that was told and did not say whose it was. Not kept: it is counted anew when the whitelist is
     /// restored.

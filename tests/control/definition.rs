@@ -59,7 +59,11 @@ fn fields_fit<'f>(
     for field in fields {
         let name = field.name().as_str();
         names.insert(name);
-        let value = object.get(name).ok_or(format!("{name} is only defined"))?;
+        // Null may be left out.
+        let value = match object.get(name) {
+            None if sample == Bare => &Value::Null,
+            value => value.ok_or(format!("{name} is only defined"))?,
+        };
         fits(of, field.ty(), value, sample).map_err(|error| format!("{name}: {error}"))?;
     }
     match object.keys().find(|key| !names.contains(key.as_str())) {
@@ -120,6 +124,7 @@ fn client_info(sample: Sample) -> ClientInfo {
         last_login: some(sample, time()),
         until: some(sample, time()),
         sessions: 1,
+        source: some(sample, text()),
     }
 }
 
@@ -129,6 +134,7 @@ fn filter(sample: Sample) -> Filter {
         network: some(sample, "192.0.2.0/24".parse().unwrap()),
         user: some(sample, text()),
         server: some(sample, text()),
+        source: some(sample, text()),
     }
 }
 
@@ -153,6 +159,7 @@ fn status(sample: Sample) -> StatusAnswer {
                     caught_up: true,
                     journal_position: some(sample, time()),
                     lag_milliseconds: some(sample, 1),
+                    connected: some(sample, true),
                     problems: vec![text()],
                 }],
             ),
@@ -163,6 +170,7 @@ fn status(sample: Sample) -> StatusAnswer {
                     client: client(),
                     user: some(sample, text()),
                     server: text(),
+                    source: some(sample, text()),
                 },
             ),
             map: MapStatus {
@@ -204,6 +212,7 @@ fn events(sample: Sample) -> EventsAnswer {
         client: some(sample, client()),
         user: some(sample, text()),
         server: some(sample, text()),
+        source: some(sample, text()),
         until: some(sample, time()),
         reason: some(sample, text()),
         clients: some(sample, 1),

@@ -78,6 +78,7 @@ fn page(clients: u8) -> Page {
         last_login: None,
         until: None,
         sessions: 1,
+        source: None,
     };
     let clients: Vec<_> = (0..clients).map(info).collect();
     Page {

@@ -109,9 +109,15 @@ impl Foreground {
 
     /// What a command says of it.
     pub fn ask(&self, command: &str) -> String {
+        self.ask_with(command, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn ask_with(&self, command: &str, arguments: &[&str]) -> String {
         let output = program()
             .args([command, "--socket"])
             .arg(self.path("control"))
+            .args(arguments)
             .output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap()

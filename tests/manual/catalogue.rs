@@ -8,6 +8,7 @@ const IDS: &str = include_str!("../../src/diagnostics/message_id.rs");
 /// The only place that words messages.
 const MESSAGES: &str = concat!(
     include_str!("../../src/diagnostics/mod.rs"),
+    include_str!("../../src/diagnostics/sources.rs"),
     include_str!("../../src/diagnostics/stores.rs")
 );
 const MANUAL: &str = include_str!("../../src/cli/manual/prose/pop-before-smtp.8");

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::control::Page;
 use crate::control::protocol::{ClientInfo, Filter};
+use crate::diagnostics::SourceNames;
 use crate::whitelist::{Listed, Whitelist};
 
 /// How many clients are looked at for one page.
@@ -10,42 +11,58 @@ const LOOKED_AT: usize = 1000;
 /// How many clients a page has, at most.
 const PAGE: usize = 100;
 
-/// The clients behind `after` that `filter` selects, some of them.
-pub fn page(whitelist: &Whitelist, filter: &Filter, after: Option<Client>) -> Page {
-    let selects = |listed: &Listed<'_>| {
-        let client = listed.client;
-        filter.selects(client, listed.user(), listed.server())
-    };
-    let mut page = Page::default();
-    if let Some(client) = filter.client {
-        let found = whitelist.listed(client).filter(selects);
-        page.clients
-            .extend(found.map(|l| client_info(whitelist, &l)));
-        return page;
-    }
-    for (looked_at, listed) in whitelist.listed_after(after).enumerate() {
-        if looked_at == LOOKED_AT || page.clients.len() == PAGE {
-            return page;
-        }
-        if selects(&listed) {
-            page.clients.push(client_info(whitelist, &listed));
-        }
-        page.last = Some(listed.client);
-    }
-    page.last = None;
-    page
+/// What is told of clients.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientList<'a> {
+    /// Who is listed.
+    pub whitelist: &'a Whitelist,
+    /// What the sources are called that tell of their logins.
+    pub sources: &'a SourceNames,
 }
 
-/// What is told of a listed client.
-pub fn client_info(whitelist: &Whitelist, listed: &Listed<'_>) -> ClientInfo {
-    ClientInfo {
-        client: listed.client,
-        user: listed.user().map(str::to_owned),
-        server: listed.server().to_owned(),
-        since: listed.since(),
-        last_login: listed.login.as_ref().map(|login| login.last_login),
-        until: whitelist.listed_until(listed),
-        sessions: listed.sessions(),
+impl ClientList<'_> {
+    /// The clients behind `after` that `filter` selects, some of them.
+    pub fn page(self, filter: &Filter, after: Option<Client>) -> Page {
+        let selects = |listed: &Listed<'_>| {
+            let source = self.source_of(listed);
+            filter.selects(listed.client, listed.user(), listed.server(), source)
+        };
+        let mut page = Page::default();
+        if let Some(client) = filter.client {
+            let found = self.whitelist.listed(client).filter(selects);
+            page.clients.extend(found.map(|listed| self.info(&listed)));
+            return page;
+        }
+        for (looked_at, listed) in self.whitelist.listed_after(after).enumerate() {
+            if looked_at == LOOKED_AT || page.clients.len() == PAGE {
+                return page;
+            }
+            if selects(&listed) {
+                page.clients.push(self.info(&listed));
+            }
+            page.last = Some(listed.client);
+        }
+        page.last = None;
+        page
+    }
+
+    /// What is told of a listed client.
+    pub fn info(self, listed: &Listed<'_>) -> ClientInfo {
+        ClientInfo {
+            client: listed.client,
+            user: listed.user().map(str::to_owned),
+            server: listed.server().to_owned(),
+            since: listed.since(),
+            last_login: listed.login.as_ref().map(|login| login.last_login),
+            until: self.whitelist.listed_until(listed),
+            sessions: listed.sessions(),
+            source: self.source_of(listed).map(str::to_owned),
+        }
+    }
+
+    /// The source that tells of its last login, where there are several.
+    fn source_of(&self, listed: &Listed<'_>) -> Option<&str> {
+        self.sources.name(listed.login.as_ref()?.source)
     }
 }
 
@@ -88,10 +105,12 @@ mod tests {
 
     /// All pages, as a peer's task asks for them.
     fn pages(whitelist: &Whitelist, filter: &Filter) -> Vec<Page> {
+        let sources = &SourceNames::default();
+        let list = ClientList { whitelist, sources };
         let mut pages = Vec::new();
         let mut after = None;
         loop {
-            let next = page(whitelist, filter, after);
+            let next = list.page(filter, after);
             after = next.last;
             pages.push(next);
             if after.is_none() {

@@ -1,6 +1,6 @@
 //! What is asked over the control socket, answered.
 
-use super::client_list::{client_info, page};
+use super::client_list;
 use super::log_level::set_log_level;
 use super::relay_check::check;
 use super::status::describe;
@@ -18,7 +18,8 @@ pub fn answer(question: Question, rooms: &mut Rooms) {
             after,
             answer,
         } => {
-            let _ = answer.send(Ok(page(&rooms.clients.whitelist(), &filter, after)));
+            let whitelist = rooms.clients.whitelist();
+            let _ = answer.send(Ok(client_list(rooms, &whitelist).page(&filter, after)));
         }
         Question::Watch(answer) => {
             let _ = answer.send(Ok(rooms.clients.activity().watch()));
@@ -43,7 +44,7 @@ fn allow(rooms: &mut Rooms, allow: &Allow, peer: Peer, answer: Answer<Allowed>) 
     }
     let whitelist = rooms.clients.whitelist();
     let listed = whitelist.listed(allow.client);
-    let listing = listed.map(|listed| client_info(&whitelist, &listed));
+    let listing = listed.map(|listed| client_list(rooms, &whitelist).info(&listed));
     drop(whitelist);
     // Dropped, the answer closes the connection; the client is listed, so that it is not.
     let Some(listing) = listing else { return };

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::client_list::client_info;
+use super::client_list;
 use crate::client::Client;
 use crate::control::protocol::MapStatus;
 use crate::control::{Checked, GrantInfo};
 use crate::daemon::rooms::Rooms;
-use crate::diagnostics::{local_time, printable};
+use crate::diagnostics::{at_source, local_time, printable};
 use crate::whitelist::{Listed, Refusal, Scope};
 
 /// Whether a client may relay, and why.
@@ -18,13 +18,15 @@ pub fn check(rooms: &Rooms, client: Client) -> Checked {
     let found = whitelist.may_relay(client, prefix, now);
     let map = rooms.publishing.map();
     let (may_relay, reason) = match &found {
-        Some(listed) => (true, why_listed(prefix, client, listed)),
+        Some(listed) => (true, why_listed(rooms, client, listed)),
         None => why_not_listed(rooms, client),
     };
     Checked {
         may_relay,
         reason,
-        listing: found.as_ref().map(|listed| client_info(&whitelist, listed)),
+        listing: found
+            .as_ref()
+            .map(|listed| client_list(rooms, &whitelist).info(listed)),
         grant: found
             .and_then(|listed| listed.grant)
             .map(|grant| GrantInfo {
@@ -40,12 +42,17 @@ pub fn check(rooms: &Rooms, client: Client) -> Checked {
     }
 }
 
-fn why_listed(prefix: u8, client: Client, listed: &Listed<'_>) -> String {
+fn why_listed(rooms: &Rooms, client: Client, listed: &Listed<'_>) -> String {
+    let prefix = rooms.policy.ipv6_prefix();
     let mut reason = match &listed.login {
         Some(login) => {
             let user = login.user.as_deref();
             let user = user.map_or_else(|| "somebody".to_owned(), printable);
-            format!("{user} has logged in to {}", login.server)
+            let source = rooms.clients.sources().name(login.source);
+            format!(
+                "{user} has logged in to {}",
+                at_source(&login.server, source)
+            )
         }
         None => "it is allowed by hand".to_owned(),
     };

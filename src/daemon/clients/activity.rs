@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::client::Client;
 use crate::control::protocol::{Event, EventKind, LoginStatus, PublicationStatus, Totals};
-use crate::diagnostics::count;
+use crate::diagnostics::{SourceNames, count};
 use crate::event;
 use crate::intake::Refused;
 use crate::whitelist::{Listing, MANUAL, Outcome, Whitelist};
@@ -23,6 +23,7 @@ const BEHIND: usize = 1024;
 pub struct Activity {
     totals: Totals,
     last_login: Option<LoginStatus>,
+    sources: SourceNames,
     watchers: broadcast::Sender<Arc<Event>>,
 }
 
@@ -39,9 +40,16 @@ impl Activity {
                 client,
                 user: listing.user.as_deref().map(str::to_owned),
                 server: listing.server.to_string(),
+                source: None,
             }),
+            sources: SourceNames::default(),
             watchers: broadcast::channel(BEHIND).0,
         }
+    }
+
+    /// These are the sources from now on.
+    pub fn name_sources(&mut self, sources: SourceNames) {
+        self.sources = sources;
     }
 
     /// What has been counted.
@@ -89,10 +97,12 @@ impl Activity {
         outcome: &Outcome,
         whitelist: &Whitelist,
     ) {
+        let source = self.sources.owned(event.origin.host.source);
         let happened = |kind, time| Event {
             client: Some(client),
             user: user.map(str::to_owned),
             server: Some(event.server.to_string()),
+            source: source.clone(),
             ..Event::new(time, kind)
         };
         if let Outcome::Refused(_, why) = outcome
@@ -110,6 +120,7 @@ impl Activity {
             client,
             user: user.map(str::to_owned),
             server: event.server.to_string(),
+            source: source.clone(),
         };
         if self
             .last_login
@@ -158,6 +169,7 @@ impl Activity {
                 until: listing.as_ref().map(|listing| whitelist.until(listing)),
                 user: listing.and_then(|listing| Some(listing.user?.into_owned())),
                 server: Some(event.server.to_string()),
+                source: self.sources.owned(event.origin.host.source),
                 reason: reason.map(|why| format!("{why}: {} ended", count(sessions, "session"))),
                 ..Event::new(event.time, EventKind::Logout)
             }
@@ -182,6 +194,7 @@ impl Activity {
             client: Some(client),
             user: listing.and_then(|listing| listing.user.as_deref().map(str::to_owned)),
             server: listing.map(|listing| listing.server.to_string()),
+            source: listing.and_then(|listing| self.sources.owned(listing.source)),
             reason: Some(reason.to_owned()),
             ..Event::new(Timestamp::now(), EventKind::Removed)
         });
@@ -192,6 +205,7 @@ impl Activity {
         self.tell(|| Event {
             client: refused.client(),
             server: Some(refused.server.to_string()),
+            source: self.sources.owned(refused.source),
             reason: Some(format!("written by {}: {}", refused.sender, refused.why)),
             ..Event::new(Timestamp::now(), EventKind::Refused)
         });

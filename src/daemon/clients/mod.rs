@@ -14,6 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::control::{Allow, Fault, Peer};
+use crate::daemon::plan::{NamedSource, source_names};
+use crate::diagnostics::SourceNames;
 use crate::event::Event;
 use crate::intake::Refused;
 use crate::journal;
@@ -110,9 +112,16 @@ impl Clients {
         self.whitelist_mut().end_sessions_before(boot, host);
     }
 
-    /// Other sources than these are no longer read: what they told of sessions counts no more.
-    pub fn forget_other_sources(&mut self, sources: &[Id], now: Timestamp) {
-        self.whitelist_mut().forget_other_sources(sources, now);
+    /// What the sources are called, where there are several.
+    pub fn sources(&self) -> &SourceNames {
+        self.reporting.sources()
+    }
+
+    /// These are the sources from now on. What others told of sessions counts no more.
+    pub fn set_sources(&mut self, sources: &[NamedSource], now: Timestamp) {
+        let ids: Vec<Id> = sources.iter().map(NamedSource::id).collect();
+        self.whitelist_mut().forget_other_sources(&ids, now);
+        self.reporting.name_sources(source_names(sources));
     }
 
     // ---- By rules ----

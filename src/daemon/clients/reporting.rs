@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::activity::Activity;
 use super::one_address::OneAddress;
 use crate::client::Client;
-use crate::diagnostics::{self, Change, Floods, Refusals};
+use crate::diagnostics::{self, Change, Floods, Refusals, SourceNames};
 use crate::event::{Event, EventKind};
 use crate::intake::Refused;
 use crate::whitelist::{Grant, Listing, Outcome, Refusal, Scope, Untold, Whitelist};
@@ -21,6 +21,7 @@ pub struct Reporting {
     activity: Activity,
     refusals: Refusals,
     floods: Floods,
+    sources: SourceNames,
     /// Whether all logins come through one address that hides the clients.
     one_address: OneAddress,
 }
@@ -36,8 +37,20 @@ impl Reporting {
             activity: Activity::new(whitelist),
             refusals: Refusals::default(),
             floods: Floods::default(),
+            sources: SourceNames::default(),
             one_address,
         }
+    }
+
+    /// These are the sources from now on.
+    pub fn name_sources(&mut self, sources: SourceNames) {
+        self.activity.name_sources(sources.clone());
+        self.sources = sources;
+    }
+
+    /// What the sources are called.
+    pub fn sources(&self) -> &SourceNames {
+        &self.sources
     }
 
     /// What has been counted, and who watches.
@@ -63,7 +76,7 @@ impl Reporting {
     /// An entry by an untrusted sender was refused.
     pub fn entry_refused(&mut self, refused: &Refused, now: Timestamp) {
         self.activity.refused(refused);
-        self.refusals.entry(refused, now);
+        self.refusals.entry(refused, &self.sources, now);
     }
 
     /// The whitelist has been told of an event, and this came of it.
@@ -79,15 +92,15 @@ impl Reporting {
         match outcome {
             Outcome::Added(client) => {
                 let level = self.floods.level(Change::Added, now);
-                tell(whitelist, client, |client, listing, until| {
-                    diagnostics::client_added(client, listing, until, level);
+                self.tell(whitelist, client, |client, listing, source, until| {
+                    diagnostics::client_added(client, listing, source, until, level);
                 });
             }
             Outcome::Prolonged(client) => {
                 self.floods.prolonged(now);
-                tell(whitelist, client, diagnostics::login_prolonged);
+                self.tell(whitelist, client, diagnostics::login_prolonged);
             }
-            Outcome::Ended(client) => tell(whitelist, client, diagnostics::session_ended),
+            Outcome::Ended(client) => self.tell(whitelist, client, diagnostics::session_ended),
             Outcome::Restarted(sessions) => {
                 diagnostics::server_restarted(&event.server, sessions);
             }
@@ -102,13 +115,27 @@ impl Reporting {
                     EventKind::Login { user, .. } => user.as_deref(),
                     _ => None,
                 };
+                let (server, source) = (&event.server, event.origin.host.source);
+                let source = self.sources.name(source);
                 if why.is_limit() {
-                    self.refusals.limit(client, user, &event.server, why, now);
+                    (self.refusals).limit(client, user, server, source, why, now);
                 } else {
-                    diagnostics::login_ignored(client, user, &event.server, why);
+                    diagnostics::login_ignored(client, user, server, source, why);
                 }
             }
             Outcome::Nothing => {}
+        }
+    }
+
+    fn tell(
+        &self,
+        whitelist: &Whitelist,
+        client: Client,
+        message: impl FnOnce(Client, &Listing<'_>, Option<&str>, Timestamp),
+    ) {
+        if let Some(listing) = whitelist.get(client) {
+            let source = self.sources.name(listing.source);
+            message(client, &listing, source, whitelist.until(&listing));
         }
     }
 
@@ -134,7 +161,8 @@ impl Reporting {
             // Who is allowed by hand stays.
             if whitelist.listed(*client).is_none() {
                 let level = self.floods.level(Change::Removed, now);
-                diagnostics::client_expired(*client, listing, level);
+                let source = self.sources.name(listing.source);
+                diagnostics::client_expired(*client, listing, source, level);
                 let reason = "its grace has passed";
                 self.activity.removed(*client, Some(listing), reason);
             }
@@ -204,22 +232,12 @@ impl Reporting {
 
     /// Tells in one message what was too much to be told one by one.
     pub fn sum_up(&mut self, listed: usize, now: Timestamp) {
-        self.refusals.sum_up(now);
+        self.refusals.sum_up(&self.sources, now);
         self.floods.sum_up(now, listed);
     }
 
     /// The same, at the end.
     pub fn finish(self, listed: usize) {
         self.floods.finish(listed);
-    }
-}
-
-fn tell(
-    whitelist: &Whitelist,
-    client: Client,
-    message: impl FnOnce(Client, &Listing<'_>, Timestamp),
-) {
-    if let Some(listing) = whitelist.get(client) {
-        message(client, &listing, whitelist.until(&listing));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::Protocol;
+use crate::origin::Id;
 
 const HOUR: i64 = 3600;
 
@@ -204,6 +205,7 @@ fn a_session_that_is_older_than_its_client_is_counted_and_taken_off_again() {
         last: at(5000),
         user: None,
         server: "dovecot".into(),
+        source: Id::DEFAULT_SOURCE,
         open: 0,
     };
     clients.add(client(10), &listing);
