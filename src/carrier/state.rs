@@ -89,6 +89,12 @@ impl StateFile {
     }
 }
 
+/// Whether the store is connected.
+#[must_use]
+pub fn is_connected(directory: &Path, store: &str) -> bool {
+    matches!(look(directory, store), Carrier::Lives(state) if state.trouble.is_none())
+}
+
 /// What is known of a carrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Carrier {
@@ -122,9 +128,15 @@ pub fn not_running(store: &str) -> String {
 /// What is wrong with the carrier of a store.
 #[must_use]
 pub fn problem(directory: &Path, store: &str) -> Option<String> {
-    match look(directory, store) {
+    problem_of(&look(directory, store), store)
+}
+
+/// What is wrong with a carrier that is like this.
+#[must_use]
+pub fn problem_of(carrier: &Carrier, store: &str) -> Option<String> {
+    match carrier {
         Carrier::IsGone(_) => Some(not_running(store)),
-        Carrier::Lives(state) => match state.trouble {
+        Carrier::Lives(state) => match &state.trouble {
             Some(why) => Some(format!(
                 "not connected since {}: {why}",
                 local_time(state.since)

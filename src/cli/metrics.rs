@@ -115,7 +115,7 @@ fn open_metrics(status: &Status) -> String {
         status.lag_milliseconds,
     );
     if let Some(sources) = &status.sources {
-        text.sources(sources);
+        of_sources(&mut text, sources);
     }
     text.time("last_login", "The last login that was read.", last_login);
     text.time(
@@ -177,6 +177,29 @@ fn open_metrics(status: &Status) -> String {
     text.0
 }
 
+fn of_sources(text: &mut Families, sources: &[SourceStatus]) {
+    let caught_up = (
+        "source_caught_up",
+        "",
+        "Whether a source has been read up to now.",
+    );
+    text.sources(sources, caught_up, |source| {
+        Some(u8::from(source.caught_up))
+    });
+    let position = (
+        "source_position_timestamp_seconds",
+        "seconds",
+        "When the entry of a source was written that was read last.",
+    );
+    text.sources(sources, position, |source| {
+        Some(source.journal_position?.as_second())
+    });
+    let connected = ("source_connected", "", "Whether a store is connected.");
+    text.sources(sources, connected, |source| source.connected.map(u8::from));
+    let problems = ("source_problems", "", "What is wrong with a source now.");
+    text.sources(sources, problems, |source| Some(source.problems.len()));
+}
+
 /// Metric families, in OpenMetrics text.
 // By hand: `prometheus-client` brings a second parking_lot beside sled's, which deny.toml forbids.
 struct Families(String);
@@ -196,28 +219,22 @@ impl Families {
         self.0 += &format!("pop_before_smtp_{name} {value}\n");
     }
 
-    /// The same of each source, where there are several.
-    fn sources(&mut self, sources: &[SourceStatus]) {
-        self.family(
-            "source_caught_up",
-            "gauge",
-            "",
-            "Whether a source has been read up to now.",
-        );
-        for source in sources {
-            let (name, caught_up) = (&source.name, u8::from(source.caught_up));
-            self.0 +=
-                &format!("pop_before_smtp_source_caught_up{{source=\"{name}\"}} {caught_up}\n");
+    /// The same of each source, where there are several; nothing of those of which it is unknown.
+    fn sources<V: std::fmt::Display>(
+        &mut self,
+        sources: &[SourceStatus],
+        (name, unit, help): (&str, &str, &str),
+        value: impl Fn(&SourceStatus) -> Option<V>,
+    ) {
+        let known: Vec<_> = (sources.iter())
+            .filter_map(|source| Some((&source.name, value(source)?)))
+            .collect();
+        if known.is_empty() {
+            return;
         }
-        self.family(
-            "source_problems",
-            "gauge",
-            "",
-            "What is wrong with a source now.",
-        );
-        for source in sources {
-            let (name, problems) = (&source.name, source.problems.len());
-            self.0 += &format!("pop_before_smtp_source_problems{{source=\"{name}\"}} {problems}\n");
+        self.family(name, "gauge", unit, help);
+        for (source, value) in known {
+            self.0 += &format!("pop_before_smtp_{name}{{source=\"{source}\"}} {value}\n");
         }
     }
 
@@ -254,6 +271,13 @@ mod tests {
             "version": "2.0.0", "since": "2026-11-24T10:00:00.5Z", "servers": [],
             "permittedNetworks": "", "clients": 3, "sessions": 1, "refused": 0, "caughtUp": true,
             "journalPosition": "2026-11-24T10:00:00Z", "lagMilliseconds": 42,
+            "sources": [
+                {"name": "journal", "journal": "", "caughtUp": true, "problems": []},
+                {
+                    "name": "store1", "journal": "", "caughtUp": false, "connected": true,
+                    "journalPosition": "2026-11-24T10:00:00Z", "problems": ["x"]
+                }
+            ],
             "lastLogin": {"time": "2026-11-24T10:00:00Z", "client": "192.0.2.1", "server": "x"},
             "map": {"path": "", "type": ""},
             "lastPublication": {
@@ -281,9 +305,15 @@ mod tests {
             "# TYPE pop_before_smtp_logins counter",
             "pop_before_smtp_logins_total 7",
             "pop_before_smtp_policy_grants_total 8",
+            "pop_before_smtp_source_caught_up{source=\"store1\"} 0",
+            "# UNIT pop_before_smtp_source_position_timestamp_seconds seconds",
+            "pop_before_smtp_source_position_timestamp_seconds{source=\"store1\"} 1795514400",
+            "pop_before_smtp_source_connected{source=\"store1\"} 1",
+            "pop_before_smtp_source_problems{source=\"journal\"} 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}: {text}");
         }
+        assert!(!text.contains("source_connected{source=\"journal\"}"));
         assert!(text.ends_with("\n# EOF\n"));
         assert!(!text.contains("\n\n"));
     }

@@ -198,6 +198,8 @@ pub struct SourceStatus {
     pub journal_position: Option<Timestamp>,
     /// As that of the status.
     pub lag_milliseconds: Option<u64>,
+    /// Whether the store is connected, if its journal is carried here.
+    pub connected: Option<bool>,
     /// What is wrong with it; these are among those of the status.
     pub problems: Vec<String>,
 }
@@ -371,7 +373,7 @@ mod tests {
         let client: Client = "192.0.2.10".parse().unwrap();
         let selects = |json: &str| {
             let filter: Filter = serde_json::from_str(json).unwrap();
-            filter.selects(client, Some("alice"), "dovecot")
+            filter.selects(client, Some("alice"), "dovecot", Some("store1"))
         };
         for (json, expected) in [
             (r#"{}"#, true),
@@ -393,6 +395,6 @@ mod tests {
             user: Some("alice".to_owned()),
             ..Filter::default()
         };
-        assert!(!anybody.selects(client, None, "dovecot"));
+        assert!(!anybody.selects(client, None, "dovecot", None));
     }
 }

@@ -28,6 +28,7 @@ mod postfix;
 mod proxies;
 mod relaying;
 mod service;
+mod stores;
 mod systemd;
 mod units;
 
@@ -71,6 +72,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("journal-level", One(journal::level)),
     ("journal-rate-limit", Each(journal::rate_limit)),
     ("journal-namespace", Each(journal::namespace)),
+    ("stores", Each(stores::stores)),
     ("servers", One(definitions::writing)),
     ("servers-off", One(definitions::off)),
     ("senders", Each(definitions::senders)),

@@ -229,6 +229,8 @@ impl ReadSource {
             lag_milliseconds: self
                 .lag(kept)
                 .map(|lag| u64::try_from(lag.as_millis()).unwrap_or_default()),
+            connected: (self.source.store())
+                .map(|store| state::is_connected(Path::new(state::DIRECTORY), store)),
             problems: self.problems().collect(),
         }
     }
