@@ -74,16 +74,21 @@ impl Question {
 }
 
 /// One connection that asks now and then.
-pub struct Questioner {
-    stream: UnixStream,
+pub struct Questioner<S = UnixStream> {
+    stream: S,
 }
 
 impl Questioner {
     /// Connects to the policy socket.
     pub fn connect(socket: &Path) -> Questioner {
-        Questioner {
-            stream: UnixStream::connect(socket).unwrap(),
-        }
+        Questioner::over(UnixStream::connect(socket).unwrap())
+    }
+}
+
+impl<S: Read + Write> Questioner<S> {
+    /// Asks over this connection.
+    pub fn over(stream: S) -> Self {
+        Questioner { stream }
     }
 
     /// Whether the answer is OK.

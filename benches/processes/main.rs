@@ -16,6 +16,9 @@ mod host;
 #[path = "../../tests/system/image.rs"]
 mod image;
 #[allow(dead_code, reason = "likewise")]
+#[path = "../../tests/system/joined.rs"]
+mod joined;
+#[allow(dead_code, reason = "likewise")]
 #[path = "../../tests/system/service.rs"]
 mod service;
 
@@ -29,6 +32,7 @@ mod live;
 mod memory;
 mod process;
 mod show;
+mod stores;
 mod table;
 
 use std::cell::RefCell;
@@ -48,7 +52,7 @@ use table::Row;
 type Measure = fn(&Bench) -> Vec<Row>;
 
 /// The rows, by the names that select them.
-const ROWS: [(&str, Measure); 12] = [
+const ROWS: [(&str, Measure); 15] = [
     ("catch-up", catch_up::against_journalctl),
     ("fail2ban", catch_up::against_fail2ban),
     ("others", catch_up::among_others),
@@ -60,6 +64,9 @@ const ROWS: [(&str, Measure); 12] = [
     ("crowd", crowd::crowd),
     ("memory", memory::anonymous),
     ("start", memory::start),
+    ("both-ways", stores::both_ways),
+    ("stores", stores::caught_up_at_once),
+    ("idle", stores::idle),
     ("instructions", instructions::instructions),
 ];
 

@@ -165,6 +165,17 @@ impl Running {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
+    /// How often its threads have gone to sleep so far: as often as they woke.
+    pub fn wakings(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let counts = tasks.map(|task| {
+            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let line = (status.lines()).find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"));
+            line.unwrap().trim().parse::<u64>().unwrap()
+        });
+        counts.sum()
+    }
+
     /// Ends it as systemd does, and waits for its end.
     pub fn stop(mut self) {
         let process = rustix::process::Pid::from_child(&self.child);

@@ -166,9 +166,14 @@ impl Host {
         File::open(format!("/proc/{}/root/run/netns/clients", self.leader)).unwrap()
     }
 
+    /// The network that the host itself is in.
+    #[allow(dead_code, reason = "the benchmarks ask from there")]
+    pub fn network(&self) -> File {
+        File::open(format!("/proc/{}/ns/net", self.leader)).unwrap()
+    }
+
     /// Joins hosts by a network of their own, `lan`, and gives each its addresses there. This one has the
     /// switch.
-    #[allow(dead_code, reason = "the benchmarks have one host")]
     pub fn join(&self, address: &str, others: &[(&Host, &[&str])]) {
         self.sh(&format!(
             "ip link add lan type bridge && ip address add {address}/24 dev lan && ip link set lan up"

@@ -10,6 +10,7 @@
 
 mod host;
 mod image;
+mod joined;
 mod mail;
 mod service;
 
