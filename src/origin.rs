@@ -150,11 +150,9 @@ impl Id {
     /// Reads an id as journald writes it: 32 hexadecimal digits. Anything else is none.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        if text.len() != DIGITS || !text.iter().all(u8::is_ascii_hexdigit) {
-            return Id(0);
-        }
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        Id(u128::from_str_radix(text, 16).unwrap_or(0))
+        let digit = |id, byte: &u8| Some(id << 4 | u128::from(char::from(*byte).to_digit(16)?));
+        let id = text.iter().try_fold(0, digit);
+        Id(id.filter(|_| text.len() == DIGITS).unwrap_or(0))
     }
 }
 

@@ -18,14 +18,15 @@ pub fn carrier_connected(store: &str, clock_ahead: i64) {
     }
 }
 
-/// What a store's clock that is off costs: an entry counts from its own time, and never from the future.
+/// What a store's clock that is off costs: an entry counts from its own time, and one that is more than a
+/// minute in the future does not count.
 #[must_use]
 pub fn clock_off(ahead: i64) -> String {
     let seconds = ahead.unsigned_abs();
     if ahead > 0 {
         format!(
-            "its clock is {seconds} s ahead of this host's: its clients' grace counts from when their \
-             logins arrive"
+            "its clock is {seconds} s ahead of this host's: its logins are in the future, and do not \
+             count"
         )
     } else {
         format!(

@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::{FAR, Host, NEAR, wait_until};
+use crate::host::{Host, NEAR, wait_until};
 use crate::image::{Release, Servers};
+use crate::joined::add_store;
 use crate::mail::{Answer, Carriage, MailSession, Protocol, fetch_mail, send_mail};
 use crate::service::SOON;
+use crate::trust::{FORGED, forge};
 
 /// Where the store's policy service listens, and the address of the relay that may ask it.
 const STORE: &str = "198.18.0.1";
@@ -88,25 +90,6 @@ fn the_question_goes_to_the_store_on_trixie() {
     the_question_goes_to_the_store(Release::Trixie);
 }
 
-/// What the README has for a relay and a store: `store add`, and what that prints.
-fn add_store(relay: &Host, name: &str, store: &Host, address: &str) {
-    let key = store.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
-    let add = |fingerprint| {
-        let add = ["pop-before-smtp", "store", "add", name, "--host", address];
-        relay.try_run(&[&add[..], &["--fingerprint", fingerprint]].concat())
-    };
-    // A key that is not the store's is not taken.
-    let fingerprint = key.split(' ').nth(1).unwrap();
-    let wrong = add("SHA256:x");
-    assert_eq!(wrong.code, Some(1), "{}", wrong.transcript());
-    assert!(wrong.stderr.contains(fingerprint), "{}", wrong.transcript());
-    let added = add(fingerprint);
-    assert!(added.succeeded(), "{}", added.transcript());
-    let (there, here) = added.stdout.split_once("\n\n").unwrap();
-    store.sh(&format!("set -e\n{there}"));
-    relay.sh(&format!("set -e\n{here}"));
-}
-
 fn the_journal_comes_to_the_relay(release: Release) {
     let store = Host::boot_with(release, Servers::Ssh);
     let relay = Host::with_service_and(release, Servers::Ssh, "grace = \"45s\"\n");
@@ -138,16 +121,32 @@ fn the_journal_comes_to_the_relay(release: Release) {
         "{list}"
     );
 
-    // An ordinary user there can write the same, and opens nothing.
-    store.sh("runuser -u ann -- logger -t dovecot \
-        'imap-login: Login: user=<ann>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<x>'");
-    wait_until("the forged line is refused", SOON, || {
+    // Users there, and here, can write the same, and open nothing.
+    forge(&store);
+    forge(&relay);
+    fetch_mail(&store, client);
+    wait_until("what came before is read", SOON, || {
         let said = relay.journal(&["--identifier=pop-before-smtp"]);
-        said.iter()
-            .any(|line| line.starts_with("refused a login"))
-            .then_some(())
+        let begins = |with: &str| said.iter().any(|line| line.starts_with(with));
+        let are_told =
+            begins("source store1: refused a login") && begins("source journal: refused");
+        (are_told && relay.listed().contains(&client.to_owned())).then_some(())
     });
-    assert!(!relay.listed().contains(&FAR.to_owned()));
+    let listed = relay.listed();
+    let is_forged = |client: &String| FORGED.iter().any(|begin| client.starts_with(begin));
+    assert!(!listed.iter().any(is_forged), "{listed:?}");
+    // Which of them tells of a login, is told.
+    let list = relay.run(&["pop-before-smtp", "list", "--source", "store1"]);
+    assert!(list.contains(client), "{list}");
+    let of_store = relay.journal(&["POP_BEFORE_SMTP_SOURCE=store1"]);
+    let added = format!("added {client}: tom has logged in to dovecot (source store1)");
+    assert!(
+        of_store.iter().any(|line| line.starts_with(&added)),
+        "{of_store:#?}"
+    );
+    let metrics = relay.run(&["pop-before-smtp", "metrics"]);
+    let connected = "pop_before_smtp_source_connected{source=\"store1\"} 1";
+    assert!(metrics.contains(connected), "{metrics}");
 
     // The key does nothing else, and its command takes nothing else.
     let ssh = |command: &str| {
@@ -207,6 +206,8 @@ fn the_journal_comes_to_the_relay(release: Release) {
             .any(|p| p.contains("store1: not connected"))
             .then_some(())
     });
+    let doctor = relay.try_run(&["pop-before-smtp", "doctor"]).stdout;
+    assert!(doctor.contains("store1: not connected since"), "{doctor}");
     wait_until("nobody is listed", Duration::from_secs(60), || {
         relay.listed().is_empty().then_some(())
     });
