@@ -16,7 +16,7 @@ use crate::config::{self, Settings};
 use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{local_time, printable};
 use crate::journal;
-use crate::servers::{Catalogue, DefinitionError, Loaded, identifiers};
+use crate::servers::{Catalogue, DefinitionError, LoadedDefinition, identifiers};
 
 /// How far back it is looked by default.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
@@ -141,7 +141,11 @@ fn unknown_server(catalogue: &Catalogue, name: &str) -> DefinitionError {
 }
 
 impl<'a> Row<'a> {
-    fn new(loaded: &'a Loaded, settings: &'a Settings, seen: Option<&BTreeSet<String>>) -> Self {
+    fn new(
+        loaded: &'a LoadedDefinition,
+        settings: &'a Settings,
+        seen: Option<&BTreeSet<String>>,
+    ) -> Self {
         let definition = &loaded.definition;
         let configured = settings.senders.get(&definition.name);
         let with = |own: &'a [String], more: Option<&'a Vec<String>>| {

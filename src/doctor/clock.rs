@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, notice, ok, wrong};
 use crate::control::protocol::Status;
 use crate::diagnostics::local_time;
@@ -13,7 +13,7 @@ const SLACK: SignedDuration = SignedDuration::from_secs(5);
 const SET: &str = "# Put the clock right: timedatectl\nsystemctl restart pop-before-smtp.service";
 
 /// Is it synchronised?
-pub fn clock(host: &Host) -> Option<Point> {
+pub fn clock(host: &Installation) -> Option<Point> {
     let ran = |program, arguments: &[&str]| {
         let output = host.programs.run(program, arguments).ok()?;
         output.status.success().then(|| output.text())
@@ -37,7 +37,7 @@ fn judge(synchronised: Option<bool>, container: bool) -> Point {
 }
 
 /// Are entries of the future?
-pub fn journal_time(host: &Host) -> Option<Point> {
+pub fn journal_time(host: &Installation) -> Option<Point> {
     // Looked at before now is asked for.
     let last = end(&host.source()?).ok()?;
     Some(entries(last, Timestamp::now()))
@@ -59,7 +59,7 @@ fn entries(last: Option<Timestamp>, now: Timestamp) -> Point {
 }
 
 /// Where does the service read?
-pub fn journal_position(host: &Host) -> Option<Point> {
+pub fn journal_position(host: &Installation) -> Option<Point> {
     Some(reading(host.status()?, Timestamp::now()))
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, as_comment, notice, ok, or_ok};
 use super::systemd::{self, RELOAD, SERVICE};
 use crate::config::Settings;
@@ -123,17 +123,17 @@ fn names(servers: &[&Server]) -> String {
 }
 
 /// Who has written lately, and who has not?
-pub fn writing(host: &Host) -> Option<Point> {
+pub fn writing(host: &Installation) -> Option<Point> {
     host.servers.as_ref().map(Servers::writing)
 }
 
 /// Who writes and is not on?
-pub fn off(host: &Host) -> Option<Point> {
+pub fn off(host: &Installation) -> Option<Point> {
     host.servers.as_ref()?.off()
 }
 
 /// Whom the configuration trusts beside the definitions: are they there?
-pub fn senders(host: &Host) -> Option<Vec<Point>> {
+pub fn senders(host: &Installation) -> Option<Vec<Point>> {
     let mut points = Vec::new();
     for (server, senders) in &host.settings()?.senders {
         let users = senders.users.iter().filter(|user| {
@@ -163,7 +163,7 @@ fn absent(server: &str, key: &str, who: &str) -> Point {
 }
 
 /// What has the service turned away lately?
-pub fn refused_entries(host: &Host) -> Option<Vec<Point>> {
+pub fn refused_entries(host: &Installation) -> Option<Vec<Point>> {
     host.settings()?;
     let fields = [
         ("MESSAGE_ID", message_id::ENTRY_REFUSED),
@@ -224,9 +224,9 @@ mod tests {
             seen: seen.clone(),
             chosen,
         };
-        let host = Host {
+        let host = Installation {
             servers: Some(servers),
-            ..Host::with_units(Units::default(), None)
+            ..Installation::with_units(Units::default(), None)
         };
         found(&host, &["servers", "servers-off"])
     }

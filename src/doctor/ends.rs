@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Host;
-use super::host::read_back;
+use super::Installation;
+use super::installation::read_back;
 use super::point::{Point, notice, or_ok};
 use crate::daemon::{self, Plan};
 use crate::diagnostics::{self, printable};
@@ -26,7 +26,7 @@ const LENGTH: usize = 160;
 
 /// Which servers does the service find not to tell them? Where it can't be asked, another point says
 /// so.
-pub fn session_ends(host: &Host) -> Option<Vec<Point>> {
+pub fn session_ends(host: &Installation) -> Option<Vec<Point>> {
     let (plan, status) = (host.plan()?, host.status()?);
     let points = status.problems.iter().filter_map(|problem| {
         let server = diagnostics::untold_server(problem)?;

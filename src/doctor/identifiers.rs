@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Host;
-use super::host::read_back;
+use super::Installation;
+use super::installation::read_back;
 use super::point::{Point, as_comment, notice, or_ok};
 use super::systemd::RELOAD;
 use crate::config::Settings;
@@ -17,7 +17,7 @@ const ENTRIES: usize = 100_000;
 
 /// Do servers write under others? Where the journal can't be read, or the configuration is wrong,
 /// another point says so.
-pub fn identifiers(host: &Host) -> Option<Vec<Point>> {
+pub fn identifiers(host: &Installation) -> Option<Vec<Point>> {
     let plan = host.plan()?;
     let mut logins = MisnamedLogins::default();
     let mut any_read = false;

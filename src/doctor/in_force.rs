@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Host;
+use super::Installation;
 use super::access::{Process, Want};
 use super::point::{Point, notice, ok, or_ok, unknown, wrong};
 use super::systemd::{RELOAD, RESTART, SERVICE};
@@ -21,7 +21,7 @@ use crate::journal::Source;
 use crate::journal::reports::reports;
 
 /// Is the configuration right?
-pub fn configuration(host: &Host) -> Option<Point> {
+pub fn configuration(host: &Installation) -> Option<Point> {
     Some(match &host.plan {
         Ok(plan) if plan.warnings.is_empty() => {
             let servers = count(plan.settings.servers.len(), "server");
@@ -43,7 +43,7 @@ pub fn configuration(host: &Host) -> Option<Point> {
 }
 
 /// May the service read its files? Whoever checks them as root can read them all.
-pub fn readable(host: &Host) -> Option<Point> {
+pub fn readable(host: &Installation) -> Option<Point> {
     let loaded = host.loaded.as_ref().ok()?;
     let service = Process::of_user(host.unit(SERVICE).get("User"), &[])?;
     let files: Vec<PathBuf> = files(loaded).filter(|path| path.is_file()).collect();
@@ -73,7 +73,7 @@ fn readable_but_for(user: &str, obstacles: &[PathBuf]) -> Point {
 }
 
 /// Has the service read it since it was changed?
-pub fn read_since_changed(host: &Host) -> Option<Point> {
+pub fn read_since_changed(host: &Installation) -> Option<Point> {
     let loaded = host.loaded.as_ref().ok()?;
     let service = Some(host.unit(SERVICE)).filter(|unit| unit.is_active())?;
     let since = service.active_since()?;
@@ -131,12 +131,12 @@ fn changed(path: &Path) -> Option<Timestamp> {
 }
 
 /// What the service would do if it read its configuration now, and what it says.
-fn both(host: &Host) -> Option<(&Plan, &Status)> {
+fn both(host: &Installation) -> Option<(&Plan, &Status)> {
     Some((host.plan()?, host.status()?))
 }
 
 /// Does this version run?
-pub fn version(host: &Host) -> Option<Point> {
+pub fn version(host: &Installation) -> Option<Point> {
     let installed = env!("CARGO_PKG_VERSION");
     let runs = &both(host)?.1.version;
     let finding = || format!("version {runs} is running, but {installed} is installed");
@@ -144,7 +144,7 @@ pub fn version(host: &Host) -> Option<Point> {
 }
 
 /// Does the service know whom Postfix lets relay anyway?
-pub fn permitted_networks(host: &Host) -> Option<Point> {
+pub fn permitted_networks(host: &Installation) -> Option<Point> {
     let (plan, status) = both(host)?;
     let (are, taken) = (plan.rules.permitted.to_string(), &status.permitted_networks);
     let finding = || {
@@ -157,7 +157,7 @@ pub fn permitted_networks(host: &Host) -> Option<Point> {
 }
 
 /// Does it publish the map that the configuration names?
-pub fn map(host: &Host) -> Option<Point> {
+pub fn map(host: &Installation) -> Option<Point> {
     let (plan, status) = both(host)?;
     let map = format!("{}:{}", plan.map.kind, plan.map.path.display());
     let in_force = format!("{}:{}", status.map.kind, status.map.path);
@@ -166,7 +166,7 @@ pub fn map(host: &Host) -> Option<Point> {
 }
 
 /// What does the service itself find wrong?
-pub fn problems(host: &Host) -> Option<Vec<Point>> {
+pub fn problems(host: &Installation) -> Option<Vec<Point>> {
     let status = match host.asked.as_ref()? {
         Ok(status) => status,
         Err(error @ AskError::Connect { source, .. }) if source.kind() == PermissionDenied => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Host;
+use super::Installation;
 use super::access::{Process, Want};
 use super::point::{Point, Verdict, notice, ok, or_ok, unknown, wrong};
 use super::systemd::{JournaldConfiguration, RESTART, SERVICE, Unit, reason};
@@ -26,7 +26,7 @@ const INFO: usize = 6;
 
 /// Can it be read? By this process; and by the service's own user, with the groups that its unit
 /// gives it, each file.
-pub fn access(host: &Host) -> Option<Vec<Point>> {
+pub fn access(host: &Installation) -> Option<Vec<Point>> {
     let Some(settings) = host.settings() else {
         return Some(vec![unknown("not without a configuration that is right")]);
     };
@@ -40,7 +40,7 @@ pub fn access(host: &Host) -> Option<Vec<Point>> {
         .collect()
 }
 
-fn access_to(host: &Host, source: &Source) -> Option<Point> {
+fn access_to(host: &Installation, source: &Source) -> Option<Point> {
     let unit = host.unit(SERVICE);
     let groups = unit.get("SupplementaryGroups").split(' ');
     let groups: Vec<&str> = groups.chain([unit.get("Group")]).collect();
@@ -163,7 +163,7 @@ fn drop_in(unit: &str, name: &str, key: &str, value: &str) -> String {
 }
 
 /// How far back could a lost store be made up for?
-pub fn reach(host: &Host) -> Option<Point> {
+pub fn reach(host: &Installation) -> Option<Point> {
     let settings = host.settings()?;
     let Some(first) = host.beginning.as_ref()?.as_ref().ok()? else {
         return Some(wrong(
@@ -185,7 +185,7 @@ pub fn reach(host: &Host) -> Option<Point> {
 }
 
 /// Does it outlast a boot?
-pub fn storage(host: &Host) -> Option<Point> {
+pub fn storage(host: &Installation) -> Option<Point> {
     Some(match host.journald.as_ref()? {
         Ok(journald) => {
             let kept = directories_of(&host.source()?).next();
@@ -214,7 +214,7 @@ fn judge_storage(journald: &JournaldConfiguration, is_kept: bool) -> Point {
 }
 
 /// Does it keep entries of the levels at which servers tell of logins?
-pub fn level(host: &Host) -> Option<Point> {
+pub fn level(host: &Installation) -> Option<Point> {
     Some(judge_level(host.journald.as_ref()?.as_ref().ok()?))
 }
 
@@ -243,7 +243,7 @@ fn journald_drop_in(key: &str, value: &str) -> String {
 }
 
 /// Has journald dropped entries of mail units?
-pub fn rate_limit(host: &Host) -> Option<Vec<Point>> {
+pub fn rate_limit(host: &Installation) -> Option<Vec<Point>> {
     let mail = host.mail.as_ref()?;
     let fields = [("MESSAGE_ID", DROPPED), ("_TRANSPORT", "driver")];
     Some(
@@ -307,7 +307,7 @@ fn without_limit(unit: &str) -> String {
 }
 
 /// Do the servers write where the service reads?
-pub fn namespace(host: &Host) -> Option<Vec<Point>> {
+pub fn namespace(host: &Installation) -> Option<Vec<Point>> {
     let settings = host.settings()?;
     let others = settings.sources.values();
     let others: Vec<&str> = others

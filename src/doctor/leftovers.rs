@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, notice, ok, unknown, wrong};
 use crate::postfix::configuration::Configuration;
 use crate::postfix::restrictions;
@@ -19,7 +19,7 @@ const MAPS: [&str; 2] = [
 ];
 
 /// Is anything left?
-pub fn perl_daemon(host: &Host) -> Option<Vec<Point>> {
+pub fn perl_daemon(host: &Installation) -> Option<Vec<Point>> {
     // It ran as root; anybody else's would only play it.
     let is_of_root = |pid: &u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|p| p.uid() == 0);
     let processes = perl_daemon_processes().filter(is_of_root);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Host;
+use super::Installation;
 use super::gateways::Gateways;
 use super::point::{Point, notice, or_ok};
 use super::systemd::RELOAD;
@@ -28,7 +28,7 @@ const TOLD: usize = 5;
 type Logins = BTreeMap<Client, BTreeSet<String>>;
 
 /// Do many come from one address? Where the journal can't be read, another point says so.
-pub fn logins(host: &Host) -> Option<Vec<Point>> {
+pub fn logins(host: &Installation) -> Option<Vec<Point>> {
     let plan = host.plan()?;
     let since = host.now.checked_sub(BACK).unwrap_or(Timestamp::MIN);
     let mut logins = Logins::new();

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::Host;
+use super::Installation;
 use super::access::{Process, Want};
 use super::point::{Point, ok, unknown, unseen, wrong};
 use super::systemd::{RESTART, SERVICE, START};
@@ -33,7 +33,7 @@ const SAMPLE: usize = 20;
 type Clients = BTreeSet<Client>;
 
 /// May the service alone write where the map is? Whoever can replace it decides who may relay.
-pub fn directory(host: &Host) -> Option<Point> {
+pub fn directory(host: &Installation) -> Option<Point> {
     let path = host.published_map()?.directory();
     let service = Process::of_user(host.unit(SERVICE).get("User"), &[])?;
     Some(match fs::metadata(path) {
@@ -84,7 +84,7 @@ fn may_write(process: &Process, mode: u32, uid: u32, gid: u32) -> bool {
 }
 
 /// Is the index there, and of its source?
-pub fn file(host: &Host) -> Option<Point> {
+pub fn file(host: &Installation) -> Option<Point> {
     let map = host.published_map()?;
     let (again, not_put_back) = match host.runs() {
         true => (RESTART, ", and the service has not put it back"),
@@ -121,7 +121,7 @@ pub fn file(host: &Host) -> Option<Point> {
 
 /// Can those of Postfix's daemons read it that open maps without root's rights? smtpd opens its maps
 /// as root, whatever comes later; proxymap(8) and a `postmap -q` by hand do not.
-pub fn readable(host: &Host) -> Option<Point> {
+pub fn readable(host: &Installation) -> Option<Point> {
     let index = host.published_map()?.index();
     let reader = host.mail_owner()?;
     // Where it can't be seen, another point says so.
@@ -184,7 +184,7 @@ pub fn read(map: &AccessMap) -> Result<Contents, CommandError> {
 }
 
 /// Is it whole?
-pub fn contents(host: &Host) -> Option<Point> {
+pub fn contents(host: &Installation) -> Option<Point> {
     Some(match host.contents.as_ref()? {
         Ok(contents) => whole(contents),
         Err(error) => unknown(error.to_string()),
@@ -210,7 +210,7 @@ fn whole(contents: &Contents) -> Point {
 
 /// Does it list whom the service lists? A change that is on its way makes no difference: what
 /// differs has to do so for longer than a publication takes.
-pub fn and_list(host: &Host) -> Option<Point> {
+pub fn and_list(host: &Installation) -> Option<Point> {
     host.contents.as_ref()?.as_ref().ok()?;
     host.status()?;
     let map = host.published_map()?;
@@ -222,7 +222,11 @@ pub fn and_list(host: &Host) -> Option<Point> {
 }
 
 /// The clients that only the list has, and those that only the map has, all the while.
-fn compare(host: &Host, map: &AccessMap, wait: Duration) -> Result<(Clients, Clients), String> {
+fn compare(
+    host: &Installation,
+    map: &AccessMap,
+    wait: Duration,
+) -> Result<(Clients, Clients), String> {
     let first = compare_once(host, map)?;
     if first.0.is_empty() && first.1.is_empty() {
         return Ok(first);
@@ -232,7 +236,7 @@ fn compare(host: &Host, map: &AccessMap, wait: Duration) -> Result<(Clients, Cli
     Ok((&first.0 & &second.0, &first.1 & &second.1))
 }
 
-fn compare_once(host: &Host, map: &AccessMap) -> Result<(Clients, Clients), String> {
+fn compare_once(host: &Installation, map: &AccessMap) -> Result<(Clients, Clients), String> {
     let list = || -> Result<Clients, AskError> {
         let mut clients = Clients::new();
         Service::connect_for(&host.socket, host.programs.limit)?.clients(

@@ -5,7 +5,7 @@
 //! or this user may not, is said to be unknown; nothing is taken to be right because nobody could
 //! look.
 //!
-//! To add a check, write a function beside those of its subject that takes a [`Host`] and returns
+//! To add a check, write a function beside those of its subject that takes the [`Installation`] and returns
 //! what it finds, with `ok`, `notice`, `unknown`, or `wrong` and what mends it (`point`). It returns
 //! `None` where it has nothing to look at, or where another point says what is wrong. Then give it a line, and
 //! so the point's name and place, in [`CHECKS`].
@@ -15,9 +15,9 @@ mod clock;
 mod definitions;
 mod ends;
 mod gateways;
-mod host;
 mod identifiers;
 mod in_force;
+mod installation;
 mod journal;
 mod leftovers;
 mod logins;
@@ -35,7 +35,7 @@ mod units;
 use std::path::Path;
 
 use Check::{Each, One};
-use host::Host;
+use installation::Installation;
 pub use leftovers::perl_daemon_processes;
 pub use point::{Point, Verdict};
 
@@ -43,9 +43,9 @@ pub use point::{Point, Verdict};
 #[derive(Clone, Copy)]
 enum Check {
     /// It finds one thing.
-    One(fn(&Host) -> Option<Point>),
+    One(fn(&Installation) -> Option<Point>),
     /// It may find the same of several.
-    Each(fn(&Host) -> Option<Vec<Point>>),
+    Each(fn(&Installation) -> Option<Vec<Point>>),
 }
 
 /// All checks by the names of their points, in the order in which they are shown.
@@ -101,10 +101,10 @@ const CHECKS: &[(&str, Check)] = &[
 /// service's control socket.
 #[must_use]
 pub fn examine(config: Option<&Path>, socket: &Path) -> Vec<Point> {
-    judge(&Host::look(config, socket), CHECKS)
+    judge(&Installation::look(config, socket), CHECKS)
 }
 
-fn judge(host: &Host, checks: &[(&'static str, Check)]) -> Vec<Point> {
+fn judge(host: &Installation, checks: &[(&'static str, Check)]) -> Vec<Point> {
     let mut points = Vec::new();
     for (name, check) in checks {
         let found = match check {
@@ -125,7 +125,7 @@ fn judge(host: &Host, checks: &[(&'static str, Check)]) -> Vec<Point> {
 
 /// What the checks of these points find.
 #[cfg(test)]
-fn found(host: &Host, points: &[&str]) -> Vec<Point> {
+fn found(host: &Installation, points: &[&str]) -> Vec<Point> {
     let checks = CHECKS.iter().filter(|(name, _)| points.contains(name));
     judge(host, &checks.copied().collect::<Vec<_>>())
 }

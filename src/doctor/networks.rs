@@ -4,7 +4,7 @@
 
 use ipnet::IpNet;
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, notice, ok, wrong};
 use super::systemd::RELOAD;
 use crate::postfix::configuration::Configuration;
@@ -34,7 +34,7 @@ enum Width {
 }
 
 /// Is it no wider than one's own networks?
-pub fn mynetworks(host: &Host) -> Option<Point> {
+pub fn mynetworks(host: &Installation) -> Option<Point> {
     host.postfix().map(judge)
 }
 

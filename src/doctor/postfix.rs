@@ -1,6 +1,6 @@
 //! Postfix: is it there, and does it get to the policy socket.
 
-use super::Host;
+use super::Installation;
 use super::access::Want;
 use super::point::{Point, notice, ok, unseen, wrong};
 use super::systemd::{POLICY_SOCKET, RESTART, Unit};
@@ -8,7 +8,7 @@ use super::units::quoted;
 use crate::postfix::command::CommandError;
 
 /// Is it installed, and does it run?
-pub fn installed(host: &Host) -> Option<Point> {
+pub fn installed(host: &Installation) -> Option<Point> {
     let postfix = match &host.postfix {
         Ok(postfix) => postfix,
         Err(error) => {
@@ -41,7 +41,7 @@ pub fn installed(host: &Host) -> Option<Point> {
 }
 
 /// Does smtpd, which connects as this user, get to the policy socket?
-pub fn policy_reachable(host: &Host) -> Option<Point> {
+pub fn policy_reachable(host: &Installation) -> Option<Point> {
     let publishes = host.publish()?.policy;
     let smtpd = host.mail_owner().filter(|_| publishes)?;
     let (name, path) = (&smtpd.name, host.policy());

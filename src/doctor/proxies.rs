@@ -2,7 +2,7 @@
 //!
 //! Looks at Dovecot's configuration; judging is pure.
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, notice, ok, or_ok};
 use crate::postfix::command::Programs;
 use crate::postfix::configuration::Configuration;
@@ -40,7 +40,7 @@ impl Dovecot {
 }
 
 /// Is the word of one taken?
-pub fn proxies(host: &Host) -> Option<Vec<Point>> {
+pub fn proxies(host: &Installation) -> Option<Vec<Point>> {
     let dovecot = Dovecot::look(&host.programs);
     Some(judge(host.postfix()?, dovecot.as_ref()))
 }
@@ -104,7 +104,7 @@ fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
 }
 
 /// Does postscreen come first? It is a point only where it does.
-pub fn postscreen(host: &Host) -> Option<Point> {
+pub fn postscreen(host: &Installation) -> Option<Point> {
     let mut services = host.postfix()?.services.iter();
     let screen = services.find(|service| service.program == "postscreen")?;
     Some(ok(format!(

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, notice, ok, unknown, wrong};
 use crate::postfix::configuration::{Configuration, Service};
 use crate::postfix::map_type::MapType;
@@ -60,7 +60,7 @@ struct Heard {
 }
 
 /// Is the service asked, and in time, by every smtpd that others can connect to?
-pub fn restrictions(host: &Host) -> Option<Vec<Point>> {
+pub fn restrictions(host: &Installation) -> Option<Vec<Point>> {
     let postfix = host.postfix()?;
     let (Some(map), Some(publish)) = (&host.map, host.publish()) else {
         return Some(vec![unknown(

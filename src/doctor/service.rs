@@ -1,6 +1,6 @@
 //! The service, its sockets, and what goes on when it is stopped: as systemd has them.
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, Verdict, notice, ok, unknown, wrong};
 use super::systemd::{
     CONTROL_SOCKET, EXPIRE_SERVICE, EXPIRE_TIMER, NETWORKS_SERVICE, POLICY_INET_SOCKET,
@@ -13,13 +13,13 @@ const EX_CONFIG: &str = "78";
 const INSTALL: &str = "# Install the package pop-before-smtp, or: systemctl daemon-reload";
 
 /// Is there a systemd to ask? It is a point only where there is none.
-pub fn systemd(host: &Host) -> Option<Point> {
+pub fn systemd(host: &Installation) -> Option<Point> {
     let error = host.units.as_ref().err()?;
     Some(unknown(reason(error)))
 }
 
 /// Does it run? Where systemd does not know it, the other points say nothing.
-pub fn running(host: &Host) -> Option<Point> {
+pub fn running(host: &Installation) -> Option<Point> {
     let service = host.units.as_ref().ok()?.get(SERVICE);
     let state = service.state();
     Some(match service.get("ActiveState") {
@@ -59,7 +59,7 @@ pub fn running(host: &Host) -> Option<Point> {
 }
 
 /// Does a boot start it?
-pub fn enabled(host: &Host) -> Option<Point> {
+pub fn enabled(host: &Installation) -> Option<Point> {
     let service = host.service()?;
     if service.is_enabled() {
         return Some(ok("the service is started at boot"));
@@ -72,7 +72,7 @@ pub fn enabled(host: &Host) -> Option<Point> {
 }
 
 /// Is what runs what is installed?
-pub fn installed(host: &Host) -> Option<Point> {
+pub fn installed(host: &Installation) -> Option<Point> {
     let service = host.service()?;
     if service.get("NeedDaemonReload") == "yes" {
         return Some(wrong(
@@ -95,17 +95,17 @@ pub fn installed(host: &Host) -> Option<Point> {
 }
 
 /// Is the socket open where it is asked about itself?
-pub fn control_socket(host: &Host) -> Option<Point> {
+pub fn control_socket(host: &Installation) -> Option<Point> {
     socket(host, CONTROL_SOCKET)
 }
 
 /// Is the socket open where Postfix asks?
-pub fn policy_socket(host: &Host) -> Option<Point> {
+pub fn policy_socket(host: &Installation) -> Option<Point> {
     socket(host, POLICY_SOCKET)
 }
 
 /// Where other hosts may ask, is the socket open, and is anybody answered?
-pub fn policy_inet_socket(host: &Host) -> Option<Point> {
+pub fn policy_inet_socket(host: &Installation) -> Option<Point> {
     let inet = host.unit(POLICY_INET_SOCKET);
     if !inet.is_enabled() && !inet.is_active() {
         return None;
@@ -125,7 +125,7 @@ pub fn policy_inet_socket(host: &Host) -> Option<Point> {
     }
 }
 
-fn socket(host: &Host, name: &str) -> Option<Point> {
+fn socket(host: &Installation, name: &str) -> Option<Point> {
     let service = host.service()?;
     let socket = host.unit(name);
     if !socket.is_there() {
@@ -158,7 +158,7 @@ fn socket(host: &Host, name: &str) -> Option<Point> {
 }
 
 /// Does grace end while the service is stopped?
-pub fn expiry(host: &Host) -> Option<Point> {
+pub fn expiry(host: &Installation) -> Option<Point> {
     let service = host.service()?;
     let (timer, oneshot) = (host.unit(EXPIRE_TIMER), host.unit(EXPIRE_SERVICE));
     if !timer.is_there() || !oneshot.is_there() {
@@ -201,7 +201,7 @@ pub fn expiry(host: &Host) -> Option<Point> {
 }
 
 /// Could Postfix's networks be found out? It is a point only where they could not.
-pub fn networks(host: &Host) -> Option<Point> {
+pub fn networks(host: &Installation) -> Option<Point> {
     host.service()?;
     let failed = host.unit(NETWORKS_SERVICE).get("ActiveState") == "failed";
     let finding = || {
@@ -255,7 +255,7 @@ mod tests {
             "expiry",
             "networks-service",
         ];
-        found(&Host::with_units(units, program_changed), &points)
+        found(&Installation::with_units(units, program_changed), &points)
     }
 
     /// What is wrong once `change` is made to the good host.

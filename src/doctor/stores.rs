@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::Host;
+use super::Installation;
 use super::point::{Point, notice, ok, wrong};
 use crate::carrier::state::{self, Carrier};
 use crate::daemon;
 use crate::diagnostics::local_time;
 
 /// Is each connected?
-pub fn stores(host: &Host) -> Option<Vec<Point>> {
+pub fn stores(host: &Installation) -> Option<Vec<Point>> {
     let sources = daemon::sources(host.settings()?);
     let stores: Vec<&str> = sources.iter().filter_map(|source| source.store()).collect();
     let directory = Path::new(state::DIRECTORY);
@@ -18,7 +18,7 @@ pub fn stores(host: &Host) -> Option<Vec<Point>> {
 }
 
 /// What is known of the last entry of a store.
-fn last(host: &Host, store: &str) -> String {
+fn last(host: &Installation, store: &str) -> String {
     let status = host.status().and_then(|status| status.sources.as_ref());
     let source = status.and_then(|all| all.iter().find(|source| source.name == store));
     match source.map(|source| source.journal_position) {

@@ -113,7 +113,7 @@ impl fmt::Display for Complaint {
 
 /// A definition, and the text that it was read from.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedDefinition {
     /// The definition.
     pub definition: Definition,
     /// Its text, as it is in its file.
@@ -127,7 +127,7 @@ pub struct Loaded {
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// Those that can be used.
-    pub definitions: Vec<Loaded>,
+    pub definitions: Vec<LoadedDefinition>,
     /// Those that can't, and why.
     pub errors: Vec<DefinitionError>,
 }
@@ -144,7 +144,7 @@ impl Catalogue {
         for (name, text) in BUILT_IN {
             if catalogue.get(name).is_none() {
                 match parse(&format!("{name}.toml{BUILT_IN_MARK}"), text) {
-                    Ok(definition) => catalogue.definitions.push(Loaded {
+                    Ok(definition) => catalogue.definitions.push(LoadedDefinition {
                         definition,
                         text: (*text).to_owned(),
                         file: None,
@@ -153,14 +153,14 @@ impl Catalogue {
                 }
             }
         }
-        let name = |loaded: &Loaded| loaded.definition.name.clone();
+        let name = |loaded: &LoadedDefinition| loaded.definition.name.clone();
         catalogue.definitions.sort_by_key(name);
         catalogue
     }
 
     /// The definition of a server.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Loaded> {
+    pub fn get(&self, name: &str) -> Option<&LoadedDefinition> {
         (self.definitions.iter()).find(|loaded| loaded.definition.name == name)
     }
 
@@ -188,7 +188,7 @@ impl Catalogue {
                 Complaints::new(&definition.origin, &text, vec![Fault { span, message }]);
             return self.errors.push(DefinitionError::Wrong(complaints));
         }
-        self.definitions.push(Loaded {
+        self.definitions.push(LoadedDefinition {
             definition,
             text,
             file: Some(path),

@@ -5,6 +5,7 @@
 //! relaying.
 
 mod anchoring;
+mod any_identifier;
 mod correlator;
 mod definition;
 #[cfg(test)]
@@ -22,7 +23,6 @@ mod hostile_seed_names;
 mod literal;
 mod load;
 mod meaning;
-mod misnamed;
 mod pattern;
 mod pattern_error;
 mod recogniser;
@@ -34,7 +34,7 @@ pub use definition::{Definition, Example};
 pub use examples::{BrokenExample, check_examples};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
 pub use header::Header;
-pub use load::{BUILT_IN, Catalogue, DefinitionError, Loaded, load};
+pub use load::{BUILT_IN, Catalogue, DefinitionError, LoadedDefinition, load};
 pub use meaning::Meaning;
 pub use pattern::Pattern;
 pub use pattern_error::PatternError;

@@ -241,7 +241,7 @@ impl Whitelist {
             return Err(Refusal::TooManyClientsOfUser);
         }
         if let Some(known) = known.filter(|_| opens) {
-            self.end(known.place, time);
+            self.end(known.slot, time);
         }
         let is_doubtful = opens && self.ends.was_lost_before(event, time);
         let login = Login {
@@ -313,7 +313,7 @@ impl Whitelist {
     ) -> Outcome {
         match self.sessions.get(key, now) {
             Some(known) => self
-                .end(known.place, time)
+                .end(known.slot, time)
                 .map_or(Outcome::Nothing, Outcome::Ended),
             // Of a client that is never listed, say. What comes next under this id is another session.
             None if !login_may_follow || !self.sessions.has_room_for(key) => Outcome::Nothing,
@@ -325,13 +325,13 @@ impl Whitelist {
     }
 
     /// Ends a session at `time`, if it is open. Says whose it was.
-    fn end(&mut self, session: sessions::Place, time: Moment) -> Option<Client> {
+    fn end(&mut self, session: sessions::Slot, time: Moment) -> Option<Client> {
         let ended = self.sessions.end(session, time)?;
         self.clients.session_ended(end_of(ended, time));
         Some(ended.client)
     }
 
-    fn presume_over(&mut self, session: sessions::Place, time: Moment) {
+    fn presume_over(&mut self, session: sessions::Slot, time: Moment) {
         if let Some(ended) = self.sessions.end(session, time) {
             self.clients.session_over(end_of(ended, time));
         }
@@ -408,8 +408,8 @@ impl Whitelist {
         }
         let server = server.to_owned();
         let which = Which::OfServer(host, &server);
-        for place in self.sessions.opened_by(time, which) {
-            if let Some(other) = self.sessions.end_if_of(place, ended.protocol, time) {
+        for slot in self.sessions.opened_by(time, which) {
+            if let Some(other) = self.sessions.end_if_of(slot, ended.protocol, time) {
                 self.clients.session_dropped(end_of(other, time));
             }
         }

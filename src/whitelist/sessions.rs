@@ -38,7 +38,7 @@ const WORTHWHILE: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Sessions {
     records: Slab<Record>,
-    by_key: HashTable<Place>,
+    by_key: HashTable<Slot>,
     // Not to be foreseen by those who choose the ids.
     hasher: RandomState,
     servers: Servers,
@@ -47,15 +47,15 @@ pub struct Sessions {
     open_of: Vec<usize>,
     max_session: SignedDuration,
     /// One for each open session, and some that mean nothing any more.
-    deadlines: Deadlines<Place>,
+    deadlines: Deadlines<Slot>,
     tidy_at: usize,
     /// Those that have ended, and when.
-    ended: VecDeque<(Moment, Place)>,
-    changed: UntoldChanges<(Near, Place)>,
+    ended: VecDeque<(Moment, Slot)>,
+    changed: UntoldChanges<(Near, Slot)>,
     /// Those that the store still has.
     gone: UntoldChanges<Gone>,
     /// Those of `changed` and `gone` that the store is being told of.
-    telling: UntoldChanges<(Near, Place)>,
+    telling: UntoldChanges<(Near, Slot)>,
     telling_gone: UntoldChanges<Gone>,
 }
 
@@ -65,9 +65,9 @@ type Near = (Server, [u8; 8]);
 /// The key of a session that is not here any more.
 type Gone = (Server, Box<str>);
 
-/// A session's place in the slab; another one may come to have it.
+/// A session's slot in the slab; another one may come to have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u32);
+pub(super) struct Slot(u32);
 
 /// A [`Session`] and its key, as they are kept.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ struct Record {
 /// What is known of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
-    pub(super) place: Place,
+    pub(super) slot: Slot,
     pub(super) client: Option<Client>,
     pub(super) since: Moment,
     pub(super) ended: Option<Moment>,
@@ -122,7 +122,7 @@ pub(super) struct Ended {
 /// What has changed of the sessions.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    present: Vec<Place>,
+    present: Vec<Slot>,
     gone: Vec<Gone>,
 }
 
@@ -132,10 +132,10 @@ impl Changed {
     }
 }
 
-impl Place {
-    /// There is not memory enough for a place that would not fit.
-    fn new(place: usize) -> Self {
-        Place(u32::try_from(place).unwrap_or(u32::MAX))
+impl Slot {
+    /// There is not memory enough for a slot that would not fit.
+    fn new(slot: usize) -> Self {
+        Slot(u32::try_from(slot).unwrap_or(u32::MAX))
     }
 
     fn get(self) -> usize {
@@ -147,15 +147,15 @@ impl Sessions {
     /// Takes a session that the store kept.
     pub fn add(&mut self, key: SessionKey<'_>, session: &Session) {
         let ended = session.ended.map(Moment::from);
-        let place = self.put(key, session.client, session.since.into(), ended);
-        let record = &mut self.records[place.get()];
+        let slot = self.put(key, session.client, session.since.into(), ended);
+        let record = &mut self.records[slot.get()];
         record.protocol = session.protocol;
         record.longest = session.longest;
         record.is_doubtful = session.is_doubtful;
         record.is_stored = true;
         match ended {
-            Some(ended) => self.ended.push_back((ended, place)),
-            None => self.opened(place),
+            Some(ended) => self.ended.push_back((ended, slot)),
+            None => self.opened(slot),
         }
     }
 
@@ -174,7 +174,7 @@ impl Sessions {
     /// All that are remembered, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (SessionKey<'_>, Session)> {
         let records = self.records.iter();
-        records.map(|(place, record)| (self.key(record), self.session(Place::new(place))))
+        records.map(|(slot, record)| (self.key(record), self.session(Slot::new(slot))))
     }
 
     /// How many are open.
@@ -195,8 +195,8 @@ impl Sessions {
         }
     }
 
-    fn session(&self, place: Place) -> Session {
-        let record = &self.records[place.get()];
+    fn session(&self, slot: Slot) -> Session {
+        let record = &self.records[slot.get()];
         Session {
             client: record.client,
             since: record.since.into(),
@@ -207,11 +207,11 @@ impl Sessions {
         }
     }
 
-    fn place_of(&self, key: SessionKey<'_>) -> Option<Place> {
+    fn slot_of(&self, key: SessionKey<'_>) -> Option<Slot> {
         let server = self.servers.find(key.origin, key.server)?;
         let hash = self.hasher.hash_one((server, key.id));
-        let is_it = |place: &Place| {
-            let record = &self.records[place.get()];
+        let is_it = |slot: &Slot| {
+            let record = &self.records[slot.get()];
             record.server == server && *record.id == *key.id
         };
         self.by_key.find(hash, is_it).copied()
@@ -219,12 +219,12 @@ impl Sessions {
 
     /// What is known of a session at `now`.
     pub(super) fn get(&self, key: SessionKey<'_>, now: Moment) -> Option<Known> {
-        let place = self.place_of(key)?;
-        let record = &self.records[place.get()];
+        let slot = self.slot_of(key)?;
+        let record = &self.records[slot.get()];
         // It may wait to be forgotten.
         let is_remembered = |ended: Moment| ended.plus(END_REMEMBERED) > now;
         record.ended.is_none_or(is_remembered).then_some(Known {
-            place,
+            slot,
             client: record.client,
             since: record.since,
             ended: record.ended,
@@ -233,19 +233,19 @@ impl Sessions {
 
     /// A session is open since `since`. One of this key that was open before must have been ended.
     pub(super) fn begin(&mut self, key: SessionKey<'_>, begin: Begin) {
-        let place = self.put(key, Some(begin.client), begin.since, None);
-        let record = &mut self.records[place.get()];
+        let slot = self.put(key, Some(begin.client), begin.since, None);
+        let record = &mut self.records[slot.get()];
         record.protocol = begin.protocol;
         record.longest = begin.longest;
         record.is_doubtful = begin.is_doubtful;
         let deadline = record.deadline(self.max_session);
-        self.changed(place);
-        self.opened(place);
-        self.deadlines.add(deadline, place);
+        self.changed(slot);
+        self.opened(slot);
+        self.deadlines.add(deadline, slot);
         if self.deadlines.len() > self.tidy_at {
             let (records, max_session) = (&self.records, self.max_session);
-            self.deadlines.retain(|time, place| {
-                let record = records.get(place.get());
+            self.deadlines.retain(|time, slot| {
+                let record = records.get(slot.get());
                 record.is_some_and(|record| record.ends_at(time, max_session))
             });
             self.tidy_at = 2 * self.deadlines.len() + STALE;
@@ -254,14 +254,14 @@ impl Sessions {
 
     /// A session has ended of which nothing else is known.
     pub(super) fn remember_end(&mut self, key: SessionKey<'_>, time: Moment) {
-        let place = self.put(key, None, time, Some(time));
-        self.changed(place);
-        self.ended.push_back((time, place));
+        let slot = self.put(key, None, time, Some(time));
+        self.changed(slot);
+        self.ended.push_back((time, slot));
     }
 
     /// Ends a session that is open. Says what it was.
-    pub(super) fn end(&mut self, place: Place, time: Moment) -> Option<Ended> {
-        let record = self.records.get_mut(place.get())?;
+    pub(super) fn end(&mut self, slot: Slot, time: Moment) -> Option<Ended> {
+        let record = self.records.get_mut(slot.get())?;
         if record.ended.is_some() {
             return None;
         }
@@ -273,22 +273,22 @@ impl Sessions {
             server: record.server,
             protocol: record.protocol,
         });
-        self.closed(place);
-        self.ended.push_back((time, place));
-        self.changed(place);
+        self.closed(slot);
+        self.ended.push_back((time, slot));
+        self.changed(slot);
         ended
     }
 
     /// Ends a session that is open, if it is one of this protocol.
     pub(super) fn end_if_of(
         &mut self,
-        place: Place,
+        slot: Slot,
         protocol: Option<Protocol>,
         time: Moment,
     ) -> Option<Ended> {
-        let record = self.records.get(place.get())?;
+        let record = self.records.get(slot.get())?;
         (record.protocol == protocol)
-            .then(|| self.end(place, time))
+            .then(|| self.end(slot, time))
             .flatten()
     }
 
@@ -301,21 +301,21 @@ impl Sessions {
     /// whose it is, and whether it had not been doubtful before.
     pub(super) fn doubt(&mut self, which: Which<'_>, time: Moment) -> Vec<(Client, bool)> {
         let mut doubtful = Vec::new();
-        for place in self.opened_by(time, which) {
-            let record = &mut self.records[place.get()];
+        for slot in self.opened_by(time, which) {
+            let record = &mut self.records[slot.get()];
             let Some(client) = record.client else {
                 continue;
             };
             doubtful.push((client, !record.is_doubtful));
             if !std::mem::replace(&mut record.is_doubtful, true) {
-                self.changed(place);
+                self.changed(slot);
             }
         }
         doubtful
     }
 
     /// Those that are open, and were opened by `time`.
-    pub(super) fn opened_by(&self, time: Moment, which: Which<'_>) -> Vec<Place> {
+    pub(super) fn opened_by(&self, time: Moment, which: Which<'_>) -> Vec<Slot> {
         // A server that does not name its sessions tells of many ends, and has none here.
         let taken_in: Vec<bool> = (self.open_of.iter().enumerate())
             .map(|(number, open)| {
@@ -337,7 +337,7 @@ impl Sessions {
             .iter()
             .filter(|(_, s)| s.ended.is_none() && s.since <= time)
             .filter(|(_, s)| taken_in.get(s.server.number()) == Some(&true) && is_of_protocol(s))
-            .map(|(place, _)| Place::new(place))
+            .map(|(slot, _)| Slot::new(slot))
             .collect()
     }
 
@@ -349,26 +349,26 @@ impl Sessions {
     /// Looks at the session whose deadline is next: it has ended then, unless it had before. Says
     /// when, and what it was.
     pub(super) fn expire_next(&mut self) -> Option<(Moment, Ended)> {
-        let (time, place) = self.deadlines.pop()?;
-        let record = self.records.get(place.get())?;
+        let (time, slot) = self.deadlines.pop()?;
+        let record = self.records.get(slot.get())?;
         if !record.ends_at(time, self.max_session) {
             return None;
         }
-        self.end(place, time).map(|ended| (time, ended))
+        self.end(slot, time).map(|ended| (time, ended))
     }
 
     /// Forgets sessions that ended a while ago; so many are looked at.
     pub(super) fn forget_ends(&mut self, now: Moment, at_most: usize) {
         for _ in 0..at_most {
             let first = self.ended.front().copied();
-            let Some((ended, place)) = first.filter(|(e, _)| e.plus(END_REMEMBERED) <= now) else {
+            let Some((ended, slot)) = first.filter(|(e, _)| e.plus(END_REMEMBERED) <= now) else {
                 break;
             };
             self.ended.pop_front();
-            // Another session may have taken its id, or its place.
-            let record = self.records.get(place.get());
+            // Another session may have taken its id, or its slot.
+            let record = self.records.get(slot.get());
             if record.is_some_and(|record| record.ended == Some(ended)) {
-                self.remove(place);
+                self.remove(slot);
             }
         }
         if self.records.is_empty() && self.records.capacity() > WORTHWHILE {
@@ -391,8 +391,8 @@ impl Sessions {
         self.ended.make_contiguous().sort_unstable();
     }
 
-    fn opened(&mut self, place: Place) {
-        let server = self.records[place.get()].server.number();
+    fn opened(&mut self, slot: Slot) {
+        let server = self.records[slot.get()].server.number();
         if self.open_of.len() <= server {
             self.open_of.resize(server + 1, 0);
         }
@@ -400,8 +400,8 @@ impl Sessions {
         self.open += 1;
     }
 
-    fn closed(&mut self, place: Place) {
-        self.open_of[self.records[place.get()].server.number()] -= 1;
+    fn closed(&mut self, slot: Slot) {
+        self.open_of[self.records[slot.get()].server.number()] -= 1;
         self.open -= 1;
         if self.open == 0 {
             self.deadlines.clear();
@@ -411,20 +411,20 @@ impl Sessions {
     fn remove_open(&mut self, mut which: impl FnMut(&Record) -> bool) {
         let open = self.records.iter().filter(|(_, s)| s.ended.is_none());
         let removed = open.filter(|(_, s)| which(s));
-        let removed: Vec<Place> = removed.map(|(place, _)| Place::new(place)).collect();
-        for place in removed {
-            self.closed(place);
-            self.remove(place);
+        let removed: Vec<Slot> = removed.map(|(slot, _)| Slot::new(slot)).collect();
+        for slot in removed {
+            self.closed(slot);
+            self.remove(slot);
         }
     }
 
     /// Nothing may have happened later than `now`. Deadlines are to be made anew.
     pub(super) fn clock_set(&mut self, now: Moment) {
-        for (place, record) in &mut self.records {
+        for (slot, record) in &mut self.records {
             if record.since > now || record.ended.is_some_and(|ended| ended > now) {
                 record.since = record.since.min(now);
                 record.ended = record.ended.map(|ended| ended.min(now));
-                record.changed(Place::new(place), &mut self.changed);
+                record.changed(Slot::new(slot), &mut self.changed);
             }
         }
         for (ended, _) in &mut self.ended {
@@ -436,7 +436,7 @@ impl Sessions {
     pub(super) fn schedule_all(&mut self, max_session: SignedDuration) {
         self.max_session = max_session;
         let open = self.records.iter().filter(|(_, s)| s.ended.is_none());
-        let scheduled = open.map(|(place, s)| (s.deadline(max_session), Place::new(place)));
+        let scheduled = open.map(|(slot, s)| (s.deadline(max_session), Slot::new(slot)));
         self.deadlines = scheduled.collect();
         self.tidy_at = 2 * self.deadlines.len() + STALE;
     }
@@ -457,25 +457,25 @@ impl Sessions {
         let mut gone = self.telling_gone.take(at_most);
         let rest = at_most - gone.len();
         // One that is here again will be told of as it is then; or as gone, if it is by then.
-        gone.retain(|gone| match self.place_of(self.key_of_gone(gone)) {
-            Some(place) => {
-                self.records[place.get()].is_stored = true;
+        gone.retain(|gone| match self.slot_of(self.key_of_gone(gone)) {
+            Some(slot) => {
+                self.records[slot.get()].is_stored = true;
                 false
             }
             None => true,
         });
         let mut present = self.telling.take(rest);
-        present.retain(|(near, place)| {
-            let record = self.records.get_mut(place.get());
-            // Another session may have taken its place, and is told of in its own.
+        present.retain(|(near, slot)| {
+            let record = self.records.get_mut(slot.get());
+            // Another session may have taken its slot, and is told of in its own.
             let Some(record) = record.filter(|record| record.near() == *near) else {
                 return false;
             };
             record.is_stored = true;
-            // Of a place that is told of twice, once is enough.
+            // Of a slot that is told of twice, once is enough.
             std::mem::take(&mut record.is_changed)
         });
-        let present = present.into_iter().map(|(_, place)| place).collect();
+        let present = present.into_iter().map(|(_, slot)| slot).collect();
         Changed { present, gone }
     }
 
@@ -487,9 +487,9 @@ impl Sessions {
         let gone = changed.gone.iter();
         let present = changed.present.iter();
         gone.map(|gone| (self.key_of_gone(gone), None))
-            .chain(present.map(|place| {
-                let key = self.key(&self.records[place.get()]);
-                (key, Some(self.session(*place)))
+            .chain(present.map(|slot| {
+                let key = self.key(&self.records[slot.get()]);
+                (key, Some(self.session(*slot)))
             }))
     }
 
@@ -501,21 +501,21 @@ impl Sessions {
         }
     }
 
-    /// Puts a session in the place of the one of this key, or in a new one.
+    /// Puts a session in the slot of the one of this key, or in a new one.
     fn put(
         &mut self,
         key: SessionKey<'_>,
         client: Option<Client>,
         since: Moment,
         ended: Option<Moment>,
-    ) -> Place {
-        if let Some(place) = self.place_of(key) {
-            let record = &mut self.records[place.get()];
+    ) -> Slot {
+        if let Some(slot) = self.slot_of(key) {
+            let record = &mut self.records[slot.get()];
             (record.client, record.since, record.ended) = (client, since, ended);
-            return place;
+            return slot;
         }
         let server = self.servers.of(key.origin, key.server);
-        let place = Place::new(self.records.insert(Record {
+        let slot = Slot::new(self.records.insert(Record {
             id: key.id.into(),
             since,
             ended,
@@ -534,20 +534,20 @@ impl Sessions {
             ..
         } = self;
         let hash = |record: &Record| hasher.hash_one((record.server, &*record.id));
-        by_key.insert_unique(hasher.hash_one((server, key.id)), place, |place| {
-            hash(&records[place.get()])
+        by_key.insert_unique(hasher.hash_one((server, key.id)), slot, |slot| {
+            hash(&records[slot.get()])
         });
-        place
+        slot
     }
 
-    fn changed(&mut self, place: Place) {
-        self.records[place.get()].changed(place, &mut self.changed);
+    fn changed(&mut self, slot: Slot) {
+        self.records[slot.get()].changed(slot, &mut self.changed);
     }
 
-    fn remove(&mut self, place: Place) {
-        let record = self.records.remove(place.get());
+    fn remove(&mut self, slot: Slot) {
+        let record = self.records.remove(slot.get());
         let hash = self.hasher.hash_one((record.server, &*record.id));
-        if let Ok(entry) = self.by_key.find_entry(hash, |other| *other == place) {
+        if let Ok(entry) = self.by_key.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
         if record.is_stored {
@@ -566,9 +566,9 @@ impl Sessions {
 }
 
 impl Record {
-    fn changed(&mut self, place: Place, changed: &mut UntoldChanges<(Near, Place)>) {
+    fn changed(&mut self, slot: Slot, changed: &mut UntoldChanges<(Near, Slot)>) {
         if !std::mem::replace(&mut self.is_changed, true) {
-            changed.add((self.near(), place));
+            changed.add((self.near(), slot));
         }
     }
 

@@ -52,7 +52,7 @@ fn empty() -> Sessions {
 
 fn end(sessions: &mut Sessions, id: &str, time: Moment) {
     let known = sessions.get(key(id), time).unwrap();
-    assert_eq!(sessions.end(known.place, time).unwrap().client, client());
+    assert_eq!(sessions.end(known.slot, time).unwrap().client, client());
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn one_that_takes_over_a_place_does_not_end_with_the_one_before() {
     let mut sessions = empty();
     begin(&mut sessions, key("kept open"), at(1));
     begin(&mut sessions, key("a"), at(0));
-    let place = sessions.get(key("a"), at(0)).unwrap().place;
+    let slot = sessions.get(key("a"), at(0)).unwrap().slot;
     end(&mut sessions, "a", at(10));
     sessions.forget_ends(at(70), 1);
     begin(&mut sessions, key("b"), at(100));
-    assert_eq!(sessions.get(key("b"), at(100)).unwrap().place, place);
+    assert_eq!(sessions.get(key("b"), at(100)).unwrap().slot, slot);
     // The deadline of the one before comes, and is nobody's.
     assert_eq!(sessions.next_deadline(), Some(at(MAX)));
     assert_eq!(expire(&mut sessions), None);
@@ -124,8 +124,8 @@ fn those_of_one_server_are_told_from_the_others() {
     );
     assert_eq!(number(&sessions, Which::All), 3);
     assert_eq!(sessions.opened_by(at(5), Which::All).len(), 4);
-    let place = sessions.opened_by(at(4), of_server("dovecot"))[0];
-    sessions.end(place, at(9));
+    let slot = sessions.opened_by(at(4), of_server("dovecot"))[0];
+    sessions.end(slot, at(9));
     assert_eq!(sessions.open_of, [0, 1, 1, 1]);
     assert_eq!(sessions.opened_by(at(9), of_server("dovecot")), []);
 }
@@ -167,7 +167,7 @@ fn the_store_hears_of_the_end_of_what_it_knows_only() {
         end(&mut sessions, id, at(2));
     }
     sessions.forget_ends(at(100), 9);
-    // It takes a place that was changed before, and is gone there.
+    // It takes a slot that was changed before, and is gone there.
     begin(&mut sessions, key("d"), at(100));
     begin(&mut sessions, key("b"), at(100));
     assert_eq!(
@@ -270,14 +270,14 @@ proptest! {
             match step {
                 Step::Begin(n) => {
                     if let Some(known) = sessions.get(key(IDS[n]), at(now)) {
-                        sessions.end(known.place, at(now));
+                        sessions.end(known.slot, at(now));
                     }
                     begin(&mut sessions, key(IDS[n]), at(now));
                     model.insert(n, (now, None));
                 }
                 Step::End(n) => match (sessions.get(key(IDS[n]), at(now)), model.get_mut(&n)) {
                     (Some(known), Some((_, ended))) => {
-                        sessions.end(known.place, at(now));
+                        sessions.end(known.slot, at(now));
                         *ended = ended.or(Some(now));
                     }
                     _ => {

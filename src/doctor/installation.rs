@@ -34,7 +34,7 @@ const LATELY: SignedDuration = SignedDuration::from_hours(24);
 const POLICY: &str = "/var/spool/postfix/pop-before-smtp/policy";
 
 /// What was looked at.
-pub struct Host {
+pub struct Installation {
     pub now: Timestamp,
     pub programs: Programs,
     pub socket: PathBuf,
@@ -60,7 +60,7 @@ pub struct Host {
     pub contents: Option<Result<Contents, CommandError>>,
 }
 
-impl Host {
+impl Installation {
     pub fn look(config: Option<&Path>, socket: &Path) -> Self {
         let programs = Programs {
             limit: LIMIT,
@@ -68,7 +68,7 @@ impl Host {
         };
         let units = Units::look(&programs);
         let runs = units.as_ref().is_ok_and(|u| u.get(SERVICE).is_active());
-        let mut host = Host {
+        let mut host = Installation {
             now: Timestamp::now(),
             socket: socket.to_owned(),
             loaded: config::load(config),
@@ -228,14 +228,14 @@ pub fn read_back(
 }
 
 #[cfg(test)]
-impl Host {
+impl Installation {
     /// A host with these units, and with nothing else.
     pub fn with_units(units: Units, program_changed: Option<Timestamp>) -> Self {
         let nowhere = Path::new("/nonexistent/config.toml");
-        Host {
+        Installation {
             units: Ok(units),
             program_changed,
-            ..Host::look(Some(nowhere), nowhere)
+            ..Installation::look(Some(nowhere), nowhere)
         }
     }
 }
