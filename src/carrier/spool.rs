@@ -211,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn the_last_file_that_was_written_to_tells_when() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(last_written(directory.path()), None);
+        fs::write(directory.path().join("machine"), "").unwrap();
+        assert_eq!(last_written(directory.path()), None);
+        for (name, second) in [("store@1.journal", 100), (CURRENT, 50)] {
+            let file = fs::File::create(directory.path().join(name)).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            file.set_modified(time).unwrap();
+        }
+        let last = last_written(directory.path()).unwrap();
+        assert_eq!(last.as_second(), 100);
+    }
+
+    #[test]
     fn files_have_room_and_none_is_older_than_it_matters() {
         let long = Duration::from_secs(1000);
         assert_eq!(left(long, 4096), Vec::from_iter(0..10));

@@ -393,3 +393,73 @@ fn any_store_and_any_relay_on_bookworm() {
 fn any_store_and_any_relay_on_trixie() {
     any_store_and_any_relay(Release::Trixie);
 }
+
+/// The other carrier, for those who run it already.
+fn an_uploaded_journal_is_a_source(release: Release) {
+    let store = Host::boot_with(release, Servers::Ssh);
+    let relay = Host::with_service_and(release, Servers::Ssh, "");
+    store.join(STORE, &[(&relay, &[RELAY])]);
+    relay.write_file(
+        "/etc/systemd/system/systemd-journal-remote.service.d/http.conf",
+        "[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-journal-remote --listen-http=-3 \
+         --output=/var/log/journal/remote/\n",
+    );
+    relay.sh("systemctl daemon-reload
+         systemctl enable --now systemd-journal-remote.socket");
+    store.write_file(
+        "/etc/systemd/journal-upload.conf.d/relay.conf",
+        &format!("[Upload]\nURL=http://{RELAY}:19532\n"),
+    );
+    store.write_file(
+        "/etc/systemd/system/systemd-journal-upload.service.d/patience.conf",
+        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=2\n",
+    );
+    store.sh("systemctl daemon-reload
+         systemctl enable --now systemd-journal-upload");
+    let [client, other] = NEAR;
+    fetch_mail(&store, client);
+    wait_until("its journal has come", SOON, || {
+        let files = relay.sh("ls /var/log/journal/remote");
+        files.contains(STORE).then_some(())
+    });
+    relay.write_file(
+        "/etc/pop-before-smtp/config.d/60-store.toml",
+        "sources.store1.directory = \"/var/log/journal/remote\"\n",
+    );
+    relay.systemctl("reload");
+    // The files are another group's: it is said, and what helps.
+    let doctor = wait_until("the doctor knows what is needed", SOON, || {
+        let said = relay.try_run(&["pop-before-smtp", "doctor"]).stdout;
+        said.contains("SupplementaryGroups=systemd-journal-remote")
+            .then_some(said)
+    });
+    assert!(doctor.contains("store1"), "{doctor}");
+    relay.write_file(
+        "/etc/systemd/system/pop-before-smtp.service.d/group.conf",
+        "[Service]\nSupplementaryGroups=systemd-journal-remote\n",
+    );
+    relay.run(&["systemctl", "daemon-reload"]);
+    relay.systemctl("restart");
+    wait_until("the login at the store counts", SOON, || {
+        (relay.listed() == [client]).then_some(())
+    });
+    assert_eq!(send_mail(&relay, client), Answer::Accepted);
+    assert_eq!(send_mail(&relay, other), Answer::Refused);
+
+    // After an outage it goes on by itself.
+    store.run(&["ip", "link", "set", "lan", "down"]);
+    fetch_mail(&store, other);
+    std::thread::sleep(Duration::from_secs(12));
+    store.run(&["ip", "link", "set", "lan", "up"]);
+    relay.await_clients_for(&[client, other], Duration::from_secs(60));
+}
+
+#[test]
+fn an_uploaded_journal_is_a_source_on_bookworm() {
+    an_uploaded_journal_is_a_source(Release::Bookworm);
+}
+
+#[test]
+fn an_uploaded_journal_is_a_source_on_trixie() {
+    an_uploaded_journal_is_a_source(Release::Trixie);
+}
