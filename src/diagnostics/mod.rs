@@ -275,20 +275,25 @@ pub fn session_lost(server: &str, sessions: usize) {
 }
 
 /// A server does not log the ends of its sessions.
-pub fn ends_untold(untold: &Untold) {
-    let text = self::untold(untold);
-    warn!(MESSAGE_ID = id::ENDS_UNTOLD, POP_BEFORE_SMTP_SERVER = &untold.server; "{text}");
+pub fn ends_untold(untold: &Untold, source: Option<&str>) {
+    let text = self::untold(untold, source);
+    warn!(
+        MESSAGE_ID = id::ENDS_UNTOLD, POP_BEFORE_SMTP_SERVER = &untold.server,
+        POP_BEFORE_SMTP_SOURCE = source;
+        "{text}"
+    );
 }
 
 /// What is said of a server that does not log the ends of its sessions.
 const UNTOLD: &str = " does not log the ends of its sessions";
 
 /// The same, for a sentence.
-pub fn untold(untold: &Untold) -> String {
+pub fn untold(untold: &Untold, source: Option<&str>) -> String {
     let server = match untold.protocol {
         Some(protocol) => format!("{} ({})", untold.server, protocol.name()),
         None => untold.server.clone(),
     };
+    let server = at_source(&server, source);
     let last = match untold.last {
         Some(last) => format!("the last one was recognised at {}", local_time(last)),
         None => "none was ever recognised".to_owned(),

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Installation;
 use super::point::{Point, notice, ok, wrong};
 use crate::control::protocol::Status;
-use crate::diagnostics::local_time;
+use crate::daemon;
+use crate::diagnostics::{self, local_time};
 use crate::journal::reports::end;
 
 /// What two looks at a clock may differ by.
@@ -37,25 +38,34 @@ fn judge(synchronised: Option<bool>, container: bool) -> Point {
 }
 
 /// Are entries of the future?
-pub fn journal_time(host: &Installation) -> Option<Point> {
-    // Looked at before now is asked for.
-    let last = end(&host.source()?).ok()?;
-    Some(entries(last, Timestamp::now()))
+pub fn journal_time(host: &Installation) -> Option<Vec<Point>> {
+    let points = daemon::sources(host.settings()?)
+        .into_iter()
+        .filter_map(|source| {
+            // Looked at before now is asked for. Of one that can't be read, another point tells.
+            let last = end(&source.journal).ok()?;
+            Some(entries(source.name(), last, Timestamp::now()))
+        });
+    Some(points.collect())
 }
 
-fn entries(last: Option<Timestamp>, now: Timestamp) -> Point {
+fn entries(source: Option<&str>, last: Option<Timestamp>, now: Timestamp) -> Point {
+    let of = diagnostics::of_source(source);
     let Some(last) = last else {
-        return ok("no entry is in the future");
+        return ok(format!("{of}no entry is in the future"));
     };
     let time = local_time(last);
     if last.duration_since(now) > SLACK {
         let finding = format!(
-            "the last entry of the journal is dated {time}, which is in the future: the clock was \
+            "{of}the last entry of the journal is dated {time}, which is in the future: the clock was \
              wrong then, or is now; such logins gain nothing"
         );
-        return wrong(finding, SET);
+        return match source {
+            None => wrong(finding, SET),
+            Some(_) => wrong(finding, "# Put the clock of that host right: timedatectl"),
+        };
     }
-    ok(format!("the last entry is dated {time}"))
+    ok(format!("{of}the last entry is dated {time}"))
 }
 
 /// Where does the service read?
@@ -100,9 +110,9 @@ mod tests {
     fn what_is_in_the_future_is_wrong() {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let at = |seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok();
-        assert_eq!(entries(None, now).verdict, Verdict::Ok);
-        assert_eq!(entries(at(-9), now).verdict, Verdict::Ok);
-        assert_eq!(entries(at(4), now).verdict, Verdict::Ok);
-        assert_eq!(entries(at(60), now).verdict, Verdict::Wrong);
+        assert_eq!(entries(None, None, now).verdict, Verdict::Ok);
+        assert_eq!(entries(None, at(-9), now).verdict, Verdict::Ok);
+        assert_eq!(entries(None, at(4), now).verdict, Verdict::Ok);
+        assert_eq!(entries(None, at(60), now).verdict, Verdict::Wrong);
     }
 }

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use super::Installation;
 use super::installation::read_back;
 use super::point::{Point, notice, or_ok};
-use crate::daemon::{self, Plan};
+use crate::daemon::Plan;
 use crate::diagnostics::{self, printable};
-use crate::journal::{JournalError, Reader};
+use crate::journal::{JournalError, Reader, Source};
 use crate::servers::{Explainer, Outcome, Recogniser};
 
 /// How many entries of a server are looked at, from the last one back.
@@ -60,16 +60,25 @@ fn read(plan: &Plan, server: &str, since: Timestamp) -> Result<Vec<String>, Jour
     let recogniser = &plan.recogniser;
     let is_its = |identifier: &&str| recogniser.servers_of(identifier).any(|name| name == server);
     let identifiers: Vec<&str> = recogniser.identifiers().filter(is_its).collect();
-    let mut reader = Reader::open(&daemon::default_source(&plan.settings), identifiers)?;
     let mut closest = Closest::new(recogniser.clone(), server);
-    read_back(&mut reader, since, ENTRIES, |entry| {
-        let unit = entry.sender.unit.as_deref();
-        if entry.is_message() && unit.is_none_or(|unit| recogniser.knows_unit(unit)) {
-            closest.look(&entry.identifier, &entry.message);
-        }
-        closest.explained < EXPLAINED
-    })?;
-    Ok(closest.lines())
+    let mut look = |source: &Source| {
+        let mut reader = Reader::open(source, identifiers.iter().copied())?;
+        read_back(&mut reader, since, ENTRIES, |entry| {
+            let unit = entry.sender.unit.as_deref();
+            if entry.is_message() && unit.is_none_or(|unit| recogniser.knows_unit(unit)) {
+                closest.look(&entry.identifier, &entry.message);
+            }
+            closest.explained < EXPLAINED
+        })
+    };
+    // Of one that can't be read, another point tells.
+    let (first, others) = plan.sources.split_first().unzip();
+    let first = first.map_or(Ok(()), |first| look(&first.journal).map(drop));
+    others
+        .unwrap_or_default()
+        .iter()
+        .for_each(|source| drop(look(&source.journal)));
+    first.map(|()| closest.lines())
 }
 
 /// Finds them.

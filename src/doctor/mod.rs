@@ -92,7 +92,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("map-contents", One(map::contents)),
     ("map-and-list", One(map::and_list)),
     ("clock", One(clock::clock)),
-    ("journal-time", One(clock::journal_time)),
+    ("journal-time", Each(clock::journal_time)),
     ("journal-position", One(clock::journal_position)),
     ("perl-daemon", Each(leftovers::perl_daemon)),
 ];

@@ -58,7 +58,10 @@ fn problems(rooms: &Rooms) -> impl Iterator<Item = Cow<'_, str>> {
         .map(|problem| Cow::from(problem.as_str())))
     .chain(rooms.reading.problems().map(Cow::from))
     .chain(others.map(|problem| Cow::from(problem.as_str())))
-    .chain(untold.map(|untold| Cow::from(diagnostics::untold(&untold))))
+    .chain(untold.map(|untold| {
+        let source = rooms.clients.sources().name(untold.host.source);
+        Cow::from(diagnostics::untold(&untold, source))
+    }))
 }
 
 /// One line, for systemctl.

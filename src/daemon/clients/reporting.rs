@@ -183,7 +183,7 @@ impl Reporting {
     /// Servers do not tell when sessions end.
     pub fn ends_untold(&self, news: &[Untold]) {
         for untold in news {
-            diagnostics::ends_untold(untold);
+            diagnostics::ends_untold(untold, self.sources.name(untold.host.source));
         }
     }
 
