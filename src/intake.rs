@@ -3,6 +3,7 @@
 //! The only way in. The service and `pop-before-smtp test` both read entries through here, so the
 //! test shows what the service does.
 
+mod container;
 mod misnamed;
 mod remedy;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::event::{Event, EventKind};
-use crate::journal::Entry;
+use crate::journal::{Container, Entry, Match};
 use crate::origin::{Id, Origin};
 use crate::servers::{
     Correlator, Distrust, Meaning, Recogniser, Sender, Server, Trust, Unknown, Users, Verdict,
@@ -144,6 +145,17 @@ pub struct Taker {
     machine: Option<Id>,
 }
 
+/// What the entries of these servers are found by in a journal.
+#[must_use]
+pub fn wanted(recogniser: &Recogniser) -> Vec<Match> {
+    let containers = recogniser.containers().flat_map(Match::of_container);
+    recogniser
+        .identifiers()
+        .map(Match::from)
+        .chain(containers)
+        .collect()
+}
+
 /// For how many origins lines are tied at once. A journal usually holds those of one host; with more
 /// than this, everything that was tied is forgotten.
 const ORIGINS: usize = 1000;
@@ -200,6 +212,10 @@ impl Taker {
             return Intake::Nothing;
         }
         let recogniser = self.recogniser.clone();
+        let Container { name, tag, .. } = &entry.container;
+        if !name.is_empty() && recogniser.knows_container(name, tag) {
+            return self.take_from_container(&recogniser, entry);
+        }
         if entry.is_cut {
             return self.take_half(&recogniser, entry);
         }
@@ -215,6 +231,87 @@ impl Taker {
                 Intake::Nothing
             }
         }
+    }
+
+    /// Takes in what a container wrote. The process that handed it to journald is the engine, for all
+    /// connections of the server, or all containers.
+    fn take_from_container(&mut self, recogniser: &Recogniser, entry: &Entry) -> Intake {
+        let Container {
+            name,
+            tag,
+            id,
+            is_partial,
+        } = &entry.container;
+        let origin = entry.origin.in_container(name, id);
+        let is_by_engine = container::is_by_engine(&entry.sender, name);
+        let is_believed = self.senders == Senders::Any || is_by_engine;
+        let is_rest = is_believed && self.correlator(origin).expects_a_rest_of(&entry.sender);
+        if is_believed && (*is_partial || entry.is_cut) {
+            self.correlator(origin).cut_off(&entry.sender);
+        } else if is_believed {
+            self.correlator(origin).pass_over(&entry.sender);
+        }
+        let message = container::line_of(&entry.message);
+        let Some(verdict) = recogniser.recognise_in(name, tag, &message) else {
+            return Intake::Nothing;
+        };
+        let Verdict {
+            server,
+            meaning,
+            protocol,
+            ..
+        } = verdict;
+        if entry.is_ambiguous() {
+            return noted(server, NoEvent::Ambiguous);
+        }
+        if !is_believed {
+            return self.refuse(server, meaning, entry, Distrust::Engine);
+        }
+        if is_rest || *is_partial || entry.is_cut {
+            return noted(server, NoEvent::Half);
+        }
+        // What ties the lines of a server is the process that writes them.
+        let kind = if server.ties_lines() || !entry.origin.is_known() {
+            alone(server, meaning)
+        } else {
+            let otherwise = NoEvent::NoSession;
+            let tied = self
+                .correlator(origin)
+                .tie(server, meaning, &entry.sender, entry.time);
+            tied.ok_or(otherwise)
+        };
+        match kind {
+            Ok(kind) => Intake::Event(Event {
+                time: entry.time,
+                origin: origin.read_from(self.source),
+                server: server.name.clone(),
+                protocol,
+                longest_session: server.longest_session.of(protocol),
+                kind,
+            }),
+            Err(why) => noted(server, why),
+        }
+    }
+
+    /// Refuses what somebody wrote who may not: a report, if it would have meant something.
+    fn refuse(&self, server: &Server, meaning: Meaning, entry: &Entry, why: Distrust) -> Intake {
+        let sender = entry.sender.clone();
+        // Other lines neither list nor name anybody: there is nothing to report.
+        let is_event = matches!(
+            meaning,
+            Meaning::Login { .. } | Meaning::Logout { .. } | Meaning::LostLogout
+        );
+        if !is_event {
+            return noted(server, NoEvent::Untrusted { sender, why });
+        }
+        Intake::Refused(Refused {
+            server: server.name.clone(),
+            meaning,
+            sender,
+            why,
+            source: self.source,
+            is_elsewhere: !self.elsewhere.is_empty(),
+        })
     }
 
     /// Takes in an entry that journald has cut off: neither it nor its rest counts, as a stranger who
@@ -265,28 +362,7 @@ impl Taker {
             && let Err(why) = self.check(server, entry)
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
-            // Other lines neither list nor name anybody: there is nothing to report.
-            let is_event = matches!(
-                meaning,
-                Meaning::Login { .. } | Meaning::Logout { .. } | Meaning::LostLogout
-            );
-            if !is_event {
-                return noted(
-                    server,
-                    NoEvent::Untrusted {
-                        sender: sender.clone(),
-                        why,
-                    },
-                );
-            }
-            return Intake::Refused(Refused {
-                server: server.name.clone(),
-                meaning,
-                sender: sender.clone(),
-                why,
-                source: self.source,
-                is_elsewhere: !self.elsewhere.is_empty(),
-            });
+            return self.refuse(server, meaning, entry, why);
         }
         if passed_on.is_some() || is_alone {
             self.correlator(entry.origin).pass_over(sender);

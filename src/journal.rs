@@ -25,11 +25,15 @@ use systemd::journal::{
 use crate::origin::{Id, Origin};
 use crate::servers::{LONGEST_MESSAGE, Sender};
 pub use files::{Files, Unreadable, directories_of};
+pub use identifiers::Match;
 use identifiers::{is_known, known, look_for};
 use wait::Wait;
 
 /// How long a message usually is at most. Room for a longer one is not kept.
 const USUAL: usize = 512;
+
+/// The longest name of a container that is read.
+const LONGEST_NAME: usize = 256;
 
 /// Which journal is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,6 +102,29 @@ pub enum JournalError {
     Wait(#[from] std::io::Error),
 }
 
+/// The container that an entry names, as the journald drivers of Docker and podman do (Docker's manual,
+/// "Journald logging driver"); all empty if there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Container {
+    /// `CONTAINER_NAME`.
+    pub name: Vec<u8>,
+    /// `CONTAINER_TAG`.
+    pub tag: Vec<u8>,
+    /// `CONTAINER_ID_FULL`.
+    pub id: Vec<u8>,
+    /// `CONTAINER_PARTIAL_MESSAGE`: whether the engine has cut the line, and the rest comes next.
+    pub is_partial: bool,
+}
+
+impl Container {
+    fn clear(&mut self) {
+        self.name.clear();
+        self.tag.clear();
+        self.id.clear();
+        self.is_partial = false;
+    }
+}
+
 /// What an entry says. Read into again and again, it keeps its room.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
@@ -114,6 +141,8 @@ pub struct Entry {
     pub origin: Origin,
     /// Whether journald has cut it off, so that the next entry of the same process is the rest of it.
     pub is_cut: bool,
+    /// What it says of a container. Only where a container engine wrote it, it is more than a claim.
+    pub container: Container,
     identifiers: usize,
     messages: usize,
 }
@@ -129,6 +158,7 @@ impl Entry {
             sender,
             origin: Origin::OF_LINES,
             is_cut: false,
+            container: Container::default(),
             identifiers: 1,
             messages: 1,
         }
@@ -148,16 +178,16 @@ impl Entry {
     }
 }
 
-/// Reads the entries of some identifiers, in order. Not to be sent to another thread.
+/// Reads the entries of some identifiers and containers, in order. Not to be sent to another thread.
 pub struct Reader {
     journal: Journal,
     source: Source,
     files: Files,
     /// Directories of a namespace that were not there yet: libsystemd does not notice them come.
     missing: Vec<PathBuf>,
-    identifiers: Vec<String>,
+    wanted: Vec<Match>,
     /// Those of them that had written when it was last found out.
-    known: Vec<String>,
+    known: Vec<Match>,
     looks_for: LooksFor,
     /// Whether it was told that there is no more: once is enough to catch up, and looking for all
     /// costs less each time.
@@ -191,9 +221,9 @@ impl Reader {
     ///
     /// # Errors
     /// When it can't be opened, or nothing of it that matters may be read.
-    pub fn open<'a>(
+    pub fn open(
         source: &Source,
-        identifiers: impl IntoIterator<Item = &'a str>,
+        wanted: impl IntoIterator<Item = impl Into<Match>>,
     ) -> Result<Self, JournalError> {
         let files = Files::look(source)?;
         let missing = match source {
@@ -221,15 +251,15 @@ impl Reader {
         journal.set_data_threshold("MESSAGE=".len() + LONGEST_MESSAGE + 1)?;
         // From now on, changes are noticed: what is written while we read is not missed.
         journal.wait(Some(Duration::ZERO))?;
-        let identifiers: Vec<String> = identifiers.into_iter().map(str::to_owned).collect();
-        look_for(&mut journal, &identifiers)?;
+        let wanted: Vec<Match> = wanted.into_iter().map(Into::into).collect();
+        look_for(&mut journal, &wanted)?;
         Ok(Reader {
             journal,
             source: source.clone(),
             files,
             missing,
-            known: identifiers.clone(),
-            identifiers,
+            known: wanted.clone(),
+            wanted,
             looks_for: LooksFor::All,
             was_over: false,
             begin: Begin::Head,
@@ -243,13 +273,13 @@ impl Reader {
     /// # Errors
     /// When libsystemd fails.
     pub fn hurry(&mut self) -> Result<(), JournalError> {
-        self.known = known(&mut self.journal, &self.identifiers, None)?;
+        self.known = known(&mut self.journal, &self.wanted, None)?;
         look_for(&mut self.journal, &self.known)?;
         self.journal.seek_tail()?;
         if !self.known.is_empty() && self.journal.previous()? > 0 {
             let last = self.position()?;
             // One that first wrote in between may have done so before that entry.
-            if known(&mut self.journal, &self.identifiers, None)? == self.known {
+            if known(&mut self.journal, &self.wanted, None)? == self.known {
                 look_for(&mut self.journal, &self.known)?;
                 self.looks_for = LooksFor::Known(last);
                 return Ok(());
@@ -269,7 +299,11 @@ impl Reader {
         if let LooksFor::Known(last) | LooksFor::KnownUpToHere(last) = &self.looks_for
             && before <= last.time
         {
-            identifiers.retain(|identifier| self.known.iter().any(|known| known == identifier));
+            identifiers.retain(|identifier| {
+                self.known
+                    .iter()
+                    .any(|known| known.is_identifier(identifier))
+            });
         }
         identifiers
     }
@@ -282,7 +316,7 @@ impl Reader {
 
     fn look_for_all(&mut self) -> Result<(), JournalError> {
         self.looks_for = LooksFor::All;
-        Ok(look_for(&mut self.journal, &self.identifiers)?)
+        Ok(look_for(&mut self.journal, &self.wanted)?)
     }
 
     /// Goes to the first entry that is not older than `time`; [`Reader::next`] steps on it.
@@ -339,7 +373,7 @@ impl Reader {
             // In this order: one that first writes later changes the journal again.
             if !was_over
                 && self.journal.next()? == 0
-                && is_known(&mut self.journal, &self.identifiers, &self.known)
+                && is_known(&mut self.journal, &self.wanted, &self.known)
             {
                 return Ok(false);
             }
@@ -460,6 +494,7 @@ impl Reader {
         }
         (entry.identifiers, entry.messages) = (0, 0);
         (entry.origin, entry.is_cut) = (Origin::UNKNOWN, false);
+        entry.container.clear();
         let mut unit_before = std::mem::take(&mut entry.sender).unit;
         let first = |count: &mut usize, text: &mut Vec<u8>, value: &[u8]| {
             if *count == 0 {
@@ -467,6 +502,11 @@ impl Reader {
                 text.extend_from_slice(&value[..value.len().min(LONGEST_MESSAGE + 1)]);
             }
             *count += 1;
+        };
+        let name = |to: &mut Vec<u8>, value: &[u8]| {
+            if to.is_empty() {
+                to.extend_from_slice(&value[..value.len().min(LONGEST_NAME)]);
+            }
         };
         self.journal.restart_data();
         while let Some(field) = self.journal.enumerate_data()? {
@@ -480,6 +520,11 @@ impl Reader {
                 // What a stream wrote without an end of its line (systemd.journal-fields(7)): too much of
                 // it, or up to the process that wrote on.
                 b"_LINE_BREAK" => entry.is_cut = matches!(value, b"line-max" | b"pid-change"),
+                // Of several, the first: an engine writes one.
+                b"CONTAINER_NAME" => name(&mut entry.container.name, value),
+                b"CONTAINER_TAG" => name(&mut entry.container.tag, value),
+                b"CONTAINER_ID_FULL" => name(&mut entry.container.id, value),
+                b"CONTAINER_PARTIAL_MESSAGE" => entry.container.is_partial = true,
                 b"_MACHINE_ID" => entry.origin.host.machine = Id::parse(value),
                 b"_BOOT_ID" => entry.origin.boot = Id::parse(value),
                 b"_UID" => entry.sender.uid = text().and_then(|uid| uid.parse().ok()),
@@ -521,8 +566,8 @@ pub fn seen<'a>(
     if !reader.next()? {
         return Ok(None);
     }
-    let seen = known(&mut reader.journal, &reader.identifiers, Some(since))?;
-    Ok(Some(seen.into_iter().collect()))
+    let seen = known(&mut reader.journal, &reader.wanted, Some(since))?;
+    Ok(Some(seen.into_iter().map(Match::into_value).collect()))
 }
 
 /// A time as libsystemd counts it.

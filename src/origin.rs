@@ -75,6 +75,18 @@ impl Origin {
         Origin { host, ..self }
     }
 
+    /// The origin of a line that was written in a container of this name on this host: another
+    /// container of the name, one with another id, is another boot of it.
+    #[must_use]
+    pub fn in_container(self, name: &[u8], id: &[u8]) -> Origin {
+        let host = Host {
+            machine: Id(self.host.machine.0 ^ Id::of_bytes(name).0),
+            ..self.host
+        };
+        let boot = Id(self.boot.0 ^ Id::of_bytes(id).0);
+        Origin { host, boot }
+    }
+
     /// The same, read from this source.
     #[must_use]
     pub fn read_from(self, source: Id) -> Origin {
@@ -126,11 +138,15 @@ impl Id {
     /// What stands for this name.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
+        Id::of_bytes(name.as_bytes())
+    }
+
+    fn of_bytes(name: &[u8]) -> Self {
         // FNV-1a, of 128 bits: the store knows the result, so that it must never change.
         let hash = name
-            .bytes()
+            .iter()
             .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+                (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
             });
         Id(hash)
     }

@@ -162,6 +162,7 @@ fn every_key_is_taken() {
         identifiers: vec!["dovecot-proxy".to_owned(), "mail1/imap".to_owned()],
         users: ["vmail", "5000", "5001"].map(str::to_owned).to_vec(),
         units: vec!["dovecot@*.service".to_owned()],
+        containers: Vec::new(),
     };
     assert_eq!(settings.senders.get("dovecot"), Some(&senders));
     assert_eq!(loaded.warnings, []);
@@ -214,6 +215,7 @@ fn later_files_go_before_earlier_ones_key_by_key() {
         identifiers: vec!["b".to_owned()],
         users: vec!["a".to_owned()],
         units: vec!["x.service".to_owned()],
+        containers: Vec::new(),
     };
     assert_eq!(loaded.settings.senders.get("dovecot"), Some(&senders));
     assert_eq!(loaded.settings.servers_directory, path.join("servers.d"));
@@ -481,6 +483,7 @@ sessions = 1000  # DIR/config.d/a\nb.toml:1
 identifiers = []  # default
 users = ["5000"]  # DIR/config.d/a\nb.toml:3
 units = []  # default
+containers = []  # default
 "#;
     let path = directory.path().display().to_string();
     let servers: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();

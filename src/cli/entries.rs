@@ -11,16 +11,16 @@ use crate::daemon::NamedSource;
 use crate::diagnostics;
 use crate::journal::batch::{self, Failure};
 use crate::journal::entry_channel::{self, EntryReceiver, EntrySender, Read};
-use crate::journal::{Entry, Reader, Source};
+use crate::journal::{Entry, Match, Reader, Source};
 
 /// How many batches of entries may wait: it bounds what is in memory.
 const BATCHES: usize = 16;
 
-/// Calls `take` for each entry of these identifiers that is not older than `from` and not newer than
+/// Calls `take` for each of these entries that is not older than `from` and not newer than
 /// `until`.
 pub(super) fn each(
     source: &Source,
-    identifiers: &[&str],
+    wanted: &[Match],
     from: Timestamp,
     until: Timestamp,
     mut take: impl FnMut(&Entry) -> Result<(), CommandError>,
@@ -29,7 +29,7 @@ pub(super) fn each(
     thread::scope(|scope| {
         let reader = thread::Builder::new()
             .name("reader".to_owned())
-            .spawn_scoped(scope, move || read(source, identifiers, from, &to))
+            .spawn_scoped(scope, move || read(source, wanted, from, &to))
             .map_err(CommandError::Thread)?;
         let taken = take_all(&reads, until, &mut take);
         // Who has seen enough lets the reader end.
@@ -67,11 +67,11 @@ fn take_all(
 /// Hands over all there is.
 fn read(
     source: &Source,
-    identifiers: &[&str],
+    wanted: &[Match],
     from: Timestamp,
     to: &EntrySender<()>,
 ) -> Result<(), Failure> {
-    let mut reader = Reader::open(source, identifiers.iter().copied())?;
+    let mut reader = Reader::open(source, wanted.iter().cloned())?;
     for file in reader.files().unreadable() {
         leave_out(&file.to_string());
     }

@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::config::Settings;
 use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{at_source, message_id as id, printable};
-use crate::intake::Senders;
+use crate::intake::{Senders, wanted};
 use crate::journal::JournalError;
 use crate::journal::own::{OwnMessage, OwnReader};
 use crate::networks::Networks;
@@ -136,7 +136,7 @@ fn tell_of_source(
     until: Timestamp,
     mut each: impl FnMut(Line) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    let identifiers: Vec<&str> = recogniser.identifiers().collect();
+    let wanted = wanted(recogniser);
     // An earlier line can name the client of one that counts.
     let begin = since.checked_sub(CONNECT_LIFETIME);
     let begin = begin.unwrap_or(Timestamp::MIN);
@@ -151,7 +151,7 @@ fn tell_of_source(
         }
         Ok::<(), CommandError>(())
     };
-    entries::each(&source.journal, &identifiers, begin, until, |entry| {
+    entries::each(&source.journal, &wanted, begin, until, |entry| {
         let intake = taker.take(entry);
         let line = summary.count(&intake, Line::at(entry.time), Show::Events);
         story.tell(&intake, line);

@@ -257,7 +257,7 @@ const SOURCES: [Key<SourceSettings>; 3] = [
 ];
 
 /// The keys of `[senders.SERVER]`.
-const SENDERS: [Key<Senders>; 3] = [
+const SENDERS: [Key<Senders>; 4] = [
     Key {
         name: "identifiers",
         take: |to, value| set(&mut to.identifiers, sender::identifiers(value)),
@@ -272,6 +272,11 @@ const SENDERS: [Key<Senders>; 3] = [
         name: "units",
         take: |to, value| set(&mut to.units, sender::units(value)),
         show: |of| Shown::List(of.units.clone()),
+    },
+    Key {
+        name: "containers",
+        take: |to, value| set(&mut to.containers, sender::containers(value)),
+        show: |of| Shown::List(of.containers.clone()),
     },
 ];
 

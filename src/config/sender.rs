@@ -30,6 +30,29 @@ pub(super) fn identifiers(value: &Value<'_>) -> Checked<Vec<String>> {
     )
 }
 
+/// `senders.SERVER.containers`: names of containers, or their tags.
+pub(super) fn containers(value: &Value<'_>) -> Checked<Vec<String>> {
+    const EXPECTED: &str =
+        "the name of a container as `podman ps` or `docker ps` shows it, or its tag";
+    list(
+        value,
+        "a list of containers, such as [\"mailserver\"]",
+        |element| {
+            let name = text(element, EXPECTED)?;
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+            if !name.is_empty() && name.len() <= 255 && name.chars().all(is_name) {
+                return Ok(name.to_owned());
+            }
+            let wrong = wrong_type(element, EXPECTED);
+            Err(if name.contains('*') {
+                wrong.hint("a * is not a wildcard here: name each container")
+            } else {
+                wrong
+            })
+        },
+    )
+}
+
 /// `senders.SERVER.users`: names or numbers.
 pub(super) fn users(value: &Value<'_>) -> Checked<Vec<String>> {
     const EXPECTED: &str = "the name or number of a user, such as \"vmail\" or 5000";

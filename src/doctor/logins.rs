@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::daemon::{NamedSource, Plan, crowd};
 use crate::diagnostics::count;
 use crate::event::EventKind;
-use crate::intake::{Intake, Senders};
+use crate::intake::{Intake, Senders, wanted};
 use crate::journal::{Entry, JournalError, Reader};
 use crate::networks::Networks;
 use crate::servers::Unknown;
@@ -60,7 +60,7 @@ fn read(
     since: Timestamp,
     logins: &mut Logins,
 ) -> Result<(), JournalError> {
-    let mut reader = Reader::open(&source.journal, plan.recogniser.identifiers())?;
+    let mut reader = Reader::open(&source.journal, wanted(&plan.recogniser))?;
     reader.seek_time(since)?;
     let mut taker = source.taker(&plan.recogniser, Senders::Trusted, Unknown::Drop);
     let mut entry = Entry::default();

@@ -150,8 +150,8 @@ impl Found {
             server,
             &Added {
                 identifiers: with(&identifiers, known.identifiers),
-                users: Vec::new(),
                 units: with(&self.units, known.units),
+                ..Added::default()
             },
         )
     }

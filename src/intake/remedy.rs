@@ -168,6 +168,13 @@ impl Refused {
     pub fn remedy(&self) -> Remedy {
         let server = &self.server;
         let mut added = Senders::default();
+        if self.why == Distrust::Engine {
+            return Remedy::None(
+                "only dockerd, podman's conmon and the unit of a quadlet are believed what container \
+                 they write for; one of an ordinary user never is"
+                    .to_owned(),
+            );
+        }
         if self.why == Distrust::Machine {
             return Remedy::None(
                 "a source is the journal of one host: write a table [sources.NAME] for each; if that \
@@ -230,11 +237,13 @@ fn instead(server: &str, unit: &str, whose: Whose) -> String {
     match whose {
         Whose::Containers => {
             format!(
-                "{unit} writes for every container of this host; if {server} is in one, {MANUAL}"
+                "{unit} writes for every container of this host; if {server} is in one, name that container in \
+                 senders.{server}.containers: {MANUAL}"
             )
         }
         Whose::OneContainer => format!(
-            "{unit} is a container's, and another with each start; if {server} is in it, {MANUAL}"
+            "{unit} is a container's, and another with each start; if {server} is in it, name the container \
+             in senders.{server}.containers: {MANUAL}"
         ),
         Whose::Others(whose) => format!(
             "{unit} writes for {whose}; if {server} is among them, start it from a unit of its own"

@@ -116,7 +116,7 @@ impl OwnReader {
 /// # Errors
 /// When the journal can't be opened or read, or is there and may not be read.
 pub fn beginning(source: &Source) -> Result<Option<Timestamp>, JournalError> {
-    let mut reader = super::Reader::open(source, [])?;
+    let mut reader = super::Reader::open(source, [""; 0])?;
     reader.seek_head()?;
     reader.next()?.then(|| reader.time()).transpose()
 }

@@ -50,7 +50,7 @@ pub fn reports(
     since: Timestamp,
     most: usize,
 ) -> Result<Vec<Report>, JournalError> {
-    let mut reader = Reader::open(source, [])?;
+    let mut reader = Reader::open(source, [""; 0])?;
     for &(name, value) in fields {
         reader.journal.match_add(name, value)?;
     }
@@ -74,7 +74,7 @@ pub fn reports(
 /// # Errors
 /// When the journal can't be opened or read, or is there and may not be read.
 pub fn end(source: &Source) -> Result<Option<Timestamp>, JournalError> {
-    let mut reader = Reader::open(source, [])?;
+    let mut reader = Reader::open(source, [""; 0])?;
     reader.journal.seek_tail()?;
     let found = reader.journal.previous()? > 0;
     found.then(|| reader.time()).transpose()

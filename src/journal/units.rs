@@ -21,7 +21,7 @@ impl Reader {
         source: &Source,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Option<Self>, JournalError> {
-        let mut reader = Reader::open(source, [])?;
+        let mut reader = Reader::open(source, [""; 0])?;
         let journal = &mut reader.journal;
         let mut wanted = Vec::new();
         journal.query_unique(FIELD)?;

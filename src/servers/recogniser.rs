@@ -58,6 +58,8 @@ pub struct Verdict<'a> {
 pub struct Recogniser {
     pub(super) servers: Vec<Server>,
     pub(super) by_identifier: HashMap<Vec<u8>, Identifier>,
+    /// The servers that run in each container, by its name or tag.
+    by_container: BTreeMap<Vec<u8>, Vec<usize>>,
 }
 
 /// What an identifier stands for.
@@ -80,6 +82,7 @@ impl Recogniser {
         let number = |user: &str| user.parse().ok().or_else(|| uid_of(user));
         let mut servers = Vec::new();
         let mut by_identifier: HashMap<Vec<u8>, Identifier> = HashMap::new();
+        let mut by_container: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         for definition in definitions {
             for identifier in identifiers(&definition, senders) {
                 let of: &mut Identifier = by_identifier.entry(identifier.into()).or_default();
@@ -96,6 +99,10 @@ impl Recogniser {
                 trust = trust.with_unit_required();
             }
             let more = senders.get(&definition.name);
+            for container in more.into_iter().flat_map(|more| &more.containers) {
+                let of = by_container.entry(container.clone().into_bytes());
+                of.or_default().push(servers.len());
+            }
             if let Some(more) = more {
                 let users = more.users.iter().filter_map(|u| number(u));
                 trust.extend(users, more.units.iter().cloned());
@@ -123,6 +130,45 @@ impl Recogniser {
         Recogniser {
             servers,
             by_identifier,
+            by_container,
+        }
+    }
+
+    /// The containers whose entries are worth reading, by name or tag.
+    pub fn containers(&self) -> impl Iterator<Item = &str> {
+        self.by_container
+            .keys()
+            .filter_map(|name| std::str::from_utf8(name).ok())
+    }
+
+    /// Whether a server runs in a container that is called so, or has this tag.
+    #[must_use]
+    pub fn knows_container(&self, name: &[u8], tag: &[u8]) -> bool {
+        !self.places_in(name, tag).is_empty()
+    }
+
+    fn places_in(&self, name: &[u8], tag: &[u8]) -> Vec<usize> {
+        let of = |name| self.by_container.get(name).into_iter().flatten().copied();
+        let mut places: Vec<usize> = of(name).chain(of(tag)).collect();
+        places.dedup();
+        places
+    }
+
+    /// What a message means that was written in a container: that of the server that runs there, or of
+    /// the one that a syslog header before it names, if several do.
+    #[must_use]
+    pub fn recognise_in(&self, name: &[u8], tag: &[u8], message: &[u8]) -> Option<Verdict<'_>> {
+        if message.len() > LONGEST_MESSAGE {
+            return None;
+        }
+        let places = self.places_in(name, tag);
+        match Header::of(message) {
+            Some(header) => {
+                let named = self.by_identifier.get(header.identifier.as_bytes())?;
+                let places: Vec<usize> = self.places_behind(&header, &places).collect();
+                self.first_of(&places, named.protocol, header.message, None)
+            }
+            None => self.first_of(&places, None, message, None),
         }
     }
 
@@ -428,6 +474,7 @@ mod tests {
             identifiers: vec!["dovecot-proxy".into(), "dovecot".into()],
             users: vec!["vmail".into(), "7".into()],
             units: vec!["m.service".into()],
+            ..Senders::default()
         };
         let senders = [("dovecot".to_owned(), more)].into();
         let recogniser = Recogniser::new(vec![definition], &senders, |u| match u {

@@ -64,6 +64,8 @@ pub struct Senders {
     pub users: Vec<String>,
     /// Units; `*` stands for any text.
     pub units: Vec<String>,
+    /// Containers, by name or tag, in which the server runs.
+    pub containers: Vec<String>,
 }
 
 /// The identifiers that a server writes under, without duplicates: those of its definition, and those
@@ -120,6 +122,9 @@ pub enum Distrust {
     /// Only the unit can prove the server, as its users run other programs, and there is none.
     #[error("the sender's unit is unknown, and its user proves nothing for this server")]
     NoUnit,
+    /// It names a container of the server's, and no container engine wrote it.
+    #[error("it names a container, and no container engine of root's wrote it")]
+    Engine,
     /// It was written on another machine than what its source has shown before.
     #[error("it was written on another machine than the entries of this source before it")]
     Machine,

@@ -138,6 +138,10 @@ fn right() -> impl Strategy<Value = String> {
             "senders.dovecot.identifiers",
             "\\['[a-z][ -&(-)+-~ü]{0,20}/imap'\\]".boxed(),
         ),
+        (
+            "senders.dovecot.containers",
+            "\\['[a-z][a-z0-9_.-]{0,20}'\\]".boxed(),
+        ),
         ("senders.a-1.units", "\\[\\]|\\['a[.]service'\\]".boxed()),
     ];
     keys.into_iter()
@@ -241,6 +245,7 @@ const KEYS: &[&str] = &[
     "senders.dovecot.users",
     "senders.dovecot.units",
     "senders.dovecot.identifiers",
+    "senders.dovecot.containers",
     "senders",
     "map",
     "journal.x",

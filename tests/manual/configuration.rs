@@ -109,6 +109,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "list of units",
         "[\"dovecot-proxy.service\"]",
     ),
+    (
+        "senders.dovecot.containers",
+        "list of containers",
+        "[\"mailserver\"]",
+    ),
 ];
 
 /// A piece of the shipped file: the comment above it, without its marks, and what it is about.

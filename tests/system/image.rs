@@ -35,6 +35,8 @@ pub enum Servers {
     PackageTools,
     /// Dovecot; and what carries a journal from one host to another.
     Ssh,
+    /// Dovecot; and an engine for containers, and something to run in one.
+    Podman,
 }
 
 const PACKAGES: &[&str] = &[
@@ -110,6 +112,7 @@ impl Servers {
             Servers::Proxies => "proxies",
             Servers::PackageTools => "package-tools",
             Servers::Ssh => "ssh",
+            Servers::Podman => "podman",
         }
     }
 
@@ -132,6 +135,7 @@ impl Servers {
             ],
             Servers::PackageTools => &["lintian", "rpm", "rpmlint"],
             Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
+            Servers::Podman => &["podman", "crun", "busybox-static"],
         }
     }
 
@@ -139,7 +143,11 @@ impl Servers {
     /// Debian's will not do.
     fn furnish(self) -> &'static str {
         match self {
-            Servers::Dovecot | Servers::PackageTools | Servers::Courier | Servers::SolidPop3d => "",
+            Servers::Dovecot
+            | Servers::Podman
+            | Servers::PackageTools
+            | Servers::Courier
+            | Servers::SolidPop3d => "",
             // Debian's waits for the port of uploads.
             Servers::Ssh => "systemctl disable systemd-journal-remote.socket || true",
             Servers::Cyrus => include_str!("files/cyrus.sh"),

@@ -17,6 +17,7 @@ mod service;
 mod activation;
 mod by_hand;
 mod configuration;
+mod containers;
 mod cost;
 mod doctor;
 mod journal;

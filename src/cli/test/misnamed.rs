@@ -20,7 +20,7 @@ pub(super) fn tell<W: Write>(
 ) -> Result<(), CommandError> {
     let recogniser = teller.recogniser.clone();
     let (senders, opened) = if args.any_sender {
-        (Senders::Any, Some(Reader::open(source, [])?))
+        (Senders::Any, Some(Reader::open(source, [""; 0])?))
     } else {
         let is_one = |unit: &str| recogniser.knows_unit(unit) || may_be_a_servers(unit);
         (Senders::Trusted, Reader::open_for_units(source, is_one)?)

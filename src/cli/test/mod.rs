@@ -19,7 +19,7 @@ use self::story::Story;
 use super::{CommandError, CommandResult, entries, when};
 use crate::config::{self, Settings};
 use crate::daemon::{self, NamedSource};
-use crate::intake::{Intake, Senders, Taker};
+use crate::intake::{Intake, Senders, Taker, wanted};
 use crate::journal::{Entry, Source};
 use crate::servers::{Explainer, Recogniser, Sender, Unknown};
 
@@ -149,11 +149,11 @@ fn read_journal<W: Write>(
         Senders::Trusted
     };
     let recogniser = teller.recogniser.clone();
-    let identifiers: Vec<&str> = recogniser.identifiers().collect();
+    let wanted = wanted(&recogniser);
     let from = args.since.unwrap_or(Timestamp::MIN);
     let until = args.until.unwrap_or(Timestamp::MAX);
     let mut taker = source.taker(&recogniser, senders, Unknown::Drop);
-    entries::each(&source.journal, &identifiers, from, until, |entry| {
+    entries::each(&source.journal, &wanted, from, until, |entry| {
         teller.tell(&taker.take(entry), entry)
     })?;
     // What another source tells comes behind.

@@ -16,6 +16,7 @@ use super::message::FromReader;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use super::rescan::{Rescan, Signs};
 use crate::daemon::plan::NamedSource;
+use crate::intake::wanted;
 use crate::journal::batch;
 use crate::journal::start_position::StartPosition;
 use crate::journal::wait::{Bell, Wait};
@@ -166,7 +167,7 @@ impl Thread {
 
     /// Opens the journal and reads it until there is trouble.
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
-        let mut reader = Reader::open(&self.source, self.recogniser.identifiers())?;
+        let mut reader = Reader::open(&self.source, wanted(&self.recogniser))?;
         reader.tell(&mut self.wait)?;
         self.heed(reader.files().clone())?;
         // Who asks from now on asks for another look: what is written later may escape this one.
