@@ -198,6 +198,12 @@ impl Taker {
     /// Whether a server's sender, on the machine that this source is about, has written the entry.
     fn check(&mut self, server: &Server, entry: &Entry) -> Result<(), Distrust> {
         self.trust(server).check(&entry.sender)?;
+        self.check_machine(entry)
+    }
+
+    /// Whether an entry that a trusted sender wrote is of the machine that this source is about: the first
+    /// one says which that is.
+    fn check_machine(&mut self, entry: &Entry) -> Result<(), Distrust> {
         let machine = entry.origin.host.machine;
         let is_one_hosts = !self.elsewhere.is_empty() && entry.origin.is_known();
         if is_one_hosts && *self.machine.get_or_insert(machine) != machine {
@@ -243,8 +249,12 @@ impl Taker {
             is_partial,
         } = &entry.container;
         let origin = entry.origin.in_container(name, id);
-        let is_by_engine = container::is_by_engine(&entry.sender, name);
-        let is_believed = self.senders == Senders::Any || is_by_engine;
+        let distrust = match self.senders {
+            Senders::Any => None,
+            _ if !container::is_by_engine(&entry.sender, name) => Some(Distrust::Engine),
+            Senders::Trusted => self.check_machine(entry).err(),
+        };
+        let is_believed = distrust.is_none();
         let is_rest = is_believed && self.correlator(origin).expects_a_rest_of(&entry.sender);
         if is_believed && (*is_partial || entry.is_cut) {
             self.correlator(origin).cut_off(&entry.sender);
@@ -264,8 +274,8 @@ impl Taker {
         if entry.is_ambiguous() {
             return noted(server, NoEvent::Ambiguous);
         }
-        if !is_believed {
-            return self.refuse(server, meaning, entry, Distrust::Engine);
+        if let Some(why) = distrust {
+            return self.refuse(server, meaning, entry, why);
         }
         if is_rest || *is_partial || entry.is_cut {
             return noted(server, NoEvent::Half);

@@ -227,11 +227,19 @@ fn it_is_told_which_of_them_tells_of_a_login() {
 /// What a file claims of its machine is compared, and never believed.
 #[test]
 fn a_source_is_one_machines() {
-    let (service, store) = two_sources();
+    let store = journal(&[Entry::login(ago(300), THERE, "a")]);
+    let settings = with_store(&store) + "\nsenders.dovecot.containers = [\"mailserver\"]";
+    let service = Foreground::start(&[Entry::login(ago(200), HERE, "a")], &settings);
     let other = Entry::login(ago(90), LATE, "b");
     let other = other.but("_MACHINE_ID", Some("fedcba9876543210fedcba9876543210"));
     add(&store, "other", other);
     service.wait_for("source store1: refused a login of 192.0.2.30 that looks like dovecot's");
+    // Nor in a container.
+    let in_container = Entry::login(ago(80), LATE, "b")
+        .but("_MACHINE_ID", Some("fedcba9876543210fedcba9876543210"))
+        .but("_SYSTEMD_UNIT", Some("docker.service"))
+        .with("CONTAINER_NAME", "mailserver");
+    add(&store, "container", in_container);
     service.wait_for("it was written on another machine than the entries of this source before it");
     add(&store, "more", Entry::login(ago(60), "192.0.2.40", "c"));
     service.wait_for_answer("list", "192.0.2.40");

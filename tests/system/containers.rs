@@ -29,7 +29,10 @@ fn a_server_in_a_container_of_podmans_on_trixie() {
     let host = Host::with_service_and(Release::Trixie, Servers::Podman, SETTINGS);
     host.sh("mkdir -p /var/tmp/box/bin && cp /bin/busybox /var/tmp/box/bin/");
     // In a container there is no key ring to be had.
-    host.write_file("/etc/containers/containers.conf", "[containers]\nkeyring = false\n");
+    host.write_file(
+        "/etc/containers/containers.conf",
+        "[containers]\nkeyring = false\n",
+    );
     let [client, other] = NEAR;
     // Another container, and the right name in another unit.
     write(&host, "web", "web", &login("203.0.113.1"));
