@@ -51,7 +51,7 @@ fn no_login_is_lost(release: Release) {
     host.systemctl("start");
     host.await_clients(&clients[..24]);
 
-    // And where it comes back, there are files that it can read at once.
+    // And where it comes back, there are several archived files.
     host.systemctl("stop");
     for pair in archived.chunks(2) {
         for client in pair {
@@ -61,11 +61,6 @@ fn no_login_is_lost(release: Release) {
     }
     host.systemctl("start");
     host.await_clients(&clients);
-    let told = host.journal(&["--identifier=pop-before-smtp"]).join("\n");
-    assert!(
-        told.contains("archived files of the journal, several at once"),
-        "{told}"
-    );
 }
 
 #[test]
