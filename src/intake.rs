@@ -7,6 +7,7 @@ mod container;
 mod misnamed;
 mod remedy;
 
+use container::Writer;
 pub use misnamed::{Found, Misnamed, MisnamedLogins, may_be_a_servers, misnamed};
 pub use remedy::{NO_REMEDY, Remedy};
 
@@ -18,7 +19,8 @@ use crate::event::{Event, EventKind};
 use crate::journal::{Container, Entry, Match};
 use crate::origin::{Id, Origin};
 use crate::servers::{
-    Correlator, Distrust, Meaning, Recogniser, Sender, Server, Trust, Unknown, Users, Verdict,
+    Correlator, Distrust, LONGEST_MESSAGE, Meaning, Recogniser, Sender, Server, Trust, Unknown,
+    Users, Verdict,
 };
 
 /// How an entry was understood.
@@ -242,25 +244,16 @@ impl Taker {
     /// Takes in what a container wrote. The process that handed it to journald is the engine, for all
     /// connections of the server, or all containers.
     fn take_from_container(&mut self, recogniser: &Recogniser, entry: &Entry) -> Intake {
-        let Container {
-            name,
-            tag,
-            id,
-            is_partial,
-        } = &entry.container;
-        let origin = entry.origin.in_container(name, id);
-        let distrust = match self.senders {
-            Senders::Any => None,
-            _ if !container::is_by_engine(&entry.sender, name) => Some(Distrust::Engine),
-            Senders::Trusted => self.check_machine(entry).err(),
+        let Container { name, id, .. } = &entry.container;
+        let writer = match self.senders {
+            Senders::Any => Writer::Engine,
+            Senders::Trusted => Writer::of(&entry.sender, name),
         };
-        let is_believed = distrust.is_none();
-        let is_rest = is_believed && self.correlator(origin).expects_a_rest_of(&entry.sender);
-        if is_believed && (*is_partial || entry.is_cut) {
-            self.correlator(origin).cut_off(&entry.sender);
-        } else if is_believed {
-            self.correlator(origin).pass_over(&entry.sender);
-        }
+        let tag: &[u8] = match writer {
+            Writer::Quadlet => b"",
+            _ => &entry.container.tag,
+        };
+        let is_half = writer != Writer::Nobody && self.is_half_of_container(entry);
         let message = container::line_of(&entry.message);
         let Some(verdict) = recogniser.recognise_in(name, tag, &message) else {
             return Intake::Nothing;
@@ -274,12 +267,20 @@ impl Taker {
         if entry.is_ambiguous() {
             return noted(server, NoEvent::Ambiguous);
         }
-        if let Some(why) = distrust {
+        let believed = match (self.senders, writer) {
+            (Senders::Any, _) => Ok(()),
+            (_, Writer::Nobody) => Err(Distrust::Engine),
+            // No more is believed of root without a unit than of one who writes for himself.
+            (_, Writer::Root) => self.check(server, entry),
+            (_, Writer::Engine | Writer::Quadlet) => self.check_machine(entry),
+        };
+        if let Err(why) = believed {
             return self.refuse(server, meaning, entry, why);
         }
-        if is_rest || *is_partial || entry.is_cut {
+        if is_half {
             return noted(server, NoEvent::Half);
         }
+        let origin = entry.origin.in_container(name, id);
         // What ties the lines of a server is the process that writes them.
         let kind = if server.ties_lines() || !entry.origin.is_known() {
             alone(server, meaning)
@@ -301,6 +302,29 @@ impl Taker {
             }),
             Err(why) => noted(server, why),
         }
+    }
+
+    /// Whether an entry of a container is a part of a line: too long, cut by the engine, or the rest of one
+    /// that was. Output and errors are two streams, which the engine tells apart by their priorities.
+    fn is_half_of_container(&mut self, entry: &Entry) -> bool {
+        let Container {
+            name,
+            id,
+            priority,
+            is_partial,
+            ..
+        } = &entry.container;
+        let stream = [id.as_slice(), b" ", priority].concat();
+        let origin = entry.origin.in_container(name, &stream);
+        let correlator = self.correlators.get(&origin);
+        let is_rest = correlator.is_some_and(|known| known.expects_a_rest_of(&entry.sender));
+        let is_cut = *is_partial || entry.is_cut;
+        if is_cut {
+            self.correlator(origin).cut_off(&entry.sender);
+        } else if is_rest {
+            self.correlator(origin).pass_over(&entry.sender);
+        }
+        is_rest || is_cut || entry.message.len() > LONGEST_MESSAGE
     }
 
     /// Refuses what somebody wrote who may not: a report, if it would have meant something.
@@ -365,9 +389,10 @@ impl Taker {
         };
         let is_alone = passed_on.is_some() && server.ties_lines() || !origin.is_known();
         // A line is cut by the process that hands it to this journal.
-        let is_rest = self.correlator(entry.origin).expects_a_rest_of(sender);
-        let correlator = self.correlator(origin);
-        let serves = correlator.serves(server, sender);
+        // Nothing is kept for whoever may not write: a thousand made-up hosts would push out what is.
+        let of = |origin| self.correlators.get(origin);
+        let is_rest = of(&entry.origin).is_some_and(|known| known.expects_a_rest_of(sender));
+        let serves = of(&origin).is_some_and(|known| known.serves(server, sender));
         if self.senders == Senders::Trusted
             && let Err(why) = self.check(server, entry)
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))

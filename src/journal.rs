@@ -112,6 +112,8 @@ pub struct Container {
     pub tag: Vec<u8>,
     /// `CONTAINER_ID_FULL`.
     pub id: Vec<u8>,
+    /// `PRIORITY`: an engine gives output and errors different ones.
+    pub priority: Vec<u8>,
     /// `CONTAINER_PARTIAL_MESSAGE`: whether the engine has cut the line, and the rest comes next.
     pub is_partial: bool,
 }
@@ -121,6 +123,7 @@ impl Container {
         self.name.clear();
         self.tag.clear();
         self.id.clear();
+        self.priority.clear();
         self.is_partial = false;
     }
 }
@@ -524,6 +527,7 @@ impl Reader {
                 b"CONTAINER_NAME" => name(&mut entry.container.name, value),
                 b"CONTAINER_TAG" => name(&mut entry.container.tag, value),
                 b"CONTAINER_ID_FULL" => name(&mut entry.container.id, value),
+                b"PRIORITY" => name(&mut entry.container.priority, value),
                 b"CONTAINER_PARTIAL_MESSAGE" => entry.container.is_partial = true,
                 b"_MACHINE_ID" => entry.origin.host.machine = Id::parse(value),
                 b"_BOOT_ID" => entry.origin.boot = Id::parse(value),

@@ -92,9 +92,14 @@ fn who_is_no_engine_and_what_is_another_container_opens_nothing_and_is_reported(
         forged(4, "1000", None),
         forged(5, "0", Some("libpod-8f3c2ab01234.scope")),
         another,
+        // A quadlet's unit speaks for its own name, and for no tag.
+        forged(6, "0", Some("web.service"))
+            .but("CONTAINER_NAME", Some("systemd-web"))
+            .but("CONTAINER_TAG", Some("mailserver")),
         docker(90, &login(CLIENT, "a")),
     ]);
     service.wait_for("caught up with the journal: 1 client listed");
+    assert!(!service.log().contains("added 203.0.113."));
     service.wait_for("it names a container, and no container engine of root's wrote it");
     service.wait_for("refused a login of 203.0.113.9 that looks like dovecot's");
     assert!(service.ask("list").contains(CLIENT));
@@ -124,8 +129,15 @@ fn what_the_engine_has_cut_is_no_login() {
         begin,
         docker(99, &login("203.0.113.1", "a")),
         docker(98, &login("203.0.113.2", "b")).with("CONTAINER_PARTIAL_MESSAGE", "true"),
-        docker(97, "y"),
+        // A line of the other stream in between.
+        docker(97, "y").with("PRIORITY", "3"),
+        docker(97, &login("203.0.113.3", "d")),
         docker(96, &login(CLIENT, "c")),
+        // What is too long is no line, whatever may be taken off its end.
+        docker(
+            95,
+            &format!("{}{}\r more", login("203.0.113.4", "e"), " ".repeat(4096)),
+        ),
     ]);
     service.wait_for("caught up with the journal: 1 client listed");
     assert!(service.ask("list").contains(CLIENT));

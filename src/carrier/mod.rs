@@ -181,7 +181,8 @@ fn carried(store: &Store, oldest: Timestamp) -> Result<(Timestamp, Seen), Journa
     };
     // By our clock: the store's may have been ahead, and have been set right since.
     let filed = spool::last_written(&store.directory).unwrap_or(newest);
-    let begin = newest.min(filed).checked_sub(OVERLAP);
+    let was_ahead = newest.duration_since(filed) > OVERLAP;
+    let begin = newest.checked_sub(OVERLAP).ok().filter(|_| !was_ahead);
     let begin = begin.unwrap_or(oldest).max(oldest);
     reader.seek_time(begin)?;
     while reader.next()? {

@@ -18,23 +18,42 @@ const ENGINES: [&str; 3] = [
 /// What the name of a container begins with that systemd runs from a quadlet, podman-systemd.unit(5).
 const QUADLET: &str = "systemd-";
 
-/// Whether a container engine of root's has written an entry for the container of this name: dockerd,
-/// conmon, or conmon in the unit of the container's quadlet.
-pub(super) fn is_by_engine(sender: &Sender, name: &[u8]) -> bool {
-    if sender.uid != Some(0) {
-        return false;
+/// Who has written an entry that names a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// An engine of root's: dockerd, or conmon in a scope of its own.
+    Engine,
+    /// Root, in the unit of this container's quadlet: conmon, or the container itself. It speaks for
+    /// this name, and for no tag.
+    Quadlet,
+    /// Root, and nobody knows in which unit: the engine, if it was gone when journald looked; or whoever
+    /// else is root.
+    Root,
+    /// Somebody else.
+    Nobody,
+}
+
+impl Writer {
+    /// The writer of an entry for the container of this name.
+    pub(super) fn of(sender: &Sender, name: &[u8]) -> Self {
+        if sender.uid != Some(0) {
+            return Writer::Nobody;
+        }
+        let Some(unit) = sender.unit.as_deref() else {
+            return Writer::Root;
+        };
+        let quadlet = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.strip_prefix(QUADLET));
+        let unit_of = unit.strip_suffix(".service");
+        if ENGINES.iter().any(|engine| matches_glob(engine, unit)) {
+            Writer::Engine
+        } else if unit_of.is_some() && unit_of == quadlet {
+            Writer::Quadlet
+        } else {
+            Writer::Nobody
+        }
     }
-    // As for a server that writes as root: who is gone when journald looks has no unit.
-    let Some(unit) = sender.unit.as_deref() else {
-        return true;
-    };
-    let quadlet = std::str::from_utf8(name)
-        .ok()
-        .and_then(|name| name.strip_prefix(QUADLET));
-    let is_of_quadlet = unit
-        .strip_suffix(".service")
-        .is_some_and(|unit| Some(unit) == quadlet);
-    is_of_quadlet || ENGINES.iter().any(|engine| matches_glob(engine, unit))
 }
 
 /// A line without its end, which conmon leaves there, and without what a terminal adds to it: colours, and
@@ -84,28 +103,25 @@ mod tests {
 
     #[test]
     fn an_engine_is_root_in_its_unit() {
-        for (uid, unit, is_engine) in [
-            (0, "docker.service", true),
-            (0, "snap.docker.dockerd.service", true),
-            (0, "libpod-conmon-15f594f33c49.scope", true),
-            (0, "mail.service", true),
-            (0, "other.service", false),
-            (0, "systemd-mail.service", false),
-            (0, "libpod-15f594f33c49.scope", false),
-            (0, "docker.service.evil.service", false),
-            (0, "", true),
-            (1000, "", false),
-            (1000, "docker.service", false),
-            (1000, "user@1000.service", false),
+        for (uid, unit, writer) in [
+            (0, "docker.service", Writer::Engine),
+            (0, "snap.docker.dockerd.service", Writer::Engine),
+            (0, "libpod-conmon-15f594f33c49.scope", Writer::Engine),
+            (0, "mail.service", Writer::Quadlet),
+            (0, "other.service", Writer::Nobody),
+            (0, "systemd-mail.service", Writer::Nobody),
+            (0, "libpod-15f594f33c49.scope", Writer::Nobody),
+            (0, "docker.service.evil.service", Writer::Nobody),
+            (0, "", Writer::Root),
+            (1000, "", Writer::Nobody),
+            (1000, "docker.service", Writer::Nobody),
+            (1000, "user@1000.service", Writer::Nobody),
         ] {
-            assert_eq!(
-                is_by_engine(&by(uid, unit), b"systemd-mail"),
-                is_engine,
-                "{uid} {unit}"
-            );
+            let of = Writer::of(&by(uid, unit), b"systemd-mail");
+            assert_eq!(of, writer, "{uid} {unit}");
         }
-        assert!(!is_by_engine(&by(0, "mail.service"), b"mail"));
-        assert!(!is_by_engine(&Sender::default(), b"mail"));
+        assert_eq!(Writer::of(&by(0, "mail.service"), b"mail"), Writer::Nobody);
+        assert_eq!(Writer::of(&Sender::default(), b"mail"), Writer::Nobody);
     }
 
     #[test]
