@@ -340,13 +340,28 @@ fn any_store_and_any_relay(release: Release) {
         });
     }
 
+    // A store that is started anew ends the sessions that it had: none of them tells its end, and the
+    // journal names another boot from then on.
+    second.sh("systemctl kill --signal=KILL dovecot
+        tr a-f b-ga </proc/sys/kernel/random/boot_id | tr g a >/run/boot_id
+        mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
+        systemctl restart systemd-journald
+        systemctl restart dovecot
+        pkill journalctl");
+    fetch_mail(second, other);
+    for relay in &relays {
+        wait_until("none is open", SOON, || {
+            (sessions(relay) == 0).then_some(())
+        });
+    }
+    drop(there);
+
     // A relay that is away catches up by itself.
     let [up, down] = &relays;
     down.sh(
         "systemctl stop pop-before-smtp.socket pop-before-smtp-policy.socket pop-before-smtp \
              'pop-before-smtp-store@*'",
     );
-    there.logout();
     nobody(up);
     fetch_mail(second, other);
     down.sh(
