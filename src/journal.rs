@@ -4,6 +4,7 @@
 //! by the journal's own index, so that the cost grows with the logins and not with the log.
 
 pub(crate) mod batch;
+mod entry;
 pub(crate) mod entry_channel;
 mod files;
 mod identifiers;
@@ -23,7 +24,8 @@ use systemd::journal::{
 };
 
 use crate::origin::{Id, Origin};
-use crate::servers::{LONGEST_MESSAGE, Sender};
+use crate::servers::LONGEST_MESSAGE;
+pub use entry::{Container, Entry};
 pub use files::{Files, Unreadable, directories_of};
 pub use identifiers::Match;
 use identifiers::{is_known, known, look_for};
@@ -100,85 +102,6 @@ pub enum JournalError {
     /// Waiting for it failed.
     #[error("waiting for the journal: {0}")]
     Wait(#[from] std::io::Error),
-}
-
-/// The container that an entry names, as the journald drivers of Docker and podman do (Docker's manual,
-/// "Journald logging driver"); all empty if there is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Container {
-    /// `CONTAINER_NAME`.
-    pub name: Vec<u8>,
-    /// `CONTAINER_TAG`.
-    pub tag: Vec<u8>,
-    /// `CONTAINER_ID_FULL`.
-    pub id: Vec<u8>,
-    /// `PRIORITY`: an engine gives output and errors different ones.
-    pub priority: Vec<u8>,
-    /// `CONTAINER_PARTIAL_MESSAGE`: whether the engine has cut the line, and the rest comes next.
-    pub is_partial: bool,
-}
-
-impl Container {
-    fn clear(&mut self) {
-        self.name.clear();
-        self.tag.clear();
-        self.id.clear();
-        self.priority.clear();
-        self.is_partial = false;
-    }
-}
-
-/// What an entry says. Read into again and again, it keeps its room.
-#[derive(Debug, Clone, Default)]
-pub struct Entry {
-    /// When the journal received it. Senders can't choose it.
-    pub time: Timestamp,
-    /// Its first identifier, any bytes; cut off like a message.
-    pub identifier: Vec<u8>,
-    /// Its first message, any bytes. Of one that is longer than [`LONGEST_MESSAGE`], the first byte
-    /// too many is here, and no more.
-    pub message: Vec<u8>,
-    /// Who wrote it, from the fields that journald adds itself.
-    pub sender: Sender,
-    /// Where it comes from, from the fields that journald adds itself.
-    pub origin: Origin,
-    /// Whether journald has cut it off, so that the next entry of the same process is the rest of it.
-    pub is_cut: bool,
-    /// What it says of a container. Only where a container engine wrote it, it is more than a claim.
-    pub container: Container,
-    identifiers: usize,
-    messages: usize,
-}
-
-impl Entry {
-    /// An entry of one identifier and one message, from [`Origin::OF_LINES`].
-    #[must_use]
-    pub fn new(time: Timestamp, identifier: &str, message: &[u8], sender: Sender) -> Self {
-        Entry {
-            time,
-            identifier: identifier.into(),
-            message: message.into(),
-            sender,
-            origin: Origin::OF_LINES,
-            is_cut: false,
-            container: Container::default(),
-            identifiers: 1,
-            messages: 1,
-        }
-    }
-
-    /// Whether it has an identifier and a message.
-    #[must_use]
-    pub fn is_message(&self) -> bool {
-        self.identifiers > 0 && self.messages > 0
-    }
-
-    /// Whether it has several messages or identifiers: a sender can write several, of which one
-    /// reader sees the one and another reader the other.
-    #[must_use]
-    pub fn is_ambiguous(&self) -> bool {
-        self.identifiers > 1 || self.messages > 1
-    }
 }
 
 /// Reads the entries of some identifiers and containers, in order. Not to be sent to another thread.
