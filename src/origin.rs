@@ -19,6 +19,8 @@ pub struct Host {
     /// The machine, as journald names it in the field `_MACHINE_ID` (systemd.journal-fields(7)).
     /// Senders can't choose it.
     pub machine: Id,
+    /// The container on that machine, if it is one.
+    pub container: Id,
 }
 
 /// One boot of a host.
@@ -47,6 +49,7 @@ impl Origin {
         host: Host {
             source: Id::DEFAULT_SOURCE,
             machine: Id(0),
+            container: Id::NONE,
         },
         boot: Id(0),
     };
@@ -57,12 +60,13 @@ impl Origin {
         host: Host {
             source: Id::DEFAULT_SOURCE,
             machine: Id(1),
+            container: Id::NONE,
         },
         boot: Id(1),
     };
 
     /// How many bytes [`Origin::to_bytes`] makes.
-    pub const BYTES: usize = 48;
+    pub const BYTES: usize = 4 * Id::BYTES;
 
     /// The origin of a line that a host of this name wrote, and that this origin has passed on.
     #[must_use]
@@ -75,15 +79,15 @@ impl Origin {
         Origin { host, ..self }
     }
 
-    /// The origin of a line that was written in a container of this name on this host: another
-    /// container of the name, one with another id, is another boot of it.
+    /// The origin of a line that was written in a container of this name on this machine. Each run of a
+    /// container is another boot of it.
     #[must_use]
-    pub fn in_container(self, name: &[u8], id: &[u8]) -> Origin {
+    pub fn in_container(self, name: &[u8], run: &[u8]) -> Origin {
         let host = Host {
-            machine: Id(self.host.machine.0 ^ Id::of_bytes(name).0),
+            container: Id::of_bytes(name),
             ..self.host
         };
-        let boot = Id(self.boot.0 ^ Id::of_bytes(id).0);
+        let boot = Id(self.boot.0 ^ Id::of_bytes(run).0);
         Origin { host, boot }
     }
 
@@ -107,7 +111,12 @@ impl Origin {
     #[must_use]
     pub fn to_bytes(self) -> [u8; Origin::BYTES] {
         let mut bytes = [0; Origin::BYTES];
-        let ids = [self.host.source, self.host.machine, self.boot];
+        let Host {
+            source,
+            machine,
+            container,
+        } = self.host;
+        let ids = [source, machine, container, self.boot];
         for (place, id) in bytes.chunks_exact_mut(Id::BYTES).zip(ids) {
             place.copy_from_slice(&id.to_bytes());
         }
@@ -122,8 +131,9 @@ impl Origin {
             host: Host {
                 source: id(0),
                 machine: id(1),
+                container: id(2),
             },
-            boot: id(2),
+            boot: id(3),
         }
     }
 }
@@ -131,6 +141,9 @@ impl Origin {
 impl Id {
     /// Stands for the source that needs no name: the journal of `[journal]`.
     pub const DEFAULT_SOURCE: Id = Id(0);
+
+    /// No id.
+    pub const NONE: Id = Id(0);
 
     /// How many bytes [`Id::to_bytes`] makes.
     pub const BYTES: usize = 16;
@@ -204,9 +217,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bytes_are_those_of_this_origin_and_no_other(source: u128, machine: u128, boot: u128) {
-            let host = Host { source: Id(source), machine: Id(machine) };
-            let origin = Origin { host, boot: Id(boot) };
+        fn the_bytes_are_those_of_this_origin_and_no_other(ids: [u128; 4]) {
+            let [source, machine, container, boot] = ids.map(Id);
+            let host = Host { source, machine, container };
+            let origin = Origin { host, boot };
             prop_assert_eq!(Origin::from_bytes(&origin.to_bytes()), origin);
         }
     }

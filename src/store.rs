@@ -40,7 +40,7 @@ use crate::whitelist::{
 };
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
-const FORMAT: &[u8] = b"5";
+const FORMAT: &[u8] = b"6";
 /// sled's cache, in bytes. The whitelist is in our own memory already.
 const CACHE: u64 = 2 << 20;
 /// How many blocks a transaction may change: sled keeps the memory of the largest.

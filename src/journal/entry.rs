@@ -17,6 +17,8 @@ pub struct Container {
     pub tag: Vec<u8>,
     /// `CONTAINER_ID_FULL`.
     pub id: Vec<u8>,
+    /// `CONTAINER_LOG_EPOCH`, of Docker's: another one each time that the container is started.
+    pub epoch: Vec<u8>,
     /// `PRIORITY`: an engine gives output and errors different ones.
     pub priority: Vec<u8>,
     /// `CONTAINER_PARTIAL_MESSAGE`: whether the engine has cut the line, and the rest comes next.
@@ -28,6 +30,7 @@ impl Container {
         self.name.clear();
         self.tag.clear();
         self.id.clear();
+        self.epoch.clear();
         self.priority.clear();
         self.is_partial = false;
     }

@@ -85,7 +85,7 @@ pub(super) struct EndOfSession {
 
 /// Of a listing, it does not matter on which host of a source the server runs.
 fn server_of(servers: &mut Servers, source: Id, name: &str) -> Server {
-    servers.of(Origin::UNKNOWN.read_from(source), name)
+    servers.hold(Origin::UNKNOWN.read_from(source), name)
 }
 
 /// Takes the clients that the store kept, one after the other; then they are a table.

@@ -346,10 +346,11 @@ impl Whitelist {
         open.len()
     }
 
-    /// A host has started at `boot`: none of its sessions is older than that. Returns how many ended.
+    /// A host has started at `boot`: none of its sessions is older than that, and none of its containers'.
+    /// Returns how many ended.
     /// By the time, as a sandbox may show another id of the boot than journald writes.
     pub fn end_sessions_before(&mut self, boot: Timestamp, host: Host) -> usize {
-        self.end_opened_by(boot.into(), Which::OfHost(host))
+        self.end_opened_by(boot.into(), Which::OfMachine(host))
     }
 
     /// Other sources than these are no longer read, and nobody hears of the ends of their sessions:

@@ -452,10 +452,13 @@ impl Sessions {
         self.telling_gone.len() + self.telling.len()
     }
 
-    /// The next of those. The store is told of them now.
+    /// The next of those. The store is told of them now, before anything else happens to a session.
     pub(super) fn tell(&mut self, at_most: usize) -> Changed {
         let mut gone = self.telling_gone.take(at_most);
         let rest = at_most - gone.len();
+        for (server, _) in &gone {
+            self.servers.release(*server);
+        }
         // One that is here again will be told of as it is then; or as gone, if it is by then.
         gone.retain(|gone| match self.slot_of(self.key_of_gone(gone)) {
             Some(slot) => {
@@ -514,7 +517,7 @@ impl Sessions {
             (record.client, record.since, record.ended) = (client, since, ended);
             return slot;
         }
-        let server = self.servers.of(key.origin, key.server);
+        let server = self.servers.hold(key.origin, key.server);
         let slot = Slot::new(self.records.insert(Record {
             id: key.id.into(),
             since,
@@ -550,8 +553,9 @@ impl Sessions {
         if let Ok(entry) = self.by_key.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
-        if record.is_stored {
-            self.gone.add((record.server, record.id));
+        // What is gone goes by the server's number until the store has been told.
+        if !record.is_stored || !self.gone.add((record.server, record.id)) {
+            self.servers.release(record.server);
         }
     }
 

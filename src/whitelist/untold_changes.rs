@@ -14,9 +14,9 @@ impl<T> Default for UntoldChanges<T> {
 }
 
 impl<T: Ord> UntoldChanges<T> {
-    /// Adds another, unless it is there.
-    pub(super) fn add(&mut self, item: T) {
-        self.0.insert(item);
+    /// Adds another, unless it is there. Says whether it was not.
+    pub(super) fn add(&mut self, item: T) -> bool {
+        self.0.insert(item)
     }
 
     /// How many there are.
@@ -47,7 +47,9 @@ mod tests {
             let mut changes = UntoldChanges::default();
             let mut model = Vec::new();
             for (added, at_most) in parts {
-                added.iter().for_each(|item| changes.add(*item));
+                for item in &added {
+                    changes.add(*item);
+                }
                 model.extend(added);
                 model.sort_unstable();
                 model.dedup();

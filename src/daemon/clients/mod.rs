@@ -107,8 +107,11 @@ impl Clients {
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot = now.checked_sub(SignedDuration::from_secs(up.tv_sec));
         let boot = boot.unwrap_or(Timestamp::MIN);
-        let machine = journal::machine();
-        let host = Host { source, machine };
+        let host = Host {
+            source,
+            machine: journal::machine(),
+            container: Id::NONE,
+        };
         self.whitelist_mut().end_sessions_before(boot, host);
     }
 

@@ -115,7 +115,7 @@ fn those_of_one_server_are_told_from_the_others() {
     assert_eq!(number(&sessions, of_server("dovecot")), 1);
     assert_eq!(number(&sessions, of_server("courier")), 1);
     assert_eq!(number(&sessions, of_server("cyrus")), 0);
-    assert_eq!(number(&sessions, Which::OfHost(HERE.host)), 2);
+    assert_eq!(number(&sessions, Which::OfMachine(HERE.host)), 2);
     assert_eq!(number(&sessions, Which::OfFormerBoots(HERE)), 1);
     assert_eq!(number(&sessions, Which::OfFormerBoots(elsewhere)), 1);
     assert_eq!(

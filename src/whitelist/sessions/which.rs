@@ -12,8 +12,8 @@ pub(in crate::whitelist) enum Which<'a> {
     OfFormerBoots(Origin),
     /// All.
     All,
-    /// Those of a host, in whichever boot.
-    OfHost(Host),
+    /// Those of a host and of its containers, in whichever boot.
+    OfMachine(Host),
     /// Those of all sources but these.
     OfOtherSources(&'a [Id]),
     /// Those of a server of this origin, under this protocol.
@@ -26,7 +26,13 @@ impl Which<'_> {
             Which::OfServer(host, server) => origin.host == host && name == server,
             Which::OfFormerBoots(now) => origin.host == now.host && origin.boot != now.boot,
             Which::All => true,
-            Which::OfHost(host) => origin.host == host,
+            Which::OfMachine(host) => {
+                let machine = Host {
+                    container: host.container,
+                    ..origin.host
+                };
+                machine == host
+            }
             Which::OfOtherSources(sources) => !sources.contains(&origin.host.source),
             Which::OfProtocol(of, server, _) => origin == of && name == server,
         }

@@ -9,6 +9,7 @@ fn origin(machine: u8, boot: u8) -> Origin {
         host: Host {
             source: Id::DEFAULT_SOURCE,
             machine: id(machine),
+            container: Id::NONE,
         },
         boot: id(boot),
     }
@@ -97,6 +98,41 @@ fn what_a_source_told_of_that_is_no_longer_read_is_over_and_counts_from_its_logi
     assert_eq!(whitelist.forget_other_sources(&sources, at(GRACE)), 0);
 }
 
+/// Its containers have started anew as well, although none has said anything yet.
+#[test]
+fn a_host_that_has_started_ends_the_sessions_of_its_containers() {
+    let mut whitelist = Whitelist::new(rules());
+    let container = |machine, boot| origin(machine, boot).in_container(b"mail", b"7");
+    for (number, origin) in [container(1, 1), container(2, 1), origin(1, 1)]
+        .into_iter()
+        .enumerate()
+    {
+        let session = number.to_string();
+        apply(&mut whitelist, &from(origin, login(0, 10, Some(&session))));
+    }
+    assert_eq!(whitelist.open_sessions(), 3);
+    assert_eq!(whitelist.end_sessions_before(at(60), origin(1, 2).host), 2);
+    assert_eq!(whitelist.open_sessions(), 1);
+}
+
+/// A container that is restarted every few minutes for years, beside one that is not.
+#[test]
+fn runs_without_open_sessions_take_no_room() {
+    let mut whitelist = Whitelist::new(rules());
+    let of = |name: &str, run: u32| origin(1, 1).in_container(name.as_bytes(), &run.to_be_bytes());
+    apply(
+        &mut whitelist,
+        &from(of("quiet", 0), login(0, 10, Some("q"))),
+    );
+    for run in 0..3000 {
+        let now = i64::from(run) * 100;
+        let login = login(now, 11, Some("a"));
+        whitelist.apply(&from(of("mail", run), login), at(now));
+        assert_eq!(whitelist.open_sessions(), 2, "{run}");
+        whitelist.take_delta(usize::MAX);
+    }
+}
+
 #[test]
 fn a_source_that_names_ever_new_hosts_and_boots_takes_no_more_memory_and_nothing_from_others() {
     let (mut whitelist, lying) = (Whitelist::new(rules()), Id::of_name("lying"));
@@ -105,6 +141,7 @@ fn a_source_that_names_ever_new_hosts_and_boots_takes_no_more_memory_and_nothing
         let host = Host {
             source: lying,
             machine: id(n % 2000 + 1),
+            container: Id::NONE,
         };
         let origin = Origin { host, boot: id(n) };
         apply(&mut whitelist, &from(origin, login(0, 10, Some("a"))));
