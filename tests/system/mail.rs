@@ -72,19 +72,20 @@ impl MailSession {
             (Protocol::Imap, Carriage::Plain) => 143,
             (Protocol::Imap, Carriage::Tls) => 993,
         };
-        MailSession::login_at(host, client, protocol, carriage, port, user)
+        let server = (server_for(client), port);
+        MailSession::login_at(host, client, protocol, carriage, server, user)
     }
 
-    /// The same on a port of the server's own.
+    /// The same at another address and port.
     pub fn login_at(
         host: &Host,
         client: &str,
         protocol: Protocol,
         carriage: Carriage,
-        port: u16,
+        server: (&str, u16),
         (user, password): (&str, &str),
     ) -> Result<MailSession, NotLoggedIn> {
-        let mut session = MailSession::connect(host, client, protocol, carriage, port);
+        let mut session = MailSession::connect(host, client, protocol, carriage, server);
         session.read_until(&["+OK", "* OK"])?;
         match protocol {
             Protocol::Pop3 => {
@@ -106,9 +107,8 @@ impl MailSession {
         client: &str,
         protocol: Protocol,
         carriage: Carriage,
-        port: u16,
+        (server, port): (&str, u16),
     ) -> MailSession {
-        let server = server_for(client);
         let (server, client, tcp) = if server.contains(':') {
             (format!("[{server}]"), format!("[{client}]"), "TCP6")
         } else {
@@ -234,10 +234,15 @@ pub fn fetch_mail(host: &Host, client: &str) -> String {
 
 /// Sends a mail to somebody elsewhere, and gives Postfix's answer together with the conversation.
 pub fn send_mail_with_transcript(host: &Host, client: &str) -> (Answer, String) {
+    send_mail_to(host, client, server_for(client))
+}
+
+/// The same, to the Postfix at this address.
+pub fn send_mail_to(host: &Host, client: &str, server: &str) -> (Answer, String) {
     let sent = host.client(&[
         "swaks",
         "--server",
-        server_for(client),
+        server,
         "--local-interface",
         client,
         "--helo",

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, wait_until};
+use crate::host::{Host, server_for, wait_until};
 use crate::image::{Release, Servers};
 use crate::mail::{Answer, Carriage, MailSession, Protocol, at_once, send_mail};
 use crate::service::SOON;
@@ -74,7 +74,8 @@ impl Visitor {
             ..
         } = self.door;
         let user = (self.user, password);
-        MailSession::login_at(host, &self.client, protocol, carriage, port, user)
+        let server = (server_for(&self.client), port);
+        MailSession::login_at(host, &self.client, protocol, carriage, server, user)
             .map_err(|error| format!("{self:?}: {error}"))
     }
 }
