@@ -8,10 +8,12 @@ mod misnamed;
 mod remedy;
 
 use container::Writer;
-pub use misnamed::{Found, Misnamed, MisnamedLogins, may_be_a_servers, misnamed};
+pub use container::is_an_engines;
+pub use misnamed::{Found, Misnamed, MisnamedLogins, Unnamed, may_be_a_servers, misnamed};
 pub use remedy::{NO_REMEDY, Remedy};
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::client::Client;
@@ -19,8 +21,8 @@ use crate::event::{Event, EventKind};
 use crate::journal::{Container, Entry, Match};
 use crate::origin::{Id, Origin};
 use crate::servers::{
-    Correlator, Distrust, LONGEST_MESSAGE, Meaning, Recogniser, Sender, Server, Trust, Unknown,
-    Users, Verdict,
+    Correlator, Definition, Distrust, LONGEST_MESSAGE, Meaning, Recogniser, Sender,
+    Senders as Added, Server, Trust, Unknown, Users, Verdict, identifiers,
 };
 
 /// How an entry was understood.
@@ -99,6 +101,8 @@ pub struct Refused {
     pub source: Id,
     /// Whether it was written on another host, whose users have other numbers.
     pub is_elsewhere: bool,
+    /// The container that it names, whoever wrote it.
+    pub container: Option<String>,
 }
 
 impl Refused {
@@ -158,6 +162,18 @@ pub fn wanted(recogniser: &Recogniser) -> Vec<Match> {
         .collect()
 }
 
+/// What the entries of one of these are found by, with what the configuration adds to it.
+#[must_use]
+pub fn wanted_of(definition: &Definition, senders: &BTreeMap<String, Added>) -> Vec<Match> {
+    let containers = senders.get(&definition.name).into_iter();
+    let containers = containers.flat_map(|added| &added.containers);
+    identifiers(definition, senders)
+        .into_iter()
+        .map(Match::from)
+        .chain(containers.flat_map(|name| Match::of_container(name)))
+        .collect()
+}
+
 /// For how many origins lines are tied at once. A journal usually holds those of one host; with more
 /// than this, everything that was tied is forgotten.
 const ORIGINS: usize = 1000;
@@ -200,6 +216,10 @@ impl Taker {
     /// Whether a server's sender, on the machine that this source is about, has written the entry.
     fn check(&mut self, server: &Server, entry: &Entry) -> Result<(), Distrust> {
         self.trust(server).check(&entry.sender)?;
+        // Of root's processes, an engine may write what any container says.
+        if !entry.container.name.is_empty() && entry.sender.unit.is_none() {
+            return Err(Distrust::Container);
+        }
         self.check_machine(entry)
     }
 
@@ -227,7 +247,12 @@ impl Taker {
         if entry.is_cut {
             return self.take_half(&recogniser, entry);
         }
-        match recogniser.recognise(&entry.identifier, &entry.message) {
+        let message = if name.is_empty() {
+            Cow::Borrowed(&*entry.message)
+        } else {
+            container::line_of(&entry.message)
+        };
+        match recogniser.recognise(&entry.identifier, &message) {
             Some(verdict) if entry.is_ambiguous() => noted(verdict.server, NoEvent::Ambiguous),
             Some(verdict) => self.judge(verdict, entry),
             None => {
@@ -244,16 +269,16 @@ impl Taker {
     /// Takes in what a container wrote. The process that handed it to journald is the engine, for all
     /// connections of the server, or all containers.
     fn take_from_container(&mut self, recogniser: &Recogniser, entry: &Entry) -> Intake {
-        let Container { name, id, .. } = &entry.container;
+        let Container { name, tag, .. } = &entry.container;
         let writer = match self.senders {
             Senders::Any => Writer::Engine,
             Senders::Trusted => Writer::of(&entry.sender, name),
         };
-        let tag: &[u8] = match writer {
-            Writer::Quadlet => b"",
-            _ => &entry.container.tag,
-        };
-        let is_half = writer != Writer::Nobody && self.is_half_of_container(entry);
+        let tag: &[u8] = if writer == Writer::Quadlet { b"" } else { tag };
+        let is_its_own = |server: &Server| self.trust(server).check(&entry.sender).is_ok();
+        let may_write = writer != Writer::Other || recogniser.servers_in(name, tag).any(is_its_own);
+        let run = container::run_of(&entry.container, &entry.sender);
+        let is_half = may_write && self.is_half_of_container(entry);
         let message = container::line_of(&entry.message);
         let Some(verdict) = recogniser.recognise_in(name, tag, &message) else {
             return Intake::Nothing;
@@ -267,12 +292,14 @@ impl Taker {
         if entry.is_ambiguous() {
             return noted(server, NoEvent::Ambiguous);
         }
-        let believed = match (self.senders, writer) {
-            (Senders::Any, _) => Ok(()),
-            (_, Writer::Nobody) => Err(Distrust::Engine),
-            // No more is believed of root without a unit than of one who writes for himself.
-            (_, Writer::Root) => self.check(server, entry),
-            (_, Writer::Engine | Writer::Quadlet) => self.check_machine(entry),
+        let believed = match writer {
+            _ if self.senders == Senders::Any => Ok(()),
+            Writer::Engine | Writer::Quadlet => self.check_machine(entry),
+            // What a server may write by itself, it may write with the name of a container.
+            Writer::Other => match self.trust(server).check(&entry.sender) {
+                Ok(()) => self.check_machine(entry),
+                Err(_) => Err(Distrust::Engine),
+            },
         };
         if let Err(why) = believed {
             return self.refuse(server, meaning, entry, why);
@@ -280,7 +307,10 @@ impl Taker {
         if is_half {
             return noted(server, NoEvent::Half);
         }
-        let origin = entry.origin.in_container(name, id);
+        if hides_its_client(server, &meaning) {
+            return self.refuse(server, meaning, entry, Distrust::Bridge);
+        }
+        let origin = entry.origin.in_container(name, &run);
         // What ties the lines of a server is the process that writes them.
         let kind = if server.ties_lines() || !entry.origin.is_known() {
             alone(server, meaning)
@@ -345,6 +375,7 @@ impl Taker {
             why,
             source: self.source,
             is_elsewhere: !self.elsewhere.is_empty(),
+            container: container::printable_name(&entry.container.name),
         })
     }
 
@@ -459,6 +490,19 @@ fn alone(server: &Server, meaning: Meaning) -> Result<EventKind, NoEvent> {
         Meaning::Failure | Meaning::Start => Err(NoEvent::Failure),
         _ => Err(NoEvent::PassedOn),
     }
+}
+
+/// Whether a line of a container is a login from where all of its clients may seem to come from: one
+/// would open the relay to all.
+fn hides_its_client(server: &Server, meaning: &Meaning) -> bool {
+    let Meaning::Login {
+        client: Some(client),
+        ..
+    } = meaning
+    else {
+        return false;
+    };
+    container::may_be_a_bridges(*client) && !server.bridges.contains(client)
 }
 
 fn noted(server: &Server, why: NoEvent) -> Intake {

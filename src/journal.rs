@@ -450,6 +450,7 @@ impl Reader {
                 b"CONTAINER_NAME" => name(&mut entry.container.name, value),
                 b"CONTAINER_TAG" => name(&mut entry.container.tag, value),
                 b"CONTAINER_ID_FULL" => name(&mut entry.container.id, value),
+                b"CONTAINER_LOG_EPOCH" => name(&mut entry.container.epoch, value),
                 b"PRIORITY" => name(&mut entry.container.priority, value),
                 b"CONTAINER_PARTIAL_MESSAGE" => entry.container.is_partial = true,
                 b"_MACHINE_ID" => entry.origin.host.machine = Id::parse(value),
@@ -477,17 +478,17 @@ impl Reader {
     }
 }
 
-/// Which of `identifiers` have written anything since `since`; `None` if the journal holds no
-/// entries at all, so that nobody can tell.
+/// Which identifiers and containers of `wanted` have written anything since `since`; `None` if the
+/// journal holds no entries at all, so that nobody can tell.
 ///
 /// # Errors
 /// When the journal can't be opened or read, or is there and may not be read.
-pub fn seen<'a>(
+pub fn seen(
     source: &Source,
-    identifiers: impl IntoIterator<Item = &'a str>,
+    wanted: impl IntoIterator<Item = impl Into<Match>>,
     since: Timestamp,
 ) -> Result<Option<BTreeSet<String>>, JournalError> {
-    let mut reader = Reader::open(source, identifiers)?;
+    let mut reader = Reader::open(source, wanted)?;
     reader.journal.match_flush()?;
     reader.seek_head()?;
     if !reader.next()? {

@@ -4,7 +4,7 @@ mod foreground;
 mod journal_files;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use foreground::Foreground;
 use jiff::SignedDuration;
@@ -29,6 +29,15 @@ fn docker(seconds: i64, message: &str) -> Entry {
         .with("CONTAINER_NAME", "mailserver")
         .with("CONTAINER_TAG", "8f3c2ab01234")
         .with("CONTAINER_ID_FULL", "8f3c2ab01234")
+}
+
+/// What conmon writes for it, in a scope of its own.
+fn podman(seconds: i64, message: &str) -> Entry {
+    docker(seconds, message)
+        .but("CONTAINER_NAME", Some("two"))
+        .but("SYSLOG_IDENTIFIER", Some("two"))
+        .but("CONTAINER_TAG", None)
+        .but("_SYSTEMD_UNIT", Some("libpod-conmon-8f3c2ab01234.scope"))
 }
 
 fn login(client: &str, session: &str) -> String {
@@ -64,13 +73,28 @@ fn a_server_in_a_container_is_heard_whatever_stands_around_its_lines() {
             96,
             &with_header("192.0.2.14", "e").replace("dovecot:", "postfix/smtpd[5]:"),
         ),
+        // s6-log's time, before a header and without one.
+        docker(
+            96,
+            &format!(
+                "2026-11-27 10:00:00.123456789  {}",
+                login("192.0.2.16", "g")
+            ),
+        ),
+        docker(
+            96,
+            &format!(
+                "@4000000067aa1c2b1a2b3c4d {}",
+                with_header("192.0.2.17", "h")
+            ),
+        ),
         // The header is at the beginning, and nowhere else.
         docker(95, &format!("x {}", with_header("192.0.2.15", "f"))),
     ]);
-    service.wait_for("caught up with the journal: 4 clients listed, 4 sessions open");
+    service.wait_for("caught up with the journal: 6 clients listed, 6 sessions open");
     let list = service.ask("list");
-    for client in ["192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"] {
-        assert!(list.contains(client), "{list}");
+    for client in [10, 11, 12, 13, 16, 17] {
+        assert!(list.contains(&format!("192.0.2.{client}")), "{list}");
     }
 }
 
@@ -122,6 +146,68 @@ fn the_next_container_of_a_name_ends_the_sessions_of_the_one_before() {
     service.wait_for_answer("status", "3 clients, 1 open session");
 }
 
+/// It has the same id then. Docker's daemon tells the runs apart by a field; each of podman's has its own
+/// conmon.
+#[test]
+fn a_container_that_is_restarted_ends_its_sessions() {
+    let docker = |seconds, epoch: &str, client: &str| {
+        docker(seconds, &login(client, client)).with("CONTAINER_LOG_EPOCH", epoch)
+    };
+    let podman = |seconds, conmon: &str, client: &str| {
+        podman(seconds, &login(client, client)).but("_PID", Some(conmon))
+    };
+    let service = start(&[
+        docker(100, "6845af5b79aa", CLIENT),
+        docker(99, "6845af5b79aa", OTHER),
+        podman(98, "700", "192.0.2.30"),
+        podman(97, "700", "192.0.2.31"),
+    ]);
+    service.wait_for("caught up with the journal: 4 clients listed, 4 sessions open");
+    let next = [
+        docker(50, "04819d45be10", "192.0.2.40"),
+        podman(49, "800", "192.0.2.41"),
+    ];
+    service.journal.add("next.journal", &export(&next));
+    service.wait_for_answer("status", "6 clients, 2 open sessions");
+}
+
+/// A container whose logins seem to come from a bridge would list everybody behind it.
+#[test]
+fn a_bridges_address_is_not_listed_unless_it_is_asked_for() {
+    let entries = [
+        docker(100, &login("172.18.0.1", "a")),
+        docker(99, &with_header("fd00:17::1", "b")),
+        docker(98, &login("192.168.1.1", "c")),
+        docker(97, &login("172.18.0.7", "d")),
+        // A server of the host sees who connects.
+        Entry::dovecot(ago(96), login("10.0.0.1", "e").replace("Info: ", "")),
+    ];
+    let service = start(&entries);
+    service.wait_for("caught up with the journal: 2 clients listed");
+    service.wait_for("refused a login of 172.18.0.1 that looks like dovecot's");
+    service.wait_for("that is the address of a bridge");
+    service.wait_for("name it in senders.dovecot.bridges");
+    let settings = format!("{SETTINGS}\nsenders.dovecot.bridges = [\"192.168.1.1\"]");
+    let asked_for = Foreground::start_on(JournalFiles::import(&export(&entries)), &settings);
+    asked_for.wait_for("caught up with the journal: 3 clients listed");
+    assert!(asked_for.ask("list").contains("192.168.1.1"));
+}
+
+/// Its engine, which podman starts outside of any unit, is root: but of which container?
+#[test]
+fn a_container_that_nobody_has_named_is_not_believed_for_its_tag() {
+    let tagged = docker(100, &login("203.0.113.1", "a"))
+        .but("CONTAINER_NAME", Some("web"))
+        .but("CONTAINER_TAG", Some("dovecot"))
+        .but("SYSLOG_IDENTIFIER", Some("dovecot"))
+        .but("_SYSTEMD_UNIT", None);
+    let service = start(&[tagged, docker(90, &login(CLIENT, "b"))]);
+    service.wait_for("caught up with the journal: 1 client listed");
+    service.wait_for("it names a container that the configuration does not");
+    service.wait_for("containers = [\"web\"]");
+    assert!(service.ask("list").contains(CLIENT));
+}
+
 #[test]
 fn what_the_engine_has_cut_is_no_login() {
     let begin = docker(100, &"x".repeat(200)).with("CONTAINER_PARTIAL_MESSAGE", "true");
@@ -143,33 +229,65 @@ fn what_the_engine_has_cut_is_no_login() {
     assert!(service.ask("list").contains(CLIENT));
 }
 
+/// What is made of a capture if Dovecot runs in these containers.
+fn events(capture: &str, containers: &str) -> String {
+    let json = test(capture, containers, &["--json"]);
+    let event = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let field = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+        ["event", "client", "user", "session"].map(field).join("\t") + "\n"
+    };
+    json.lines().map(event).collect()
+}
+
+fn test(capture: &str, containers: &str, options: &[&str]) -> String {
+    let journal = JournalFiles::import(&fs::read(file_of(capture, "journal.export")).unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    let settings = format!("senders.dovecot.containers = {containers}");
+    fs::write(&file, settings).unwrap();
+    let output = foreground::program()
+        .arg("--config")
+        .arg(&file)
+        .args(["test", "--directory"])
+        .arg(journal.path())
+        .args(options)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn file_of(capture: &str, name: &str) -> PathBuf {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    captures.join(capture).join(name)
+}
+
 /// Real entries of podman's: two containers, each with a line as Dovecot writes it, and one with a
 /// header.
 #[test]
 fn podmans_containers_are_heard_if_they_are_named() {
-    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures/podman");
-    let journal = JournalFiles::import(&fs::read(capture.join("journal.export")).unwrap());
-    let events = |containers: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.toml");
-        fs::write(&file, format!("senders.dovecot.containers = {containers}")).unwrap();
-        let output = foreground::program()
-            .arg("--config")
-            .arg(&file)
-            .args(["test", "--json", "--directory"])
-            .arg(journal.path())
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let event = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let field = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
-            ["event", "client", "user", "session"].map(field).join("\t") + "\n"
-        };
-        lines.lines().map(event).collect::<String>()
-    };
-    let all = fs::read_to_string(capture.join("events")).unwrap();
-    assert_eq!(events("[\"dovecot-mailcow\", \"two\"]"), all);
-    assert_eq!(events("[\"dovecot-mailcow\"]").lines().count(), 2);
-    assert_eq!(events("[\"another\"]"), "");
+    let all = fs::read_to_string(file_of("podman", "events")).unwrap();
+    assert_eq!(events("podman", "[\"dovecot-mailcow\", \"two\"]"), all);
+    assert_eq!(events("podman", "[\"dovecot-mailcow\"]").lines().count(), 4);
+    let another = events("podman", "[\"another\"]");
+    assert!(!another.contains("login"), "{another}");
+}
+
+/// Entries with the fields that Docker documents and its daemon is seen to write; none of them was made by
+/// Docker.
+#[test]
+fn dockers_containers_are_heard_if_they_are_named() {
+    let named = "[\"mailserver\", \"mailcowdockerized-dovecot-mailcow-1\"]";
+    let all = fs::read_to_string(file_of("docker", "events")).unwrap();
+    assert_eq!(events("docker", named), all);
+    // Nobody has named any: what would have them read is told.
+    let said = test("docker", "[]", &["--missed"]);
+    for line in [
+        "2 logins of dovecot under the container mailserver, which is not known as its own",
+        "containers = [\"mailcowdockerized-dovecot-mailcow-1\", \"mailserver\"]",
+        // By its tag, it is read, and refused.
+        "containers = [\"web\"]",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
 }

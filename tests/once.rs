@@ -573,7 +573,7 @@ fn identifiers_of_the_configuration_are_read_and_prove_nothing() {
     for text in [
         "missed  203.0.113.1 ",
         "    dovecot-proxy: imap-login: Login: ",
-        "2 logins of dovecot under an identifier that is not known as its own",
+        "2 logins of dovecot under the identifier dovecot-proxy, which is not known as its own",
         "[senders.dovecot]\n    identifiers = [\"dovecot-proxy\"]\n    units = [\"dovecot-proxy.service\"]\n",
         "0 refused, 2 nearly matched",
     ] {

@@ -87,7 +87,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
         Entry::dovecot(ago(1), "new"),
     ]));
     let config = format!(
-        "servers = [\"dovecot\"]\njournal.directory = {:?}\n[senders.mine]\nidentifiers = [\"mine3\"]\nusers = [\"mail\"]\nunits = [\"m.service\"]\n",
+        "servers = [\"dovecot\"]\njournal.directory = {:?}\n[senders.mine]\nidentifiers = [\"mine3\"]\nusers = [\"mail\"]\nunits = [\"m.service\"]\ncontainers = [\"mailserver\"]\n",
         journal.path()
     );
     let host = Host::new(&config, &[("mine.toml", MINE)]);
@@ -100,6 +100,8 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
             "identifiers": ["mine", "mine2", "mine3"],
             "users": ["root", "mail"],
             "units": ["mine.service", "m.service"],
+            "containers": ["mailserver"],
+            "followed-in-containers": true,
             "on": false,
             "built-in": false,
             "defined-in": host.path("servers.d/mine.toml"),
@@ -109,6 +111,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
     );
     let dovecot = server(&servers, "dovecot");
     assert_eq!(dovecot["on"], true);
+    assert_eq!(server(&servers, "courier")["followed-in-containers"], false);
     assert_eq!(dovecot["built-in"], true);
     assert_eq!(dovecot["defined-in"], Value::Null);
     assert_eq!(dovecot["seen"], true);
@@ -129,6 +132,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
         " off  My own server\n",
         " identifiers: mine, mine2, mine3\n",
         " written by: users root, mail, in mine.service, m.service\n",
+        " containers: mailserver\n",
         "servers.d/mine.toml\n",
         " seen: no\n",
     ] {

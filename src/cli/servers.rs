@@ -15,8 +15,9 @@ use super::{CommandResult, when};
 use crate::config::{self, Settings};
 use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{local_time, printable};
-use crate::journal;
-use crate::servers::{Catalogue, DefinitionError, LoadedDefinition, identifiers};
+use crate::intake::wanted_of;
+use crate::journal::{self, Match};
+use crate::servers::{Catalogue, DefinitionError, LoadedDefinition};
 
 /// How far back it is looked by default.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
@@ -28,10 +29,12 @@ To change a built-in definition, copy it to servers.d and edit the copy, which t
   pop-before-smtp servers --show dovecot > /etc/pop-before-smtp/servers.d/dovecot.toml
   pop-before-smtp check-config
 
-The objects of --json have the keys: name, description, identifiers, users and units (who may write
-its entries; all three include those of the configuration), on, built-in (false if from servers.d),
-defined-in (the file, or null), seen-identifiers (those seen since --since), and seen (true, false).
-The last two are null if the journal can't be read.")]
+The objects of --json have the keys: name, description, identifiers, users, units (who may write its
+entries) and containers (in which it runs; all four include what the configuration adds), on, built-in
+(false if from servers.d), defined-in (the file, or null), followed-in-containers (false if its lines
+are tied by their process, which an engine hides: there a login counts by itself, without a session),
+seen-identifiers (also containers; those seen since --since), and seen (true, false). The last two are
+null if the journal can't be read.")]
 pub struct ServersArgs {
     /// Print an array of objects, for programs
     #[arg(long, conflicts_with = "show")]
@@ -60,6 +63,8 @@ struct Row<'a> {
     identifiers: Vec<&'a str>,
     users: Vec<&'a str>,
     units: Vec<&'a str>,
+    containers: &'a [String],
+    followed_in_containers: bool,
     on: bool,
     built_in: bool,
     defined_in: Option<&'a Path>,
@@ -76,13 +81,17 @@ pub fn run(config: Option<&Path>, args: &ServersArgs, out: &mut impl Write) -> C
     }
     let lately = Timestamp::now().checked_sub(LATELY);
     let since = args.since.unwrap_or(lately.unwrap_or(Timestamp::MIN));
-    let identifiers = (catalogue.definitions.iter())
-        .flat_map(|loaded| identifiers(&loaded.definition, &settings.senders))
-        .collect::<BTreeSet<_>>();
+    let definitions = catalogue
+        .definitions
+        .iter()
+        .map(|loaded| &loaded.definition);
+    let wanted: Vec<Match> = definitions
+        .flat_map(|definition| wanted_of(definition, &settings.senders))
+        .collect();
     let (mut seen, mut unknown) = (None, None);
     let mut looked_in = Vec::new();
     for NamedSource { journal, .. } in daemon::sources(&settings) {
-        match journal::seen(&journal, identifiers.iter().copied(), since) {
+        match journal::seen(&journal, wanted.clone(), since) {
             Ok(Some(found)) => {
                 seen.get_or_insert_with(BTreeSet::new).extend(found);
                 looked_in.push(journal.to_string());
@@ -161,10 +170,12 @@ impl<'a> Row<'a> {
             &definition.identifiers,
             configured.map(|senders| &senders.identifiers),
         );
+        let containers = configured.map_or(&[][..], |senders| &senders.containers);
+        let names = identifiers.iter().copied();
+        let names = names.chain(containers.iter().map(String::as_str));
         let seen = seen.map(|seen| {
-            let identifiers = identifiers.iter().copied();
-            identifiers
-                .filter(|i| seen.contains(*i))
+            names
+                .filter(|name| seen.contains(*name))
                 .collect::<Vec<_>>()
         });
         Row {
@@ -173,6 +184,8 @@ impl<'a> Row<'a> {
             identifiers,
             users: with(&definition.users, configured.map(|senders| &senders.users)),
             units: with(&definition.units, configured.map(|senders| &senders.units)),
+            containers,
+            followed_in_containers: !definition.ties_lines(),
             on: settings.servers.contains(&definition.name),
             built_in: loaded.file.is_none(),
             defined_in: loaded.file.as_deref(),
@@ -197,6 +210,18 @@ impl<'a> Row<'a> {
             units => format!(", in {}", units.join(", ")),
         };
         line("written by", &format!("{users}{units}"))?;
+        match (self.containers, self.followed_in_containers) {
+            ([], true) => {}
+            (containers, true) => line("containers", &containers.join(", "))?,
+            (containers, false) => {
+                let names = match containers {
+                    [] => "if any".to_owned(),
+                    names => names.join(", "),
+                };
+                let what = "lines count one by one, without sessions";
+                line("containers", &format!("{names}; {what}"))?;
+            }
+        }
         if let Some(file) = self.defined_in {
             line("defined in", &file.display().to_string())?;
         }

@@ -257,7 +257,7 @@ const SOURCES: [Key<SourceSettings>; 3] = [
 ];
 
 /// The keys of `[senders.SERVER]`.
-const SENDERS: [Key<Senders>; 4] = [
+const SENDERS: [Key<Senders>; 5] = [
     Key {
         name: "identifiers",
         take: |to, value| set(&mut to.identifiers, sender::identifiers(value)),
@@ -277,6 +277,11 @@ const SENDERS: [Key<Senders>; 4] = [
         name: "containers",
         take: |to, value| set(&mut to.containers, sender::containers(value)),
         show: |of| Shown::List(of.containers.clone()),
+    },
+    Key {
+        name: "bridges",
+        take: |to, value| set(&mut to.bridges, sender::bridges(value)),
+        show: |of| Shown::List(of.bridges.iter().map(ToString::to_string).collect()),
     },
 ];
 

@@ -3,10 +3,13 @@
 //!
 //! Must never take a pattern that lets everybody in.
 
+use std::collections::BTreeSet;
+
 use toml::de::DeValue;
 
 use super::value::{Checked, Value, Wrong, integer, list, quoted, text, wrong_type};
-use crate::servers::{Users, is_identifier, matches_glob};
+use crate::client::Client;
+use crate::servers::{Users, is_container, is_identifier, matches_glob};
 
 /// `senders.SERVER.identifiers`: values of `SYSLOG_IDENTIFIER`.
 pub(super) fn identifiers(value: &Value<'_>) -> Checked<Vec<String>> {
@@ -39,8 +42,7 @@ pub(super) fn containers(value: &Value<'_>) -> Checked<Vec<String>> {
         "a list of containers, such as [\"mailserver\"]",
         |element| {
             let name = text(element, EXPECTED)?;
-            let is_name = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
-            if !name.is_empty() && name.len() <= 255 && name.chars().all(is_name) {
+            if is_container(name) {
                 return Ok(name.to_owned());
             }
             let wrong = wrong_type(element, EXPECTED);
@@ -51,6 +53,17 @@ pub(super) fn containers(value: &Value<'_>) -> Checked<Vec<String>> {
             })
         },
     )
+}
+
+/// `senders.SERVER.bridges`: addresses.
+pub(super) fn bridges(value: &Value<'_>) -> Checked<BTreeSet<Client>> {
+    const EXPECTED: &str = "an address, such as \"172.17.0.1\"";
+    let expected = "a list of addresses, such as [\"172.17.0.1\"]";
+    let all = list(value, expected, |element| {
+        let address = text(element, EXPECTED)?.parse();
+        address.map_err(|_| wrong_type(element, EXPECTED))
+    })?;
+    Ok(all.into_iter().collect())
 }
 
 /// `senders.SERVER.users`: names or numbers.

@@ -120,6 +120,7 @@ mod tests {
             why: Distrust::User,
             source: Id::DEFAULT_SOURCE,
             is_elsewhere: false,
+            container: None,
         }
     }
 

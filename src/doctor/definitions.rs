@@ -10,9 +10,9 @@ use super::systemd::{self, RELOAD, SERVICE};
 use crate::config::Settings;
 use crate::daemon::NamedSource;
 use crate::diagnostics::{count, local_time, message_id, printable};
-use crate::intake::NO_REMEDY;
+use crate::intake::{NO_REMEDY, wanted_of};
 use crate::journal::reports::{Report, reports};
-use crate::journal::{self, Source};
+use crate::journal::{self, Match, Source};
 use crate::servers::{BUILT_IN, Catalogue, identifiers};
 
 /// More reports of refused entries than the service writes in a day.
@@ -23,6 +23,7 @@ const REPORTS: usize = 10_000;
 struct Server {
     name: String,
     identifiers: Vec<String>,
+    containers: Vec<String>,
     on: bool,
 }
 
@@ -30,7 +31,7 @@ struct Server {
 #[derive(Debug)]
 pub struct Servers {
     all: Vec<Server>,
-    /// The identifiers under which somebody has written.
+    /// The identifiers and containers under which somebody has written.
     seen: BTreeSet<String>,
     /// Whether somebody has named those that are on.
     chosen: bool,
@@ -49,6 +50,9 @@ impl Servers {
             Server {
                 name: definition.name.clone(),
                 identifiers: identifiers.map(str::to_owned).collect(),
+                containers: (settings.senders.get(&definition.name))
+                    .map(|added| added.containers.clone())
+                    .unwrap_or_default(),
                 on: settings.servers.contains(&definition.name),
             }
         };
@@ -56,11 +60,12 @@ impl Servers {
         let all: Vec<Server> = definitions
             .map(|loaded| server(&loaded.definition))
             .collect();
-        let names = all.iter().flat_map(|server| &server.identifiers);
-        let names: Vec<&str> = names.map(String::as_str).collect();
+        let wanted: Vec<Match> = (catalogue.definitions.iter())
+            .flat_map(|loaded| wanted_of(&loaded.definition, &settings.senders))
+            .collect();
         let mut seen = None;
         for source in sources {
-            if let Ok(Some(found)) = journal::seen(&source.journal, names.iter().copied(), since) {
+            if let Ok(Some(found)) = journal::seen(&source.journal, wanted.clone(), since) {
                 seen.get_or_insert_with(BTreeSet::new).extend(found);
             }
         }
@@ -76,7 +81,10 @@ impl Servers {
 
     /// Who is on has written lately, or has not.
     fn writing(&self) -> Point {
-        let writes = |server: &&Server| server.identifiers.iter().any(|i| self.seen.contains(i));
+        let writes = |server: &&Server| {
+            let mut names = server.identifiers.iter().chain(&server.containers);
+            names.any(|name| self.seen.contains(name))
+        };
         let (heard, silent): (Vec<&Server>, _) = self.on().partition(writes);
         if heard.is_empty() {
             return notice("no server that is on has written to the journal within a day").mend(
@@ -214,6 +222,7 @@ mod tests {
         Server {
             name: name.to_owned(),
             identifiers: identifiers.iter().map(ToString::to_string).collect(),
+            containers: Vec::new(),
             on,
         }
     }

@@ -1,4 +1,5 @@
-//! Servers that write under an identifier which nobody has named: their logins are not even read.
+//! Servers that write under an identifier, or in a container, which nobody has named: their logins are not
+//! even read.
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use super::systemd::RELOAD;
 use crate::config::Settings;
 use crate::daemon::{NamedSource, Plan};
 use crate::diagnostics::{count, printable};
-use crate::intake::{Found, MisnamedLogins, Senders, may_be_a_servers, misnamed};
+use crate::intake::{Found, MisnamedLogins, Senders, is_an_engines, may_be_a_servers, misnamed};
 use crate::journal::{JournalError, Reader};
 
 /// How many entries of servers' units are looked at, from the last one back: a second's worth.
@@ -40,6 +41,7 @@ fn read(
     let of_units = [
         Reader::open_for_units(&source.journal, is_known)?,
         Reader::open_for_units(&source.journal, is_unknown)?,
+        Reader::open_for_units(&source.journal, is_an_engines)?,
     ];
     for mut reader in of_units.into_iter().flatten() {
         read_back(&mut reader, since, ENTRIES, |entry| {
@@ -54,13 +56,15 @@ fn read(
 
 fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
     let point = |(server, found): (&str, &Found)| {
-        let identifiers = &found.identifiers;
-        let names: Vec<String> = identifiers.keys().map(|name| printable(name)).collect();
+        let names = found
+            .under
+            .keys()
+            .map(|under| printable(&under.to_string()));
         let finding = format!(
-            "{server} has written {} within a day under {}, which is not known as its own: they do \
-             not count",
-            count(identifiers.values().sum::<usize>(), "login"),
-            names.join(", ")
+            "{server} has written {} within a day under what is not known as its own: {}. They do not \
+             count",
+            count(found.under.values().sum::<usize>(), "login"),
+            names.collect::<Vec<_>>().join(", ")
         );
         let remedy = as_comment(&found.remedy(server, settings.senders.get(server)));
         let only_if = match found.units.is_empty() {
@@ -80,7 +84,7 @@ fn judge(logins: &MisnamedLogins, settings: &Settings) -> Vec<Point> {
 mod tests {
     use super::*;
     use crate::doctor::point::Verdict;
-    use crate::intake::Misnamed;
+    use crate::intake::{Misnamed, Unnamed};
 
     #[test]
     fn what_has_such_logins_read_is_told() {
@@ -91,7 +95,7 @@ mod tests {
         for identifier in ["dovecot-proxy", "dovecot-proxy", "two"] {
             logins.count(&Misnamed {
                 server: "dovecot".into(),
-                identifier: identifier.to_owned(),
+                under: Unnamed::Identifier(identifier.to_owned()),
                 unit: None,
                 client: None,
                 user: None,
@@ -107,7 +111,9 @@ mod tests {
         assert_eq!((points.len(), points[0].verdict), (1, Verdict::Notice));
         let finding = &points[0].finding;
         assert!(
-            finding.contains("3 logins within a day under dovecot-proxy, two"),
+            finding.ends_with(
+                "its own: the identifier dovecot-proxy, the identifier two. They do not count"
+            ),
             "{finding}"
         );
         let mend = points[0].mend.as_ref().unwrap();

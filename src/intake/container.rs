@@ -5,8 +5,11 @@
 //! container anything but its text.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::servers::{Sender, matches_glob};
+use crate::client::Client;
+use crate::journal::Container;
+use crate::servers::{Sender, is_container, matches_glob};
 
 /// The units in which nothing but an engine of root's writes: dockerd, and podman's conmon.
 const ENGINES: [&str; 3] = [
@@ -26,34 +29,61 @@ pub(super) enum Writer {
     /// Root, in the unit of this container's quadlet: conmon, or the container itself. It speaks for
     /// this name, and for no tag.
     Quadlet,
-    /// Root, and nobody knows in which unit: the engine, if it was gone when journald looked; or whoever
-    /// else is root.
-    Root,
-    /// Somebody else.
-    Nobody,
+    /// Somebody of whom nothing is known but what is of any other process.
+    Other,
 }
 
 impl Writer {
     /// The writer of an entry for the container of this name.
     pub(super) fn of(sender: &Sender, name: &[u8]) -> Self {
-        if sender.uid != Some(0) {
-            return Writer::Nobody;
-        }
-        let Some(unit) = sender.unit.as_deref() else {
-            return Writer::Root;
-        };
-        let quadlet = std::str::from_utf8(name)
-            .ok()
-            .and_then(|name| name.strip_prefix(QUADLET));
-        let unit_of = unit.strip_suffix(".service");
-        if ENGINES.iter().any(|engine| matches_glob(engine, unit)) {
-            Writer::Engine
-        } else if unit_of.is_some() && unit_of == quadlet {
-            Writer::Quadlet
-        } else {
-            Writer::Nobody
+        let unit = sender.unit.as_deref().filter(|_| sender.uid == Some(0));
+        match unit {
+            Some(unit) if is_an_engines(unit) => Writer::Engine,
+            Some(unit) if is_the_quadlets(unit, name) => Writer::Quadlet,
+            _ => Writer::Other,
         }
     }
+}
+
+/// Whether this is the unit of the quadlet whose container is called so: as its unit, or with what
+/// systemd's are called by default.
+fn is_the_quadlets(unit: &str, name: &[u8]) -> bool {
+    let Some(of_unit) = unit.strip_suffix(".service") else {
+        return false;
+    };
+    let name = name.strip_prefix(QUADLET.as_bytes()).unwrap_or(name);
+    !name.is_empty() && name == of_unit.as_bytes()
+}
+
+/// Whether nothing but an engine of root's writes in a unit of this name.
+#[must_use]
+pub fn is_an_engines(unit: &str) -> bool {
+    ENGINES.iter().any(|engine| matches_glob(engine, unit))
+}
+
+/// The name of a container, if it has one that can be named in the configuration.
+pub(super) fn printable_name(name: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(name).ok()?;
+    is_container(name).then(|| name.to_owned())
+}
+
+/// What tells one run of a container from the next: its id stays the same when it is only restarted.
+pub(super) fn run_of(container: &Container, sender: &Sender) -> Vec<u8> {
+    let Container { id, epoch, .. } = container;
+    // Each run has a conmon of its own. Docker's daemon is one for all, and numbers them itself.
+    let conmon = sender.pid.unwrap_or_default().to_be_bytes();
+    let run: &[u8] = if epoch.is_empty() { &conmon } else { epoch };
+    [id, b" ".as_slice(), run].concat()
+}
+
+/// Whether it may be the address of a bridge, or of what forwards a port to a container: every client has
+/// it then. The first or last address of a private network; and slirp4netns's (podman-run(1)).
+pub(super) fn may_be_a_bridges(client: Client) -> bool {
+    const FORWARDERS: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2)),
+        IpAddr::V4(Ipv4Addr::new(10, 0, 2, 100)),
+    ];
+    client.is_private() && client.looks_like_a_gateway() || FORWARDERS.contains(&client.address())
 }
 
 /// A line without its end, which conmon leaves there, and without what a terminal adds to it: colours, and
@@ -108,20 +138,43 @@ mod tests {
             (0, "snap.docker.dockerd.service", Writer::Engine),
             (0, "libpod-conmon-15f594f33c49.scope", Writer::Engine),
             (0, "mail.service", Writer::Quadlet),
-            (0, "other.service", Writer::Nobody),
-            (0, "systemd-mail.service", Writer::Nobody),
-            (0, "libpod-15f594f33c49.scope", Writer::Nobody),
-            (0, "docker.service.evil.service", Writer::Nobody),
-            (0, "", Writer::Root),
-            (1000, "", Writer::Nobody),
-            (1000, "docker.service", Writer::Nobody),
-            (1000, "user@1000.service", Writer::Nobody),
+            (0, "other.service", Writer::Other),
+            (0, "systemd-mail.service", Writer::Other),
+            (0, "libpod-15f594f33c49.scope", Writer::Other),
+            (0, "docker.service.evil.service", Writer::Other),
+            (0, "", Writer::Other),
+            (1000, "", Writer::Other),
+            (1000, "docker.service", Writer::Other),
+            (1000, "user@1000.service", Writer::Other),
         ] {
             let of = Writer::of(&by(uid, unit), b"systemd-mail");
             assert_eq!(of, writer, "{uid} {unit}");
         }
-        assert_eq!(Writer::of(&by(0, "mail.service"), b"mail"), Writer::Nobody);
-        assert_eq!(Writer::of(&Sender::default(), b"mail"), Writer::Nobody);
+        assert_eq!(Writer::of(&by(0, "mail.service"), b"mail"), Writer::Quadlet);
+        assert_eq!(Writer::of(&by(0, ".service"), b"systemd-"), Writer::Other);
+        assert_eq!(Writer::of(&Sender::default(), b"mail"), Writer::Other);
+    }
+
+    #[test]
+    fn a_bridge_has_the_first_address_of_a_private_network() {
+        for (address, may_be) in [
+            ("172.17.0.1", true),
+            ("192.168.0.1", true),
+            ("10.88.0.1", true),
+            ("fd4d:6169:6c63:6f77::1", true),
+            ("10.0.2.2", true),
+            ("10.0.2.100", true),
+            ("172.17.0.2", false),
+            ("10.0.2.101", false),
+            ("192.0.2.1", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(
+                may_be_a_bridges(address.parse().unwrap()),
+                may_be,
+                "{address}"
+            );
+        }
     }
 
     #[test]

@@ -1,31 +1,51 @@
-//! Logins that are not read, as their server writes under an unknown identifier: Dovecot's
-//! `instance_name`, Cyrus's `syslog_prefix`, a renamed program.
+//! Logins that are not read, as their server writes under an unknown identifier (Dovecot's
+//! `instance_name`, Cyrus's `syslog_prefix`, a renamed program) or in an unknown container.
 //!
 //! For `test --missed` and `doctor`. Such a login lists nobody: whether the identifier, and the unit
-//! if it is as unknown, are the server's is for an administrator to say.
+//! if it is as unknown, or the container, are the server's is for an administrator to say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use super::Senders;
+use super::container::{Writer, line_of, printable_name};
 use super::remedy::{self, lines_of};
 use crate::client::Client;
-use crate::journal::Entry;
+use crate::journal::{Container, Entry};
 use crate::servers::{
-    Distrust, FIRST_ORDINARY_USER, Meaning, Recogniser, Sender, Senders as Added, Trust,
+    Distrust, FIRST_ORDINARY_USER, Meaning, Recogniser, Sender, Senders as Added, Trust, Verdict,
     is_identifier,
 };
 
-/// How many identifiers are counted separately.
+/// How many identifiers and containers are counted separately.
 const IDENTIFIERS: usize = 100;
 
-/// An entry that would be a login if its identifier were one of the server's.
+/// Where a login was written that is not read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unnamed {
+    /// Under this identifier.
+    Identifier(String),
+    /// In the container of this name.
+    Container(String),
+}
+
+impl fmt::Display for Unnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unnamed::Identifier(name) => write!(f, "the identifier {name}"),
+            Unnamed::Container(name) => write!(f, "the container {name}"),
+        }
+    }
+}
+
+/// An entry that would be a login if what it was written under were one of the server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misnamed {
     /// The server.
     pub server: Arc<str>,
-    /// The identifier that it writes under.
-    pub identifier: String,
+    /// What it was written under.
+    pub under: Unnamed,
     /// The unit that it writes in, if that is not known as the server's either.
     pub unit: Option<String>,
     /// Where the client is, if the message says so.
@@ -50,6 +70,9 @@ pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Opt
     if !entry.is_message() || entry.is_ambiguous() {
         return None;
     }
+    if !entry.container.name.is_empty() {
+        return in_a_container(recogniser, entry, senders);
+    }
     let identifier = std::str::from_utf8(&entry.identifier).ok()?;
     let (sender, message) = (&entry.sender, &entry.message);
     if !is_identifier(identifier) || recogniser.recognise(identifier, message).is_some() {
@@ -58,20 +81,46 @@ pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Opt
     let mut verdicts = recogniser.under_another(&entry.identifier, message, |server| {
         senders == Senders::Any || may_write(&server.trust, sender)
     });
-    verdicts.find_map(|verdict| match verdict.meaning {
-        Meaning::Login {
-            client,
-            user,
-            session,
-        } => Some(Misnamed {
-            server: verdict.server.name.clone(),
-            identifier: identifier.to_owned(),
-            unit: unknown_unit(&verdict.server.trust, sender),
-            client,
-            user,
-            session,
-        }),
-        _ => None,
+    verdicts.find_map(|verdict| {
+        let unit = unknown_unit(&verdict.server.trust, sender);
+        login(verdict, Unnamed::Identifier(identifier.to_owned()), unit)
+    })
+}
+
+/// Whether the entry is a login in a container that is nobody's.
+fn in_a_container(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Option<Misnamed> {
+    let Container { name, tag, .. } = &entry.container;
+    let writer = Writer::of(&entry.sender, name);
+    let is_an_engines = matches!(writer, Writer::Engine | Writer::Quadlet);
+    if !is_an_engines && senders == Senders::Trusted || recogniser.knows_container(name, tag) {
+        return None;
+    }
+    let container = printable_name(name)?;
+    let message = line_of(&entry.message);
+    // By its tag, it is read, and refused.
+    if recogniser.recognise(&entry.identifier, &message).is_some() {
+        return None;
+    }
+    let verdict = recogniser.in_another_container(&message)?;
+    login(verdict, Unnamed::Container(container), None)
+}
+
+fn login(verdict: Verdict<'_>, under: Unnamed, unit: Option<String>) -> Option<Misnamed> {
+    let Meaning::Login {
+        client,
+        user,
+        session,
+    } = verdict.meaning
+    else {
+        return None;
+    };
+    Some(Misnamed {
+        server: verdict.server.name.clone(),
+        under,
+        unit,
+        client,
+        user,
+        session,
     })
 }
 
@@ -102,28 +151,24 @@ pub struct MisnamedLogins(BTreeMap<Arc<str>, Found>);
 /// The misnamed logins of one server.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// How many it has written under which identifiers.
-    pub identifiers: BTreeMap<String, usize>,
+    /// How many it has written under what.
+    pub under: BTreeMap<Unnamed, usize>,
     /// The units that are not known as its own.
     pub units: BTreeSet<String>,
 }
 
 impl MisnamedLogins {
-    /// Counts one. Returns how many there were under its identifier, or 0 if there are too many
-    /// identifiers to count.
+    /// Counts one. Returns how many there were under the same, or 0 if there is too much to count.
     pub fn count(&mut self, login: &Misnamed) -> usize {
-        let known: usize = self.0.values().map(|found| found.identifiers.len()).sum();
+        let known: usize = self.0.values().map(|found| found.under.len()).sum();
         let found = self.0.entry(login.server.clone()).or_default();
-        if known >= IDENTIFIERS && !found.identifiers.contains_key(&login.identifier) {
+        if known >= IDENTIFIERS && !found.under.contains_key(&login.under) {
             return 0;
         }
         if found.units.len() < IDENTIFIERS {
             found.units.extend(login.unit.clone());
         }
-        let number = found
-            .identifiers
-            .entry(login.identifier.clone())
-            .or_default();
+        let number = found.under.entry(login.under.clone()).or_default();
         *number += 1;
         *number
     }
@@ -140,7 +185,13 @@ impl Found {
     #[must_use]
     pub fn remedy(&self, server: &str, known: Option<&Added>) -> String {
         let known = known.cloned().unwrap_or_default();
-        let identifiers: BTreeSet<String> = self.identifiers.keys().cloned().collect();
+        let (mut identifiers, mut containers) = (BTreeSet::new(), BTreeSet::new());
+        for under in self.under.keys() {
+            match under {
+                Unnamed::Identifier(name) => identifiers.insert(name.clone()),
+                Unnamed::Container(name) => containers.insert(name.clone()),
+            };
+        }
         let with = |found: &BTreeSet<String>, known: Vec<String>| {
             let known = known.into_iter().filter(|_| !found.is_empty());
             let all: BTreeSet<String> = known.chain(found.iter().cloned()).collect();
@@ -151,6 +202,7 @@ impl Found {
             &Added {
                 identifiers: with(&identifiers, known.identifiers),
                 units: with(&self.units, known.units),
+                containers: with(&containers, known.containers),
                 ..Added::default()
             },
         )
@@ -306,6 +358,38 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_nobody_has_named_is_read_once_the_remedy_is_in_force() {
+        let of = |uid, unit, message: &str| {
+            let mut entry = entry("8f3c2ab01234", message, uid, unit);
+            entry.container.name = b"mailserver".to_vec();
+            entry
+        };
+        let with_header = format!("Nov 27 10:00:00 8f3c2ab dovecot: {LOGIN}");
+        let docker = of(0, Some("docker.service"), &with_header);
+        let login = misnamed(&recogniser(&[]), &docker, Senders::Trusted).unwrap();
+        assert_eq!(login.under, Unnamed::Container("mailserver".to_owned()));
+        for other in [
+            of(1000, Some("user@1000.service"), LOGIN),
+            of(0, Some("web.service"), LOGIN),
+            of(0, Some("docker.service"), "imap-login: Aborted login"),
+        ] {
+            assert_eq!(misnamed(&recogniser(&[]), &other, Senders::Trusted), None);
+        }
+        let mut logins = MisnamedLogins::default();
+        logins.count(&login);
+        let (_, found) = logins.servers().next().unwrap();
+        let remedy = found.remedy("dovecot", None);
+        assert_eq!(remedy, "[senders.dovecot]\ncontainers = [\"mailserver\"]");
+        let added = Added {
+            containers: vec!["mailserver".to_owned()],
+            ..Added::default()
+        };
+        let recogniser = recogniser(&[("dovecot", added)]);
+        assert_eq!(misnamed(&recogniser, &docker, Senders::Trusted), None);
+        assert!(recogniser.knows_container(b"mailserver", b""));
+    }
+
+    #[test]
     fn few_identifiers_are_kept() {
         let mut logins = MisnamedLogins::default();
         let mut login = misnamed(
@@ -315,12 +399,12 @@ mod tests {
         )
         .unwrap();
         for number in 0..1000 {
-            login.identifier = format!("y{number}");
+            login.under = Unnamed::Identifier(format!("y{number}"));
             login.unit = Some(format!("y{number}.service"));
             logins.count(&login);
         }
         let (_, found) = logins.servers().next().unwrap();
-        assert_eq!(found.identifiers.len(), IDENTIFIERS);
+        assert_eq!(found.under.len(), IDENTIFIERS);
         assert_eq!(found.units.len(), IDENTIFIERS);
     }
 }

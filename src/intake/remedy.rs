@@ -5,6 +5,7 @@
 //! proposed would open the relay to them.
 
 use super::Refused;
+use super::container::is_an_engines;
 use crate::servers::{Distrust, FIRST_ORDINARY_USER, Senders, matches_glob};
 
 /// How the text begins if nothing is proposed.
@@ -148,6 +149,7 @@ pub(super) fn lines_of(server: &str, added: &Senders) -> String {
         ("identifiers", &added.identifiers),
         ("users", &added.users),
         ("units", &added.units),
+        ("containers", &added.containers),
     ];
     let mut lines = format!("[senders.{server}]");
     for (key, values) in keys.into_iter().filter(|(_, values)| !values.is_empty()) {
@@ -168,12 +170,35 @@ impl Refused {
     pub fn remedy(&self) -> Remedy {
         let server = &self.server;
         let mut added = Senders::default();
+        let of_root = self
+            .sender
+            .unit
+            .as_ref()
+            .filter(|_| self.sender.uid == Some(0));
         if self.why == Distrust::Engine {
+            // A quadlet whose container has another name than its unit.
+            if let Some(unit) = of_root.filter(|unit| !writes_for_others(unit)) {
+                added.units.push(unit.clone());
+                return Remedy::Lines(lines_of(server, &added));
+            }
             return Remedy::None(
                 "only dockerd, podman's conmon and the unit of a quadlet are believed what container \
                  they write for; one of an ordinary user never is"
                     .to_owned(),
             );
+        }
+        if self.why == Distrust::Bridge {
+            return Remedy::None(format!(
+                "one login would let in everybody; have the container see where its clients are, by the \
+                 host's network, the PROXY protocol or --network=pasta; if {} is a client of its own all \
+                 the same, name it in senders.{server}.bridges: {MANUAL}",
+                self.client()
+                    .map(|client| client.to_string())
+                    .unwrap_or_default()
+            ));
+        }
+        if self.why == Distrust::Container && self.container.is_some() {
+            return Remedy::Lines(lines_of(server, &self.with_its_container()));
         }
         if self.why == Distrust::Machine {
             return Remedy::None(
@@ -212,12 +237,23 @@ impl Refused {
                         .to_owned(),
                 );
             };
+            // What an engine says of its container is true.
+            if is_an_engines(unit) && self.container.is_some() {
+                return Remedy::Lines(lines_of(server, &self.with_its_container()));
+            }
             if let Some(whose) = writes_for(unit) {
                 return Remedy::None(instead(server, unit, whose));
             }
             added.units.push(unit.clone());
         }
         Remedy::Lines(lines_of(server, &added))
+    }
+
+    fn with_its_container(&self) -> Senders {
+        Senders {
+            containers: self.container.iter().cloned().collect(),
+            ..Senders::default()
+        }
     }
 
     /// The remedy in a sentence, and the lines.
@@ -273,6 +309,7 @@ mod tests {
             source: Id::DEFAULT_SOURCE,
             why,
             is_elsewhere: false,
+            container: None,
         }
     }
 

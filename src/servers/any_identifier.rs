@@ -1,5 +1,5 @@
-//! What a message would mean under another identifier: used to find servers that write under an
-//! unknown one. The service never asks.
+//! What a message would mean under another identifier, or in another container: used to find servers
+//! whose names nobody has told. The service never asks.
 
 use super::recogniser::{Identifier, Recogniser, Server, Verdict};
 
@@ -9,6 +9,13 @@ impl Recogniser {
     pub fn knows_unit(&self, unit: &str) -> bool {
         let mut servers = self.servers.iter();
         servers.any(|server| server.trust.knows_unit(unit))
+    }
+
+    /// What `message` would mean if its container were one of a server's.
+    #[must_use]
+    pub fn in_another_container(&self, message: &[u8]) -> Option<Verdict<'_>> {
+        let all: Vec<usize> = (0..self.servers.len()).collect();
+        self.recognise_among(&all, message)
     }
 
     /// What `message` would mean to those servers for which `may_be_its` holds if they wrote under

@@ -194,6 +194,15 @@ struct PatternText {
 pub(super) const BUILT_IN_MARK: &str = " (built in)";
 
 impl Definition {
+    /// Whether a line may need another of the same process to make an event.
+    #[must_use]
+    pub fn ties_lines(&self) -> bool {
+        self.sessions_by_pid
+            || self.client_of_unit
+            || self.cut_at.is_some()
+            || !self.connect.is_empty()
+    }
+
     /// Whether it came with the program.
     #[must_use]
     pub fn is_built_in(&self) -> bool {

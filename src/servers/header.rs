@@ -108,6 +108,27 @@ fn behind_rfc_3339(message: &[u8]) -> Option<&[u8]> {
     is_offset.then_some(rest)
 }
 
+/// What follows the time that `s6-log` puts before a line: as a TAI64N label, `@4000…`, or as
+/// `2026-11-27 10:00:00.123456789  ` (s6-log(8), directives `t` and `T`). Without one, the whole line.
+#[must_use]
+pub fn behind_time_of_s6_log(line: &[u8]) -> &[u8] {
+    behind_tai64n(line)
+        .or_else(|| behind_s6_date(line))
+        .unwrap_or(line)
+}
+
+fn behind_tai64n(line: &[u8]) -> Option<&[u8]> {
+    let (digits, rest) = line.strip_prefix(b"@")?.split_at_checked(24)?;
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    rest.strip_prefix(b" ")
+        .filter(|_| digits.iter().all(is_digit))
+}
+
+fn behind_s6_date(line: &[u8]) -> Option<&[u8]> {
+    let (time, rest) = line.split_at_checked(31)?;
+    has_shape(time, b"0000-00-00 00:00:00.000000000  ").then_some(rest)
+}
+
 /// Whether a text has the form of another, in which `0` stands for any digit.
 fn has_shape(text: &[u8], shape: &[u8]) -> bool {
     let fits = |(byte, like): (&u8, &u8)| match like {
@@ -138,6 +159,34 @@ mod tests {
     use crate::servers::{Definition, Meaning, Recogniser};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn the_time_of_s6_log_is_taken_off_and_nothing_else() {
+        for (line, text) in [
+            ("@4000000067aa1c2b1a2b3c4d imap-login: x", "imap-login: x"),
+            (
+                "2026-11-27 10:00:00.123456789  imap-login: x",
+                "imap-login: x",
+            ),
+            (
+                "2026-11-27 10:00:00.123456789  Nov 27 10:00:00 a b: x",
+                "Nov 27 10:00:00 a b: x",
+            ),
+        ] {
+            assert_eq!(behind_time_of_s6_log(line.as_bytes()), text.as_bytes());
+        }
+        for line in [
+            "",
+            "@4000000067aa1c2b1a2b3c4d",
+            "@4000000067AA1C2B1A2B3C4D x",
+            "@4000000067aa1c2b1a2b3c4 x",
+            "2026-11-27 10:00:00.123456789 x",
+            "2026-11-27 10:00:00.123456  x",
+            "x @4000000067aa1c2b1a2b3c4d x",
+        ] {
+            assert_eq!(behind_time_of_s6_log(line.as_bytes()), line.as_bytes());
+        }
+    }
 
     #[test]
     fn headers_of_log_files_are_taken_away() {

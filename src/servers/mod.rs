@@ -40,6 +40,6 @@ pub use pattern::Pattern;
 pub use pattern_error::PatternError;
 pub use recogniser::{LONGEST_MESSAGE, Recogniser, Server, Verdict};
 pub use sender::{
-    Distrust, FIRST_ORDINARY_USER, Sender, Senders, Trust, Users, identifiers, is_identifier,
-    matches_glob,
+    Distrust, FIRST_ORDINARY_USER, Sender, Senders, Trust, Users, identifiers, is_container,
+    is_identifier, matches_glob,
 };

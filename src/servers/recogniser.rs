@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::definition::{Definition, LongestSession};
-use super::header::Header;
+use super::header::{Header, behind_time_of_s6_log};
 use super::meaning::Meaning;
 use super::pattern::{Found, Pattern, first, protocol};
 use super::sender::{Senders, Trust, identifiers};
+use crate::client::Client;
 use crate::event::Protocol;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; a longer
@@ -37,6 +38,8 @@ pub struct Server {
     pub(super) start: Vec<Pattern>,
     /// How long its sessions can last at most.
     pub(crate) longest_session: LongestSession,
+    /// Clients that count although they have a bridge's address, for lines of containers.
+    pub(crate) bridges: BTreeSet<Client>,
 }
 
 /// What a message means, if its sender is trusted.
@@ -125,6 +128,7 @@ impl Recogniser {
                 lost_logout: definition.lost_logout,
                 start: definition.start,
                 longest_session: definition.longest_session,
+                bridges: more.map(|more| more.bridges.clone()).unwrap_or_default(),
             });
         }
         Recogniser {
@@ -147,6 +151,12 @@ impl Recogniser {
         !self.places_in(name, tag).is_empty()
     }
 
+    /// The servers that run in a container that is called so, or has this tag.
+    pub fn servers_in(&self, name: &[u8], tag: &[u8]) -> impl Iterator<Item = &Server> {
+        let places = self.places_in(name, tag).into_iter();
+        places.map(|at| &self.servers[at])
+    }
+
     fn places_in(&self, name: &[u8], tag: &[u8]) -> Vec<usize> {
         let of = |name| self.by_container.get(name).into_iter().flatten().copied();
         let mut places: Vec<usize> = of(name).chain(of(tag)).collect();
@@ -158,17 +168,22 @@ impl Recogniser {
     /// the one that a syslog header before it names, if several do.
     #[must_use]
     pub fn recognise_in(&self, name: &[u8], tag: &[u8], message: &[u8]) -> Option<Verdict<'_>> {
+        self.recognise_among(&self.places_in(name, tag), message)
+    }
+
+    /// What a message of a container means in which these servers run.
+    pub(super) fn recognise_among(&self, places: &[usize], message: &[u8]) -> Option<Verdict<'_>> {
         if message.len() > LONGEST_MESSAGE {
             return None;
         }
-        let places = self.places_in(name, tag);
+        let message = behind_time_of_s6_log(message);
         match Header::of(message) {
             Some(header) => {
                 let named = self.by_identifier.get(header.identifier.as_bytes())?;
-                let places: Vec<usize> = self.places_behind(&header, &places).collect();
+                let places: Vec<usize> = self.places_behind(&header, places).collect();
                 self.first_of(&places, named.protocol, header.message, None)
             }
-            None => self.first_of(&places, None, message, None),
+            None => self.first_of(places, None, message, None),
         }
     }
 

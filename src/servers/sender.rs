@@ -66,6 +66,8 @@ pub struct Senders {
     pub units: Vec<String>,
     /// Containers, by name or tag, in which the server runs.
     pub containers: Vec<String>,
+    /// Clients of those that count although they have a bridge's address.
+    pub bridges: BTreeSet<Client>,
 }
 
 /// The identifiers that a server writes under, without duplicates: those of its definition, and those
@@ -90,6 +92,13 @@ pub fn is_identifier(text: &str) -> bool {
         && text.len() <= LONGEST_IDENTIFIER
         && text.trim() == text
         && !text.chars().any(|c| c.is_control() || c == '*')
+}
+
+/// Whether this can be the name of a container, or its tag.
+#[must_use]
+pub fn is_container(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+    !text.is_empty() && text.len() <= LONGEST_IDENTIFIER && text.chars().all(is_part)
 }
 
 /// The numbers of users on another host, by their names.
@@ -125,6 +134,14 @@ pub enum Distrust {
     /// It names a container of the server's, and no container engine wrote it.
     #[error("it names a container, and no container engine of root's wrote it")]
     Engine,
+    /// It names a container that is nobody's, and nothing else tells who wrote it.
+    #[error("it names a container that the configuration does not, and its unit is unknown")]
+    Container,
+    /// It is a container's, and its client can be anybody behind a bridge.
+    #[error(
+        "that is the address of a bridge, where all clients of a container may seem to come from"
+    )]
+    Bridge,
     /// It was written on another machine than what its source has shown before.
     #[error("it was written on another machine than the entries of this source before it")]
     Machine,

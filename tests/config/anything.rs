@@ -142,6 +142,10 @@ fn right() -> impl Strategy<Value = String> {
             "senders.dovecot.containers",
             "\\['[a-z][a-z0-9_.-]{0,20}'\\]".boxed(),
         ),
+        (
+            "senders.dovecot.bridges",
+            "\\['172[.]1[0-9][.]0[.]1'\\]".boxed(),
+        ),
         ("senders.a-1.units", "\\[\\]|\\['a[.]service'\\]".boxed()),
     ];
     keys.into_iter()
@@ -246,6 +250,7 @@ const KEYS: &[&str] = &[
     "senders.dovecot.units",
     "senders.dovecot.identifiers",
     "senders.dovecot.containers",
+    "senders.dovecot.bridges",
     "senders",
     "map",
     "journal.x",

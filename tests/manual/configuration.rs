@@ -114,6 +114,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "list of containers",
         "[\"mailserver\"]",
     ),
+    (
+        "senders.dovecot.bridges",
+        "list of addresses",
+        "[\"172.17.0.1\"]",
+    ),
 ];
 
 /// A piece of the shipped file: the comment above it, without its marks, and what it is about.
