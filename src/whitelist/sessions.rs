@@ -4,6 +4,7 @@
 //! its deadline or its end apart. Must never take one session for another whose number it has
 //! taken over.
 
+mod record;
 mod which;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use super::{Session, SessionKey};
 use crate::client::Client;
 use crate::event::Protocol;
 use crate::origin::Host;
+use record::{Near, Record};
 pub(super) use which::Which;
 
 /// How long the end of a session is remembered. A short session's end can be written before its
@@ -59,34 +61,12 @@ pub struct Sessions {
     telling_gone: UntoldChanges<Gone>,
 }
 
-/// Sessions in this order lie side by side in the store; almost, which is near enough.
-type Near = (Server, [u8; 8]);
-
 /// The key of a session that is not here any more.
 type Gone = (Server, Box<str>);
 
 /// A session's slot in the slab; another one may come to have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(u32);
-
-/// A [`Session`] and its key, as they are kept.
-#[derive(Debug)]
-struct Record {
-    id: Box<str>,
-    since: Moment,
-    ended: Option<Moment>,
-    client: Option<Client>,
-    server: Server,
-    protocol: Option<Protocol>,
-    /// How long it can last at the most, in seconds.
-    longest: Option<NonZeroU32>,
-    /// Whether it may be over.
-    is_doubtful: bool,
-    /// Whether it is among `changed` or `telling`.
-    is_changed: bool,
-    /// Whether the store has been told of it.
-    is_stored: bool,
-}
 
 /// What is known of a session.
 #[derive(Debug, Clone, Copy)]
@@ -566,35 +546,6 @@ impl Sessions {
         self.ended = VecDeque::new();
         self.changed = UntoldChanges::default();
         self.telling = UntoldChanges::default();
-    }
-}
-
-impl Record {
-    fn changed(&mut self, slot: Slot, changed: &mut UntoldChanges<(Near, Slot)>) {
-        if !std::mem::replace(&mut self.is_changed, true) {
-            changed.add((self.near(), slot));
-        }
-    }
-
-    fn near(&self) -> Near {
-        let mut first = [0; 8];
-        let length = self.id.len().min(first.len());
-        first[..length].copy_from_slice(&self.id.as_bytes()[..length]);
-        (self.server, first)
-    }
-
-    /// Whether it is open, and this is its deadline.
-    fn ends_at(&self, time: Moment, max_session: SignedDuration) -> bool {
-        self.ended.is_none() && self.deadline(max_session) == time
-    }
-
-    /// When it is over at the latest.
-    fn deadline(&self, max_session: SignedDuration) -> Moment {
-        let longest = self
-            .longest
-            .map(|longest| SignedDuration::from_secs(longest.get().into()));
-        self.since
-            .plus(longest.unwrap_or(max_session).min(max_session))
     }
 }
 
