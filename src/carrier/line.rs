@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::diagnostics::printable;
+use crate::journal::Match;
 use crate::origin::Id;
 
 /// What the store's command says first; the number is that of what follows.
@@ -49,7 +50,7 @@ pub struct Greeting {
     pub machine: String,
     /// What its clock says.
     pub time: Timestamp,
-    /// Which identifiers it prints: [`version`].
+    /// What entries it prints: [`version`].
     pub version: String,
 }
 
@@ -219,30 +220,27 @@ pub fn explain(store: &str, complaints: &str) -> String {
     format!("{last}: {advice}")
 }
 
-/// Which identifiers a command prints, in a word.
+/// What entries a command prints, in a word.
 #[must_use]
-pub fn version(identifiers: &[&str]) -> String {
-    let mut all = identifiers.to_vec();
-    all.sort_unstable();
-    Id::of_name(&all.join(" ")).to_string()
+pub fn version(wanted: &[Match]) -> String {
+    Id::of_name(&Match::arguments(wanted).join(" ")).to_string()
 }
 
 /// What the store is to run for this relay's key: a command for a POSIX shell, in one line. It takes a
-/// time, in seconds since 1970, and prints the entries of these identifiers since then, for ever.
+/// time, in seconds since 1970, and prints these entries since then, for ever.
 ///
 /// `journalctl --follow` shows the present boot alone, so that what is there is printed first, without
 /// it; a few seconds come twice.
 #[must_use]
-pub fn command(identifiers: &[&str]) -> String {
-    let mut journalctl = "journalctl --quiet --no-pager --output=export".to_owned();
-    for identifier in identifiers {
-        journalctl += &format!(" --identifier={identifier}");
-    }
+pub fn command(wanted: &[Match]) -> String {
+    let matches = Match::arguments(wanted).join(" ");
+    let journalctl = "journalctl --quiet --no-pager --output=export";
     format!(
         "s=$SSH_ORIGINAL_COMMAND; case $s in ''|*[!0-9]*) echo 'this key is for pop-before-smtp' >&2; \
          exit 2;; esac; n=$(date +%s); echo {GREETING} $(cat /etc/machine-id) $n {}; \
-         j='{journalctl}'; $j --since=@$s || exit; exec $j --follow --no-tail --since=@$((n-10))",
-        version(identifiers)
+         j='{journalctl}'; m='{matches}'; $j --since=@$s $m || exit; \
+         exec $j --follow --no-tail --since=@$((n-10)) $m",
+        version(wanted)
     )
 }
 
@@ -268,6 +266,20 @@ mod tests {
         ] {
             assert_eq!(Greeting::parse(&other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_command_prints_the_entries_of_identifiers_and_of_containers() {
+        let dovecot = Match::from("dovecot");
+        let said = command(&[dovecot.clone(), "imapd".into()]);
+        assert!(
+            said.contains("m='SYSLOG_IDENTIFIER=dovecot SYSLOG_IDENTIFIER=imapd'"),
+            "{said}"
+        );
+        let [name, tag] = Match::of_container("mail");
+        let said = command(&[name, dovecot, tag]);
+        let matches = "m='SYSLOG_IDENTIFIER=dovecot + CONTAINER_NAME=mail + CONTAINER_TAG=mail'";
+        assert!(said.contains(matches), "{said}");
     }
 
     #[test]

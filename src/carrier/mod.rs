@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::diagnostics::{self, printable};
-use crate::journal::{JournalError, Reader, Source};
+use crate::journal::{JournalError, Match, Reader, Source};
 use line::{Greeting, Line, explain, last_line, version};
 use seen::{EntryId, Seen};
 use spool::Spool;
@@ -53,8 +53,8 @@ pub struct Store {
     pub credentials: PathBuf,
     /// For how long an entry matters.
     pub kept_for: Duration,
-    /// Whose entries are wanted.
-    pub identifiers: Vec<String>,
+    /// Which entries are wanted.
+    pub wanted: Vec<Match>,
 }
 
 /// Why nothing is carried any more.
@@ -139,13 +139,12 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
     *was_connected = true;
     let ahead = greeting.time.as_second() - Timestamp::now().as_second();
     let clock_ahead = if ahead.abs() > CLOCK_OFF { ahead } else { 0 };
-    let identifiers: Vec<&str> = store.identifiers.iter().map(String::as_str).collect();
     diagnostics::carrier_connected(&store.name, clock_ahead);
     let state = State {
         since: Timestamp::now(),
         trouble: None,
         clock_ahead,
-        is_outdated: greeting.version != version(&identifiers),
+        is_outdated: greeting.version != version(&store.wanted),
     };
     say(store, file, &state);
     let ended = |complaints: String| {
@@ -175,7 +174,7 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
 fn carried(store: &Store, oldest: Timestamp) -> Result<(Timestamp, Seen), JournalError> {
     let mut seen = Seen::default();
     let source = Source::Directory(store.directory.clone());
-    let mut reader = Reader::open(&source, store.identifiers.iter().map(String::as_str))?;
+    let mut reader = Reader::open(&source, store.wanted.iter().cloned())?;
     let Some(newest) = reader.newest()? else {
         return Ok((oldest, seen));
     };

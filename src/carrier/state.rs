@@ -27,7 +27,7 @@ pub struct State {
     pub trouble: Option<String>,
     /// By how much the store's clock is ahead of ours, in seconds.
     pub clock_ahead: i64,
-    /// Whether the store prints other identifiers than are read here.
+    /// Whether the store prints entries of other identifiers or containers than are read here.
     pub is_outdated: bool,
 }
 
@@ -142,7 +142,7 @@ pub fn problem_of(carrier: &Carrier, store: &str) -> Option<String> {
                 local_time(state.since)
             )),
             None if state.is_outdated => Some(format!(
-                "its authorized_keys names other identifiers than are read here: put in what \
+                "its authorized_keys names other identifiers or containers than are read here: put in what \
                  'pop-before-smtp store show {store}' prints now"
             )),
             None => (state.clock_ahead != 0).then(|| clock_off(state.clock_ahead)),

@@ -169,7 +169,7 @@ enum CommandError {
     #[error("{0}")]
     Ssh(String),
     #[error(
-        "the identifier \"{0}\" can't be put into the command that a store runs: it takes letters, \
+        "\"{0}\" can't be put into the command that a store runs: it takes letters, \
          digits and . _ - / @ : +; see senders in the configuration"
     )]
     OddIdentifier(String),

@@ -1,7 +1,7 @@
 //! Which identifiers, and which containers, have written to a journal: by its index, without reading
 //! entries.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use systemd::journal::Journal;
@@ -9,14 +9,14 @@ use systemd::journal::Journal;
 use super::microseconds;
 
 /// What entries are found by, in the journal's index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Match {
     field: Field,
     value: String,
 }
 
 /// A field that is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Field {
     Identifier,
     ContainerName,
@@ -53,6 +53,31 @@ impl Match {
             field,
             value: name.to_owned(),
         })
+    }
+
+    /// What is looked for.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The same as arguments of journalctl(1), in an order that says nothing.
+    #[must_use]
+    pub fn arguments(wanted: &[Match]) -> Vec<String> {
+        let sorted: BTreeSet<&Match> = wanted.iter().collect();
+        let mut arguments = Vec::new();
+        let mut before = None;
+        for it in sorted {
+            // As in look_for().
+            if before
+                .replace(it.field)
+                .is_some_and(|field| field != it.field)
+            {
+                arguments.push("+".to_owned());
+            }
+            arguments.push(format!("{}={}", it.field.name(), it.value));
+        }
+        arguments
     }
 
     pub(super) fn is_identifier(&self, identifier: &str) -> bool {

@@ -11,6 +11,7 @@ use crate::cli::{CommandError, CommandResult};
 use crate::config;
 use crate::daemon;
 use crate::diagnostics;
+use crate::intake::wanted;
 
 /// Which store.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub fn run(config: Option<&Path>, args: &CarryArgs) -> CommandResult {
         runtime: below(state::DIRECTORY),
         credentials: PathBuf::from(credentials),
         kept_for: settings.grace.saturating_add(settings.max_session),
-        identifiers: recogniser.identifiers().map(str::to_owned).collect(),
+        wanted: wanted(&recogniser),
     };
     carrier::run(&store).map_err(CommandError::Carrier)?;
     Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use crate::carrier::line;
 use crate::cli::{CommandError, CommandResult};
 use crate::config;
 use crate::daemon;
+use crate::intake::wanted;
 
 /// Which store.
 #[derive(Debug, Args)]
@@ -42,12 +43,11 @@ pub(super) fn tell(
     let user = user.unwrap_or("pop-before-smtp-journal");
     let settings = config::load(config)?.settings;
     let recogniser = daemon::recogniser(&settings)?;
-    let mut identifiers: Vec<&str> = recogniser.identifiers().collect();
-    identifiers.sort_unstable();
-    if let Some(odd) = identifiers.iter().find(|identifier| !is_plain(identifier)) {
-        return Err(CommandError::OddIdentifier((*odd).to_owned()));
+    let wanted = wanted(&recogniser);
+    if let Some(odd) = wanted.iter().find(|it| !is_plain(it.value())) {
+        return Err(CommandError::OddIdentifier(odd.value().to_owned()));
     }
-    let command = line::command(&identifiers);
+    let command = line::command(&wanted);
     let home = format!("/var/lib/{user}");
     let keys = format!("{home}/.ssh/authorized_keys");
     // A line that this key had before goes: sshd takes the first.
@@ -72,9 +72,9 @@ pub(super) fn tell(
 }
 
 /// Whether a shell has nothing to interpret in it.
-fn is_plain(identifier: &str) -> bool {
+fn is_plain(name: &str) -> bool {
     let is_fit = |b: u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/' | b'@' | b':' | b'+')
     };
-    !identifier.is_empty() && identifier.bytes().all(is_fit)
+    !name.is_empty() && name.bytes().all(is_fit)
 }
