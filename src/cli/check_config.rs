@@ -46,17 +46,19 @@ pub fn run(config: Option<&Path>, args: &CheckConfigArgs, out: &mut impl Write) 
             )?;
         }
     }
-    writeln!(
+    write!(
         out,
-        "the configuration is right: {}; servers {}, {} held; access map {}:{}",
+        "the configuration is right: {}; servers {}, {} held",
         count(plan.warnings.len(), "warning"),
         plan.settings.servers.join(", "),
         count(examples, "example"),
-        plan.map.kind,
-        plan.map.path.display()
     )?;
-    if plan.settings.publish.map {
-        writeln!(out, "main.cf needs: {}", plan.map.main_cf_line())?;
+    if let Some(map) = &plan.map {
+        write!(out, "; access map {}:{}", map.kind, map.path.display())?;
+    }
+    writeln!(out)?;
+    if let Some(map) = plan.map.filter(|_| plan.settings.publish.map) {
+        writeln!(out, "main.cf needs: {}", map.main_cf_line())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,8 @@
 //! `expire`: while the service is stopped, grace ends all the same.
 //!
 //! Reads the store and publishes the access map, again if somebody else changes it; adds nobody, and
-//! steps back as soon as the service is there again, who then publishes what is right.
+//! steps back as soon as the service is there again, who then publishes what is right. Without Postfix
+//! there is nothing to publish.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::daemon::{
 };
 use crate::diagnostics::{self, Change, Floods, Kept as Left};
 use crate::networks::Networks;
-use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError};
+use crate::postfix::access_map::{self, AccessMap, MapChange, Marks, PublishError};
 use crate::postfix::command::Programs;
 use crate::postfix::postconf;
 use crate::store::manual_file::ManualFile;
@@ -72,7 +73,13 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
             return Ok(ExitCode::SUCCESS);
         };
         let now = Timestamp::now();
-        let map = map_in_force(settings.as_ref(), kept.in_force.as_ref(), &state_directory)?;
+        let programs = Programs::installed();
+        if !programs.have_postfix() {
+            access_map::remove(&map_path(settings.as_ref(), &state_directory))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let last = kept.in_force.as_ref();
+        let map = map_in_force(settings.as_ref(), last, &state_directory, programs)?;
         if settings.as_ref().is_some_and(|s| !s.publish.map) {
             // It lists nobody; and it is there, as Postfix defers all mail where it is told to read one
             // that is missing.
@@ -263,8 +270,8 @@ fn map_in_force(
     settings: Option<&Settings>,
     last: Option<&InForce>,
     state_directory: &Path,
+    programs: Programs,
 ) -> Result<AccessMap, CommandError> {
-    let programs = Programs::installed();
     if let Some(last) = last
         && settings.is_none_or(|s| s.map.path == last.path)
     {
@@ -275,10 +282,15 @@ fn map_in_force(
         Some(kind) => kind,
         None => postconf::default_type(&programs).map_err(crate::daemon::PlanError::from)?,
     };
-    let path = settings.map_or_else(|| state_directory.join("clients"), |s| s.map.path.clone());
+    let path = map_path(settings, state_directory);
     let value = settings.map_or_else(|| "OK".to_owned(), |s| s.map.value.clone());
     Ok(AccessMap {
         programs,
         ..AccessMap::new(path, kind, value)
     })
+}
+
+/// Where the configuration has the map; if it can't say, where it is unless it does.
+fn map_path(settings: Option<&Settings>, state_directory: &Path) -> PathBuf {
+    settings.map_or_else(|| state_directory.join("clients"), |s| s.map.path.clone())
 }

@@ -63,19 +63,10 @@ fn show(
         let refused = format!("{refused} since the start; see journalctl -u pop-before-smtp");
         row("Refused", ODD, &refused)?;
     }
-    let map = format!("{}:{}", status.map.kind, status.map.path);
-    row("Access map", plain, &map)?;
-    let mut published = match &status.last_publication {
-        Some(p) => {
-            let (time, clients) = (time(p.time, now), count(p.clients, "client"));
-            format!("{time}, {clients} in {} ms", p.milliseconds)
-        }
-        None => "not yet".to_owned(),
-    };
-    if totals.publications > 1 {
-        published += &format!("; {} since the start", totals.publications);
+    if let Some(map) = &status.map {
+        row("Access map", plain, &format!("{}:{}", map.kind, map.path))?;
+        row("Published", plain, &published(status, now))?;
     }
-    row("Published", plain, &published)?;
     if status.policy.answered > 0 {
         let answered = count(status.policy.answered, "question");
         let answered = format!("{answered} answered, {} with OK", status.policy.granted);
@@ -87,6 +78,19 @@ fn show(
         problems => problems
             .iter()
             .try_for_each(|problem| row("Problem", BAD, problem)),
+    }
+}
+
+/// When the access map was published last.
+fn published(status: &Status, now: Timestamp) -> String {
+    let Some(last) = &status.last_publication else {
+        return "not yet".to_owned();
+    };
+    let (time, clients) = (time(last.time, now), count(last.clients, "client"));
+    let published = format!("{time}, {clients} in {} ms", last.milliseconds);
+    match status.totals.publications {
+        0 | 1 => published,
+        number => format!("{published}; {number} since the start"),
     }
 }
 

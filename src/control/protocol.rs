@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
+use crate::postfix::access_map::AccessMap;
 
 /// A method: its parameters, whose type this is for, and its answer.
 pub trait Method: Serialize + DeserializeOwned {
@@ -170,8 +171,8 @@ pub struct Status {
     pub sources: Option<Vec<SourceStatus>>,
     /// The last login that was heard of.
     pub last_login: Option<LoginStatus>,
-    /// The access map.
-    pub map: MapStatus,
+    /// The access map, if there is a Postfix on its host that could make one.
+    pub map: Option<MapStatus>,
     /// The last publication that succeeded.
     pub last_publication: Option<PublicationStatus>,
     /// The policy's answers.
@@ -251,6 +252,17 @@ pub struct MapStatus {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+impl MapStatus {
+    /// What is said of this map.
+    #[must_use]
+    pub fn of(map: &AccessMap) -> Self {
+        MapStatus {
+            path: map.path.display().to_string(),
+            kind: map.kind.to_string(),
+        }
+    }
 }
 
 /// The policy's answers since the service runs.

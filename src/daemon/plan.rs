@@ -28,6 +28,12 @@ use crate::whitelist::Rules;
 /// The variable that names a file with the value of mynetworks as computed outside the sandbox.
 const MYNETWORKS: &str = "POP_BEFORE_SMTP_MYNETWORKS";
 
+const NO_MAP: &str = "publish: there is no Postfix on this host, and so no access map: where Postfix is in \
+    a container or on another host, set publish = [\"policy\"]; otherwise install it, and restart this \
+    service";
+const NO_MYNETWORKS: &str = "permitted-networks: there is no Postfix on this host to be asked for its \
+    mynetworks, so clients in them are listed as well: write a list of networks, which may be []";
+
 /// A configuration that can be put in force.
 #[derive(Debug)]
 pub struct Plan {
@@ -39,8 +45,8 @@ pub struct Plan {
     pub recogniser: Arc<Recogniser>,
     /// The journals that are read. The first is the one that needs no name.
     pub sources: Vec<NamedSource>,
-    /// The access map that is published.
-    pub map: AccessMap,
+    /// The access map that is published; none without a Postfix on this host.
+    pub map: Option<AccessMap>,
     /// What is odd, but taken.
     pub warnings: Vec<String>,
 }
@@ -142,18 +148,34 @@ impl Plan {
     /// # Errors
     /// The first thing that is wrong.
     pub fn make(file: Option<&Path>) -> Result<Self, PlanError> {
+        Self::with(file, &Programs::installed())
+    }
+
+    /// The same, for the Postfix with these programs.
+    fn with(file: Option<&Path>, programs: &Programs) -> Result<Self, PlanError> {
         let Loaded {
             settings, warnings, ..
         } = config::load(file)?;
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         let recogniser = Arc::new(recogniser(&settings)?);
-        let programs = Programs::installed();
-        let map = access_map(&settings, programs.clone())?;
+        let has_postfix = programs.have_postfix();
+        let map = if has_postfix {
+            Some(access_map(&settings, programs.clone())?)
+        } else {
+            None
+        };
+        if map.is_none() && settings.publish.map {
+            warnings.push(NO_MAP.to_owned());
+        }
         let permitted = match &settings.permitted_networks {
             PermittedNetworks::List(networks) => Networks::from(networks.clone()),
+            PermittedNetworks::Postfix if !has_postfix => {
+                warnings.push(NO_MYNETWORKS.to_owned());
+                Networks::default()
+            }
             PermittedNetworks::Postfix => {
                 let computed = std::env::var_os(MYNETWORKS).map(PathBuf::from);
-                let (networks, odd) = postconf::mynetworks(&programs, computed.as_deref())?;
+                let (networks, odd) = postconf::mynetworks(programs, computed.as_deref())?;
                 warnings.extend(odd);
                 networks
             }
@@ -188,17 +210,18 @@ impl Plan {
         })
     }
 
-    /// What the store is to remember of it.
+    /// What the store is to remember of it; nothing without a map.
     #[must_use]
-    pub fn in_force(&self) -> InForce {
+    pub fn in_force(&self) -> Option<InForce> {
         let Plan { map, settings, .. } = self;
-        InForce {
+        let map = map.as_ref()?;
+        Some(InForce {
             path: map.path.clone(),
             kind: map.kind,
             value: map.value.clone(),
             grace: settings.grace,
             max_session: settings.max_session,
-        }
+        })
     }
 
     /// Tells what is odd, but taken.
@@ -321,4 +344,37 @@ fn access_map(settings: &Settings, programs: Programs) -> Result<AccessMap, Plan
 /// Settings are checked to be far from overflowing.
 fn signed(duration: std::time::Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The plan that a configuration makes where there is no Postfix.
+    fn without_postfix(configuration: &str) -> Plan {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, configuration).unwrap();
+        let nowhere = Programs {
+            directories: vec![directory.path().to_owned()],
+            ..Programs::installed()
+        };
+        let plan = Plan::with(Some(&file), &nowhere).unwrap();
+        assert!(plan.map.is_none() && plan.in_force().is_none());
+        plan
+    }
+
+    #[test]
+    fn without_postfix_each_key_that_wants_it_is_told_once() {
+        let keys = |configuration: &str| {
+            let warnings = without_postfix(configuration).warnings.into_iter();
+            let keys = warnings.map(|w| w.split(':').next().unwrap_or_default().to_owned());
+            keys.collect::<Vec<_>>()
+        };
+        assert_eq!(keys(""), ["publish", "permitted-networks"]);
+        let policy = "publish = [\"policy\"]\n";
+        assert_eq!(keys(policy), ["permitted-networks"]);
+        let alone = format!("{policy}permitted-networks = []\n[map]\ntype = \"cdb\"\n");
+        assert!(keys(&alone).is_empty());
+    }
 }

@@ -90,7 +90,7 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
     rooms.policy.configure(settings);
     let (map, publish) = (plan.map.clone(), settings.publish.map);
     rooms.publishing.change(map, publish, settings.map.debounce);
-    rooms.publishing.withdraw_former(Some(former));
+    rooms.publishing.withdraw_former(former);
     rooms.keeping.put_in_force(plan.in_force());
     // They have been asked about everybody who is listed.
     if !same_rules {

@@ -33,7 +33,7 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     diagnostics::started(
         &settings.servers.join(", "),
         &plan.rules.permitted.to_string(),
-        &plan.map.main_cf_line(),
+        plan.map.as_ref(),
     );
     let (map, publish) = (plan.map.clone(), &settings.publish);
     let publishing = Publishing::start(map, publish.map, settings.map.debounce)?;

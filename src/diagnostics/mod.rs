@@ -31,20 +31,22 @@ use log::{Level, debug, error, info, log, warn};
 
 use crate::client::Client;
 use crate::intake::Refused;
-use crate::postfix::access_map::MapChange;
+use crate::postfix::access_map::{AccessMap, MapChange};
 use crate::postfix::policy::Request;
 use crate::whitelist::{Grant, Listed, Listing, MANUAL, Refusal, Scope, Untold};
 use message_id as id;
 pub use wording::{count, local_time, name_of, printable};
 
 /// The service has started.
-pub fn started(servers: &str, networks: &str, main_cf: &str) {
+pub fn started(servers: &str, networks: &str, map: Option<&AccessMap>) {
     let version = env!("CARGO_PKG_VERSION");
     info!(
         MESSAGE_ID = id::STARTED, POP_BEFORE_SMTP_SERVER = servers;
         "pop-before-smtp {version} started: servers {servers}; permitted networks {networks}"
     );
-    debug!(MESSAGE_ID = id::NOTICE; "main.cf needs: {main_cf}");
+    if let Some(map) = map {
+        debug!(MESSAGE_ID = id::NOTICE; "main.cf needs: {}", map.main_cf_line());
+    }
 }
 
 /// The journal has been read up to now, and the map is right.

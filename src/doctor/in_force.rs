@@ -14,7 +14,7 @@ use super::systemd::{RELOAD, RESTART, SERVICE};
 use super::units::quoted;
 use crate::config::Loaded;
 use crate::control::client::AskError;
-use crate::control::protocol::Status;
+use crate::control::protocol::{MapStatus, Status};
 use crate::daemon::Plan;
 use crate::diagnostics::{count, local_time, message_id};
 use crate::journal::Source;
@@ -159,8 +159,11 @@ pub fn permitted_networks(host: &Installation) -> Option<Point> {
 /// Does it publish the map that the configuration names?
 pub fn map(host: &Installation) -> Option<Point> {
     let (plan, status) = both(host)?;
-    let map = format!("{}:{}", plan.map.kind, plan.map.path.display());
-    let in_force = format!("{}:{}", status.map.kind, status.map.path);
+    let named = |map: &MapStatus| format!("{}:{}", map.kind, map.path);
+    let none = || "no map".to_owned();
+    let in_force = status.map.as_ref().map_or_else(none, named);
+    let map = plan.map.as_ref().map(MapStatus::of);
+    let map = map.as_ref().map_or_else(none, named);
     let finding = || format!("the service publishes {in_force}, but its configuration says {map}");
     (map != in_force).then(|| wrong(finding(), RESTART))
 }

@@ -54,7 +54,8 @@ pub struct Installation {
     pub mail: Option<MailUnits>,
     /// The servers, and who has written, if the journal can be read.
     pub servers: Option<Servers>,
-    /// The map that is published: the plan's, or what can be told of it without one.
+    /// The map that is published: the plan's, or what can be told of it without one. None without
+    /// Postfix.
     pub map: Option<AccessMap>,
     /// What the map says, if it is there and clients are published in it.
     pub contents: Option<Result<Contents, CommandError>>,
@@ -124,6 +125,11 @@ impl Installation {
         self.postfix.as_ref().ok()
     }
 
+    /// Whether there is no Postfix on this host, as one elsewhere may ask.
+    pub fn lacks_postfix(&self) -> bool {
+        matches!(self.postfix, Err(CommandError::NotFound { .. }))
+    }
+
     pub fn status(&self) -> Option<&Status> {
         self.asked.as_ref()?.as_ref().ok()
     }
@@ -181,7 +187,7 @@ impl Installation {
 
     fn find_map(&self) -> Option<AccessMap> {
         let map = if let Ok(plan) = &self.plan {
-            plan.map.clone()
+            plan.map.clone()?
         } else {
             let map = &self.settings()?.map;
             let kind = match map.kind {

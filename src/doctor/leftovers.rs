@@ -36,6 +36,7 @@ pub fn perl_daemon(host: &Installation) -> Option<Vec<Point>> {
     if points.is_empty() {
         points.push(match host.postfix() {
             Some(_) => ok("nothing is left of it"),
+            None if host.lacks_postfix() => ok("nothing is left of it"),
             None => unknown("whether Postfix still asks a map of its can't be seen"),
         });
     }

@@ -101,6 +101,12 @@ pub fn control_socket(host: &Installation) -> Option<Point> {
 
 /// Is the socket open where Postfix asks?
 pub fn policy_socket(host: &Installation) -> Option<Point> {
+    let unit = host.unit(POLICY_SOCKET);
+    let is_skipped = unit.get("ConditionResult") == "no" || !unit.is_enabled();
+    // Where Postfix would ask is the business of the point postfix.
+    if host.lacks_postfix() && unit.get("ActiveState") == "inactive" && is_skipped {
+        return None;
+    }
     socket(host, POLICY_SOCKET)
 }
 
@@ -223,6 +229,7 @@ mod tests {
     use crate::doctor::found;
     use crate::doctor::point::Verdict;
     use crate::doctor::systemd::Units;
+    use crate::postfix::command::CommandError;
 
     use jiff::Timestamp;
 
@@ -335,6 +342,33 @@ mod tests {
             900,
         );
         assert_eq!(networks[0].0, "networks-service");
+    }
+
+    #[test]
+    fn without_postfix_its_socket_may_be_closed_but_not_have_failed() {
+        let judged = |state: &str| {
+            let listening = "active UnitFileState=enabled Listen=/var";
+            let state = format!("{state} Listen=/var");
+            let text = GOOD.map(|unit| unit.replace(listening, &state));
+            let units = Units::of(text.iter().map(|unit| Unit::with(unit)).collect());
+            let mut host = Installation::with_units(units, None);
+            host.postfix = Err(CommandError::NotFound {
+                program: "postconf",
+                directories: Vec::new(),
+            });
+            found(&host, &["policy-socket"]).pop().map(|p| p.verdict)
+        };
+        let enabled = "UnitFileState=enabled ConditionResult";
+        assert_eq!(judged(&format!("inactive {enabled}=no")), None);
+        assert_eq!(
+            judged("inactive UnitFileState=disabled ConditionResult=yes"),
+            None
+        );
+        // A drop-in has taken the condition away.
+        for state in ["inactive", "failed"] {
+            let state = format!("{state} {enabled}=yes");
+            assert_eq!(judged(&state), Some(Verdict::Wrong), "{state}");
+        }
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub const RELOAD: &str = "systemctl reload pop-before-smtp.service";
 /// The properties that are asked for.
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,\
     ExecMainStatus,MainPID,NRestarts,NeedDaemonReload,ActiveEnterTimestamp,LogNamespace,\
-    LogRateLimitIntervalUSec,LogRateLimitBurst,User,Group,SupplementaryGroups,ExecStart,ExecReload,Listen";
+    LogRateLimitIntervalUSec,LogRateLimitBurst,User,Group,SupplementaryGroups,ExecStart,ExecReload,Listen,\
+    ConditionResult";
 
 /// The properties of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

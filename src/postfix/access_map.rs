@@ -12,7 +12,7 @@ mod lookup;
 mod marks;
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -205,6 +205,20 @@ impl AccessMap {
         })
     }
 
+    /// Makes the map list nobody, if there is one; without Postfix, by [`remove`].
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub fn withdraw_everybody(&self) -> Result<(), PublishError> {
+        if !self.programs.have_postfix() {
+            return remove(&self.path);
+        }
+        if self.exists() {
+            self.publish(&[])?;
+        }
+        Ok(())
+    }
+
     /// Empties the maps of other types that are beside ours, left from before the type was
     /// changed: a main.cf that still names one admits nobody, but does not fail either.
     ///
@@ -309,6 +323,24 @@ impl AccessMap {
     }
 }
 
+/// Removes the map that a Postfix which is gone has left at `path`, of whatever type: nobody could ever
+/// take a client out of it again.
+///
+/// # Errors
+/// When a file can't be removed.
+pub fn remove(path: &Path) -> Result<(), PublishError> {
+    let indexes = MapType::ALL.map(|kind| kind.index(path));
+    for file in indexes.iter().map(PathBuf::as_path).chain([path]) {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(file_error(file, "can't remove")(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The types other than ours whose index is beside the map.
 fn other_types(path: &Path, ours: MapType) -> Vec<MapType> {
     let ours = ours.index(path);
@@ -387,5 +419,18 @@ mod tests {
             "smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, \
              check_client_access lmdb:/var/lib/pop-before-smtp/clients, reject_unauth_destination"
         );
+    }
+
+    #[test]
+    fn a_map_that_postfix_has_left_behind_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut map = AccessMap::new(directory.path().join("clients"), MapType::Lmdb, "OK");
+        map.programs.directories.clear();
+        for file in ["clients", "clients.lmdb", "clients.db"] {
+            fs::write(directory.path().join(file), "192.0.2.1 OK\n").unwrap();
+        }
+        map.withdraw_everybody().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        map.withdraw_everybody().unwrap();
     }
 }

@@ -77,6 +77,12 @@ impl Programs {
         }
     }
 
+    /// Whether Postfix is on this host at all, set up or not.
+    #[must_use]
+    pub fn have_postfix(&self) -> bool {
+        self.find("postconf").is_ok()
+    }
+
     /// Runs `program` (`postmap`, `postconf`) with `arguments` and waits for its end.
     ///
     /// Its environment is `LC_ALL=C`, `PATH` and, if set, `MAIL_CONFIG`; its standard input is

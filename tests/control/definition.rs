@@ -173,10 +173,13 @@ fn status(sample: Sample) -> StatusAnswer {
                     source: some(sample, text()),
                 },
             ),
-            map: MapStatus {
-                path: text(),
-                kind: text(),
-            },
+            map: some(
+                sample,
+                MapStatus {
+                    path: text(),
+                    kind: text(),
+                },
+            ),
             last_publication: some(
                 sample,
                 PublicationStatus {

@@ -206,7 +206,7 @@ fn every_map_type_works(release: Release) {
         host.write_file(SETTINGS, &format!("[map]\ntype = \"{kind}\"\n"));
         let restarted = host.systemctl("restart");
         assert!(restarted.succeeded(), "{kind}: {}", restarted.transcript());
-        let map = host.status().map;
+        let map = host.status().map.unwrap();
         assert_eq!(
             (map.path, map.kind.as_str()),
             (format!("{STATE}/clients"), kind)

@@ -38,7 +38,7 @@ pub struct Status {
     pub clients: u32,
     pub sessions: u32,
     pub caught_up: bool,
-    pub map: Map,
+    pub map: Option<Map>,
     pub problems: Vec<String>,
 }
 

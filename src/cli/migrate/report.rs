@@ -96,7 +96,9 @@ fn servers(carried: &Carried) -> String {
 }
 
 fn main_cf(found: &Found) -> String {
-    let new = &found.plan.map;
+    let Some(new) = &found.plan.map else {
+        return "\n4. main.cf: there is no Postfix on this host.\n".to_owned();
+    };
     let map = found.map.as_ref().and_then(|map| map.as_ref().ok());
     let named = found.settings.texts.get("dbfile").map(Path::new);
     let old = map.map(|map| &*map.path).or(named);

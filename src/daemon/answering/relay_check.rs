@@ -16,7 +16,6 @@ pub fn check(rooms: &Rooms, client: Client) -> Checked {
     let whitelist = rooms.clients.whitelist();
     let prefix = rooms.policy.ipv6_prefix();
     let found = whitelist.may_relay(client, prefix, now);
-    let map = rooms.publishing.map();
     let (may_relay, reason) = match &found {
         Some(listed) => (true, why_listed(rooms, client, listed)),
         None => why_not_listed(rooms, client),
@@ -35,10 +34,11 @@ pub fn check(rooms: &Rooms, client: Client) -> Checked {
                 by: grant.by,
                 note: grant.note.clone(),
             }),
-        map: rooms.publishing.is_wanted().then(|| MapStatus {
-            path: map.path.display().to_string(),
-            kind: map.kind.to_string(),
-        }),
+        map: rooms
+            .publishing
+            .map()
+            .filter(|_| rooms.publishing.is_wanted())
+            .map(MapStatus::of),
     }
 }
 

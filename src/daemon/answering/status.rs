@@ -9,7 +9,6 @@ use crate::diagnostics::{self, count, local_time};
 
 /// How the service is.
 pub fn describe(rooms: &Rooms) -> Status {
-    let map = rooms.publishing.map();
     let kept = |source| Some(rooms.keeping.position(source)?.time);
     let (first, sources) = rooms.reading.status(kept);
     let whitelist = rooms.clients.whitelist();
@@ -26,10 +25,7 @@ pub fn describe(rooms: &Rooms) -> Status {
         lag_milliseconds: first.as_ref().and_then(|first| first.lag_milliseconds),
         sources,
         last_login: rooms.clients.activity().last_login().cloned(),
-        map: MapStatus {
-            path: map.path.display().to_string(),
-            kind: map.kind.to_string(),
-        },
+        map: rooms.publishing.map().map(MapStatus::of),
         last_publication: rooms.publishing.last().cloned(),
         policy: PolicyStatus {
             answered: rooms.policy.answered(),
@@ -76,7 +72,8 @@ pub fn status_line(rooms: &Rooms) -> String {
             local_time(p.time),
             p.milliseconds
         ),
-        None => "; nothing published yet".to_owned(),
+        None if rooms.publishing.is_wanted() => "; nothing published yet".to_owned(),
+        None => String::new(),
     };
     let problem = match problems(rooms).next() {
         Some(problem) => format!("; PROBLEM: {}", problem.lines().next().unwrap_or_default()),

@@ -33,7 +33,10 @@ impl Keeping {
     ///
     /// # Errors
     /// When it can't be opened.
-    pub fn open(state_directory: &Path, in_force: InForce) -> Result<(Self, Found), StoreError> {
+    pub fn open(
+        state_directory: &Path,
+        in_force: Option<InForce>,
+    ) -> Result<(Self, Found), StoreError> {
         let (store, found) = StoreKeeper::open(store_path(state_directory), in_force)?;
         let manual = ManualKeeper::of(state_directory);
         Ok((Keeping { store, manual }, found))
@@ -82,7 +85,7 @@ impl Keeping {
     }
 
     /// Remembers what is in force.
-    pub fn put_in_force(&mut self, in_force: InForce) {
+    pub fn put_in_force(&mut self, in_force: Option<InForce>) {
         self.store.put_in_force(in_force);
     }
 

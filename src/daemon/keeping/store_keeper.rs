@@ -34,7 +34,8 @@ pub struct StoreKeeper {
     /// None while it can't be written.
     store: Option<Store>,
     retry: Option<(Instant, Duration)>,
-    in_force: InForce,
+    /// None: what was in force before is remembered, as it is what has been published.
+    in_force: Option<InForce>,
     positions: Positions,
     under_way: Option<UnderWay>,
     /// What was written is on its way to the disk, which another thread waits for.
@@ -66,7 +67,7 @@ impl StoreKeeper {
     ///
     /// # Errors
     /// When it can't be opened.
-    pub fn open(path: PathBuf, in_force: InForce) -> Result<(Self, Found), StoreError> {
+    pub fn open(path: PathBuf, in_force: Option<InForce>) -> Result<(Self, Found), StoreError> {
         let Opened {
             store,
             kept,
@@ -198,9 +199,9 @@ impl StoreKeeper {
     }
 
     /// Remembers what is in force.
-    pub fn put_in_force(&mut self, in_force: InForce) {
-        if let Some(store) = &self.store
-            && let Err(error) = store.set_in_force(&in_force)
+    pub fn put_in_force(&mut self, in_force: Option<InForce>) {
+        if let (Some(store), Some(in_force)) = (&self.store, &in_force)
+            && let Err(error) = store.set_in_force(in_force)
         {
             self.failed(&error);
         }
@@ -236,7 +237,9 @@ impl StoreKeeper {
                  mut store, kept, ..
              }| {
                 write_all(&mut store, &kept, whitelist, &self.positions)?;
-                store.set_in_force(&self.in_force)?;
+                if let Some(in_force) = &self.in_force {
+                    store.set_in_force(in_force)?;
+                }
                 Ok(store)
             },
         );
@@ -305,7 +308,7 @@ mod tests {
             grace: Duration::from_secs(1800),
             max_session: Duration::from_secs(86_400),
         };
-        let (keeper, found) = StoreKeeper::open(path.to_owned(), in_force).unwrap();
+        let (keeper, found) = StoreKeeper::open(path.to_owned(), Some(in_force)).unwrap();
         (keeper, found.kept)
     }
 

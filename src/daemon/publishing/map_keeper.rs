@@ -40,8 +40,9 @@ pub struct MapKeeper {
     schedule: Schedule,
     /// Who is to be published, while it is gathered.
     gathered: Option<Snapshot>,
-    map: AccessMap,
-    /// Whether there is to be a map at all.
+    /// None without a Postfix that could make one.
+    map: Option<AccessMap>,
+    /// Whether it is to list anybody.
     wanted: bool,
     /// The last generation of the whitelist in which somebody was removed.
     removal: Option<u64>,
@@ -66,13 +67,18 @@ pub struct MapKeeper {
 impl MapKeeper {
     /// Keeps `map`, of which nothing is known yet; an unwanted one is emptied.
     #[must_use]
-    pub fn new(publisher: PostmapThread, map: AccessMap, wanted: bool, schedule: Schedule) -> Self {
+    pub fn new(
+        publisher: PostmapThread,
+        map: Option<AccessMap>,
+        wanted: bool,
+        schedule: Schedule,
+    ) -> Self {
         let keeper = MapKeeper {
             publisher,
             schedule,
             gathered: None,
+            wanted: wanted && map.is_some(),
             map,
-            wanted,
             removal: None,
             last: None,
             other_types_withdrawn: false,
@@ -90,10 +96,14 @@ impl MapKeeper {
         keeper
     }
 
-    /// The map.
+    /// The map, if there is a Postfix that could make one.
     #[must_use]
-    pub fn map(&self) -> &AccessMap {
-        &self.map
+    pub fn map(&self) -> Option<&AccessMap> {
+        self.map.as_ref()
+    }
+
+    fn exists(&self) -> bool {
+        self.map.as_ref().is_some_and(AccessMap::exists)
     }
 
     /// The last publication that succeeded.
@@ -128,7 +138,7 @@ impl MapKeeper {
         !self.wanted || self.schedule.published().is_some_and(|p| p >= generation)
     }
 
-    /// Whether there is to be a map at all.
+    /// Whether the map is to list anybody.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         self.wanted
@@ -176,7 +186,8 @@ impl MapKeeper {
             return Some(now);
         }
         let clients = gathered.into_clients();
-        self.publisher.give(Job::Publish(self.map.clone(), clients));
+        self.publisher
+            .give(Job::Publish(self.map.clone()?, clients));
         None
     }
 
@@ -186,7 +197,7 @@ impl MapKeeper {
         journal == Journal::Unreadable
             || self.removal_is_pending()
             || self.disturbed
-            || !self.map.exists()
+            || !self.exists()
     }
 
     /// Looks whether what was published still lies there; if not, it is due again.
@@ -195,8 +206,11 @@ impl MapKeeper {
         if self.foreign_changes.forget_if_calm(now) {
             self.fight = None;
         }
-        let found = Marks::of(&self.map);
-        self.look_at_directory(&found);
+        let Some(map) = self.map.as_ref() else {
+            return;
+        };
+        let found = Marks::of(map);
+        self.directory_trouble = self.directory_trouble(map, &found);
         // What is being published now changes the files, and puts them right.
         if self.schedule.is_under_way() {
             return;
@@ -209,22 +223,19 @@ impl MapKeeper {
             published = published.with_directory_of(&found);
             self.marks = Some(published);
         }
-        let changes = published.changes(&found, &self.map);
+        let changes = published.changes(&found, map);
         if !changes.is_empty() {
             self.was_changed(&changes, now);
         }
     }
 
     /// We can publish anew, but not give the directory back to its owner; and it may be meant so.
-    fn look_at_directory(&mut self, found: &Marks) {
-        let first = self.first_marks.as_ref();
-        let change = first.and_then(|first| first.directory_change(found));
-        self.directory_trouble = change.map(|change| {
-            format!(
-                "{} {change}\nput it right; if it is meant so, 'systemctl reload pop-before-smtp'",
-                self.map.directory().display()
-            )
-        });
+    fn directory_trouble(&self, map: &AccessMap, found: &Marks) -> Option<String> {
+        let change = self.first_marks.as_ref()?.directory_change(found)?;
+        Some(format!(
+            "{} {change}\nput it right; if it is meant so, 'systemctl reload pop-before-smtp'",
+            map.directory().display()
+        ))
     }
 
     fn was_changed(&mut self, changes: &[MapChange], now: Instant) {
@@ -232,7 +243,7 @@ impl MapKeeper {
         self.disturbed = true;
         let (pause, tell) = self.foreign_changes.note(now);
         self.schedule.lost(now + pause);
-        if !self.map.exists() {
+        if !self.exists() {
             self.trouble = Some(format!(
                 "there is no access map, and Postfix defers all mail where main.cf names it: somebody \
                  else has removed it\nit is published again in a moment; {RELOAD_POSTFIX}"
@@ -267,7 +278,7 @@ impl MapKeeper {
                 let retry = self.schedule.failed(Instant::now());
                 // Some of it may be in place.
                 self.marks = None;
-                let kept = match (self.map.exists(), self.removal_is_pending()) {
+                let kept = match (self.exists(), self.removal_is_pending()) {
                     (false, _) => Kept::Nothing,
                     (true, true) => Kept::TooMuch,
                     (true, false) => Kept::Old,
@@ -318,15 +329,16 @@ impl MapKeeper {
         diagnostics::published(clients, took);
         // Not before this map is there: Postfix may still look into one of them.
         if self.schedule.published().is_some()
+            && let Some(map) = &self.map
             && !std::mem::replace(&mut self.other_types_withdrawn, true)
         {
-            self.publisher
-                .give(Job::WithdrawOtherTypes(self.map.clone()));
+            self.publisher.give(Job::WithdrawOtherTypes(map.clone()));
         }
     }
 
     /// Another map, or the same, is to be kept from now on.
-    pub fn change(&mut self, map: AccessMap, wanted: bool, debounce: std::time::Duration) {
+    pub fn change(&mut self, map: Option<AccessMap>, wanted: bool, debounce: Duration) {
+        let wanted = wanted && map.is_some();
         let is_other = map != self.map || wanted != self.wanted;
         self.schedule.change(debounce, is_other);
         if self.gathered.take().is_some() {
@@ -342,25 +354,27 @@ impl MapKeeper {
         self.directory_trouble = None;
         self.map = map;
         self.wanted = wanted;
+        if !wanted {
+            self.trouble = None;
+            self.fight = None;
+        }
         self.withdraw_unwanted();
     }
 
     fn withdraw_unwanted(&self) {
-        if !self.wanted {
-            self.publisher.give(Job::Withdraw(self.map.clone()));
+        if let Some(map) = self.map.as_ref().filter(|_| !self.wanted) {
+            self.publisher.give(Job::Withdraw(map.clone()));
         }
     }
 
     /// A map that was published before and is not any more must not list anybody for ever.
     pub fn withdraw_former(&self, former: Option<InForce>) {
-        if let Some(InForce { path, kind, .. }) = former
-            && (path != self.map.path || kind != self.map.kind)
+        let is_ours =
+            |former: &InForce, map: &AccessMap| former.path == map.path && former.kind == map.kind;
+        if let Some(former) = former
+            && !self.map.as_ref().is_some_and(|map| is_ours(&former, map))
         {
-            let map = AccessMap {
-                path,
-                kind,
-                ..self.map.clone()
-            };
+            let map = AccessMap::new(former.path, former.kind, former.value);
             self.publisher.give(Job::Withdraw(map));
         }
     }
@@ -401,7 +415,8 @@ mod tests {
     fn two_and_a_half_parts() -> (MapKeeper, mpsc::Receiver<Job>, Whitelist) {
         let (jobs, given) = mpsc::channel();
         let schedule = Schedule::new(Duration::from_secs(3600));
-        let keeper = MapKeeper::new(PostmapThread::giving_to(jobs), map("/a"), true, schedule);
+        let thread = PostmapThread::giving_to(jobs);
+        let keeper = MapKeeper::new(thread, Some(map("/a")), true, schedule);
         let mut whitelist = Whitelist::new(rules(Networks::default()));
         for n in 0..u32::try_from(PART).unwrap() * 5 / 2 {
             log_in(&mut whitelist, FIRST + n);
@@ -433,7 +448,7 @@ mod tests {
 
     fn succeed(keeper: &mut MapKeeper, clients: usize) {
         let took = Duration::ZERO;
-        let marks = Box::new(Marks::of(keeper.map()));
+        let marks = Box::new(Marks::of(keeper.map().unwrap()));
         let published = Published {
             clients,
             took,
@@ -505,7 +520,7 @@ mod tests {
         let (jobs, given) = mpsc::channel();
         let schedule = Schedule::new(Duration::from_secs(3600));
         let publisher = PostmapThread::giving_to(jobs);
-        let mut keeper = MapKeeper::new(publisher, map.clone(), true, schedule);
+        let mut keeper = MapKeeper::new(publisher, Some(map.clone()), true, schedule);
         let mut whitelist = Whitelist::new(rules(Networks::default()));
         log_in(&mut whitelist, FIRST);
 
@@ -530,7 +545,7 @@ mod tests {
         // What somebody else has changed meanwhile can't wait either.
         log_in(&mut whitelist, FIRST + 1);
         assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
-        std::fs::write(keeper.map().index(), "another").unwrap();
+        std::fs::write(keeper.map().unwrap().index(), "another").unwrap();
         keeper.look();
         assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
         assert_eq!(published(&given).1, 2);
@@ -545,7 +560,7 @@ mod tests {
                 .is_some()
         );
         assert!(!keeper.is_under_way());
-        keeper.change(map("/b"), true, Duration::from_secs(3600));
+        keeper.change(Some(map("/b")), true, Duration::from_secs(3600));
         while keeper
             .publish_if_due(&whitelist, Journal::CaughtUp)
             .is_some()
@@ -553,10 +568,22 @@ mod tests {
         assert!(keeper.is_under_way());
         assert_eq!(published(&given), (map("/b"), whitelist.len()));
         // None is wanted any more: nothing is gathered, and what is there is withdrawn.
-        keeper.change(map("/b"), false, Duration::ZERO);
+        keeper.change(Some(map("/b")), false, Duration::ZERO);
         assert!(matches!(given.try_recv(), Ok(Job::Withdraw(_))));
         succeed(&mut keeper, whitelist.len());
         assert_eq!(keeper.publish_if_due(&whitelist, Journal::CaughtUp), None);
         assert!(given.try_recv().is_err());
+        // Nor can any be made: what was in force is withdrawn.
+        keeper.change(None, true, Duration::ZERO);
+        assert!(!keeper.is_wanted() && keeper.has_published(whitelist.generation()));
+        keeper.withdraw_former(Some(InForce {
+            path: "/b".into(),
+            kind: MapType::Lmdb,
+            value: "OK".to_owned(),
+            grace: Duration::ZERO,
+            max_session: Duration::ZERO,
+        }));
+        assert!(matches!(given.try_recv(), Ok(Job::Withdraw(_))));
+        assert_eq!(keeper.publish_if_due(&whitelist, Journal::CaughtUp), None);
     }
 }

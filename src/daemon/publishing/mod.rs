@@ -75,7 +75,11 @@ impl Publishing {
     ///
     /// # Errors
     /// When the system does not give what it takes.
-    pub fn start(map: AccessMap, wanted: bool, debounce: Duration) -> Result<Self, RunError> {
+    pub fn start(
+        map: Option<AccessMap>,
+        wanted: bool,
+        debounce: Duration,
+    ) -> Result<Self, RunError> {
         let (sender, done) = mpsc::unbounded_channel();
         let thread = PostmapThread::start(sender).map_err(system("can't start a thread"))?;
         let watch = DirectoryWatch::new().map_err(system(WATCH))?;
@@ -89,12 +93,12 @@ impl Publishing {
         })
     }
 
-    /// The map.
-    pub fn map(&self) -> &AccessMap {
+    /// The map, if there is a Postfix that could make one.
+    pub fn map(&self) -> Option<&AccessMap> {
         self.map.map()
     }
 
-    /// Whether there is to be a map at all.
+    /// Whether the map is to list anybody.
     pub fn is_wanted(&self) -> bool {
         self.map.is_wanted()
     }
@@ -190,21 +194,22 @@ impl Publishing {
 
     /// Watches the directory of the map, and looks at what has happened before.
     fn watch(&mut self) {
-        if let Err(error) = self.watch.watch(self.map.map().directory())
+        if let Some(directory) = self.map.map().map(AccessMap::directory)
+            && let Err(error) = self.watch.watch(directory)
             && self.map.is_known()
             && !std::mem::replace(&mut self.unwatched, true)
         {
             diagnostics::warning(&format!(
                 "{}: can't be watched: {error}; what somebody else does to the access map is noticed \
                  later",
-                self.map.map().directory().display()
+                directory.display()
             ));
         }
         self.look();
     }
 
     /// Another map, or the same, is to be kept from now on.
-    pub fn change(&mut self, map: AccessMap, wanted: bool, debounce: Duration) {
+    pub fn change(&mut self, map: Option<AccessMap>, wanted: bool, debounce: Duration) {
         self.map.change(map, wanted, debounce);
     }
 

@@ -49,7 +49,9 @@ impl PostmapThread {
                 while let Ok(job) = receiver.recv() {
                     let outcome = match job {
                         Job::Publish(map, clients) => Some(Done::Published(map.publish(&clients))),
-                        Job::Withdraw(map) => withdraw(&map).err().map(Done::NotWithdrawn),
+                        Job::Withdraw(map) => {
+                            map.withdraw_everybody().err().map(Done::NotWithdrawn)
+                        }
                         Job::WithdrawOtherTypes(map) => {
                             map.withdraw_other_types().err().map(Done::NotWithdrawn)
                         }
@@ -73,11 +75,4 @@ impl PostmapThread {
         // The thread ends only with us.
         let _ = self.jobs.send(job);
     }
-}
-
-fn withdraw(map: &AccessMap) -> Result<(), PublishError> {
-    if map.exists() {
-        map.publish(&[])?;
-    }
-    Ok(())
 }
