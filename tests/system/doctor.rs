@@ -11,16 +11,16 @@ use crate::service::{SETTINGS, SOON, STATE};
 const POLICY: &str = "unix:pop-before-smtp/policy";
 
 #[derive(Clone, Debug, Deserialize)]
-struct Point {
-    point: String,
-    verdict: String,
-    finding: String,
-    mend: Option<String>,
+pub struct Point {
+    pub point: String,
+    pub verdict: String,
+    pub finding: String,
+    pub mend: Option<String>,
 }
 
 /// Examines the host; the exit status says the same as the points.
 #[track_caller]
-fn examine(host: &Host) -> Vec<Point> {
+pub fn examine(host: &Host) -> Vec<Point> {
     let asked = host.try_run(&["pop-before-smtp", "doctor", "--json"]);
     let points: Vec<Point> = serde_json::from_str(&asked.stdout)
         .unwrap_or_else(|error| panic!("doctor --json: {error}: {}", asked.transcript()));
@@ -31,7 +31,7 @@ fn examine(host: &Host) -> Vec<Point> {
 }
 
 #[track_caller]
-fn assert_well(host: &Host, when: &str) {
+pub fn assert_well(host: &Host, when: &str) {
     let points = examine(host);
     let ill: Vec<_> = (points.iter())
         .filter(|point| point.verdict == "wrong" || point.verdict == "unknown")

@@ -105,7 +105,7 @@ impl Host {
         for part in ["upper", "work", "root"] {
             fs::create_dir_all(run.join(part)).unwrap();
         }
-        configure(release, &run.join("upper"));
+        configure(release, servers, &run.join("upper"));
         let cgroup = cgroup(&name);
         let supervisor = supervisor(&run, &cgroup)
             .env("LOWER", lower.join(":"))
@@ -337,7 +337,7 @@ fn finish(command: &mut Command) -> Finished {
 
 /// Puts the mail servers' configuration over the base file system. Directories get the mode that
 /// they have there.
-fn configure(release: Release, upper: &Path) {
+fn configure(release: Release, servers: Servers, upper: &Path) {
     let files = [
         ("etc/dovecot/dovecot.conf", release.dovecot_conf()),
         ("etc/dovecot/users", include_str!("files/dovecot-users")),
@@ -346,6 +346,9 @@ fn configure(release: Release, upper: &Path) {
         ("var/tmp/greeting.eml", include_str!("files/greeting.eml")),
     ];
     for (path, content) in files {
+        if servers == Servers::NoPostfix && path.starts_with("etc/postfix") {
+            continue;
+        }
         let path = upper.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();

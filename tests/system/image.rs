@@ -37,6 +37,8 @@ pub enum Servers {
     Ssh,
     /// Dovecot; and an engine for containers, and something to run in one.
     Podman,
+    /// Dovecot; and no Postfix, but its packages in `/opt/postfix`, to be installed without a network.
+    NoPostfix,
 }
 
 const PACKAGES: &[&str] = &[
@@ -113,6 +115,7 @@ impl Servers {
             Servers::PackageTools => "package-tools",
             Servers::Ssh => "ssh",
             Servers::Podman => "podman",
+            Servers::NoPostfix => "no-postfix",
         }
     }
 
@@ -136,6 +139,7 @@ impl Servers {
             Servers::PackageTools => &["lintian", "rpm", "rpmlint"],
             Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
             Servers::Podman => &["podman", "crun", "busybox-static"],
+            Servers::NoPostfix => &["postfix-", "postfix-lmdb-", "postfix-cdb-"],
         }
     }
 
@@ -150,6 +154,7 @@ impl Servers {
             | Servers::SolidPop3d => "",
             // Debian's waits for the port of uploads.
             Servers::Ssh => "systemctl disable systemd-journal-remote.socket || true",
+            Servers::NoPostfix => include_str!("files/no-postfix.sh"),
             Servers::Cyrus => include_str!("files/cyrus.sh"),
             Servers::Popa3d => include_str!("files/popa3d.sh"),
             Servers::Proxies => include_str!("files/proxies.sh"),

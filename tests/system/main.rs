@@ -36,3 +36,4 @@ mod servers;
 mod story;
 mod trust;
 mod varlink;
+mod without_postfix;

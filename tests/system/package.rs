@@ -6,7 +6,7 @@ use crate::mail::{Answer, fetch_mail, send_mail};
 use crate::service::{STATE, opened, package};
 
 /// Everything on the host that is not dpkg's own, a log, or of the moment.
-fn files(host: &Host) -> String {
+pub fn files(host: &Host) -> String {
     host.sh("cd / && find . -xdev \
          \\( -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log \
             -o -path ./tmp -o -path ./var/tmp -o -path ./opt -o -path ./var/spool/postfix \
@@ -15,7 +15,7 @@ fn files(host: &Host) -> String {
          -o -print | sort")
 }
 
-fn users(host: &Host) -> String {
+pub fn users(host: &Host) -> String {
     host.sh("getent passwd; getent group")
 }
 

@@ -78,6 +78,19 @@ fn works_with_rpm() {
     assert_eq!(send_mail(&host, NEAR[0]), Answer::Accepted);
     host.sh("grep -q '# mine' /etc/pop-before-smtp/config.toml");
 
+    // A package of Postfix that comes after this one: all that it has here is its name.
+    host.write_file(
+        "/opt/postfix.spec",
+        "Name: postfix\nVersion: 1\nRelease: 1\nSummary: -\nLicense: -\nBuildArch: noarch\n\
+         %description\n-\n%files\n",
+    );
+    host.sh(&format!(
+        "set -e; rpmbuild -bb --define '_topdir /opt/rpm' /opt/postfix.spec 2>&1
+         systemctl stop pop-before-smtp-policy.socket
+         {RPM} --install /opt/rpm/RPMS/noarch/postfix-*.rpm 2>&1
+         systemctl is-active pop-before-smtp-policy.socket"
+    ));
+
     host.sh(&format!("{RPM} --erase pop-before-smtp 2>&1"));
     assert_eq!(host.sh("pgrep pop-before || true"), "");
     assert_eq!(
