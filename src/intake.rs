@@ -9,6 +9,8 @@ mod remedy;
 
 use container::Writer;
 pub use container::is_an_engines;
+#[doc(hidden)]
+pub use container::line_of;
 pub use misnamed::{Found, Misnamed, MisnamedLogins, Unnamed, may_be_a_servers, misnamed};
 pub use remedy::{NO_REMEDY, Remedy};
 

@@ -9,6 +9,7 @@ mod error;
 mod flusher;
 mod keys;
 pub mod manual_file;
+mod reading;
 mod unhurried;
 
 use std::collections::BTreeMap;
@@ -26,18 +27,17 @@ use blocks::{BlockChange, Blocks, Change};
 pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
-use keys::{
-    POSITION, client_of, key_of_client, key_of_position, key_of_session, session_of, source_of,
-};
+use keys::{POSITION, key_of_client, key_of_position, key_of_session, source_of};
+#[doc(hidden)]
+pub use reading::of_two_blocks;
+use reading::{ReadError, decode};
 use unhurried::Unhurried;
 
 use crate::client::Client;
 use crate::journal::Position;
 use crate::origin::Id;
 use crate::postfix::map_type::MapType;
-use crate::whitelist::{
-    Clients, Ends, EndsOfServer, KeptClients, Listing, Session, SessionKey, Sessions,
-};
+use crate::whitelist::{Clients, Ends, EndsOfServer, Listing, Session, SessionKey, Sessions};
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
 const FORMAT: &[u8] = b"6";
@@ -250,18 +250,9 @@ impl Store {
             }
         }
         let mut kept = Kept::default();
-        let mut clients = KeptClients::default();
-        self.records[CLIENTS].read(|key, value| {
-            let client = client_of(key).ok_or_else(|| wrong("the key of a client"))?;
-            clients.add(client, &decode::<Listing<'_>>(value)?);
-            Ok(())
-        })?;
-        kept.clients = clients.finish();
-        self.records[SESSIONS].read(|key, value| {
-            let key = session_of(key).ok_or_else(|| wrong("the key of a session"))?;
-            kept.sessions.add(key, &decode(value)?);
-            Ok(())
-        })?;
+        let [clients, sessions] = &mut self.records;
+        kept.clients = reading::clients(clients.read())?;
+        kept.sessions = reading::sessions(sessions.read())?;
         for entry in self.meta.scan_prefix(POSITION) {
             let (key, value) = entry?;
             let PositionRecord { cursor, time } = decode(&value)?;
@@ -477,50 +468,15 @@ impl Store {
 }
 
 impl RecordTree {
-    /// Reads all records, in order, and takes note of the blocks.
-    fn read(
-        &mut self,
-        mut take: impl FnMut(&[u8], &[u8]) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        let mut last: Option<Vec<u8>> = None;
-        for block in &self.tree {
+    /// Its blocks, in order, each with where it starts. Takes note of them.
+    fn read(&mut self) -> impl Iterator<Item = Result<(IVec, IVec), ReadError>> {
+        let blocks = &mut self.blocks;
+        self.tree.iter().map(|block| {
             let (start, block) = block?;
-            self.blocks.add(&start);
-            for record in blocks::records(&block) {
-                let (key, value) = record.map_err(|error| ReadError::Record(error.to_string()))?;
-                if last.as_ref().is_some_and(|last| **last >= *key) || *key < *start {
-                    return Err(wrong("the order of the records"));
-                }
-                take(key, value)?;
-                let last = last.get_or_insert_default();
-                last.clear();
-                last.extend_from_slice(key);
-            }
-        }
-        Ok(())
+            blocks.add(&start);
+            Ok((start, block))
+        })
     }
-}
-
-#[derive(Debug)]
-enum ReadError {
-    Sled(sled::Error),
-    Record(String),
-    /// Another version has written it. What it had in force is in the same form in all.
-    OtherFormat(Option<InForce>),
-}
-
-impl From<sled::Error> for ReadError {
-    fn from(error: sled::Error) -> Self {
-        ReadError::Sled(error)
-    }
-}
-
-fn wrong(what: &str) -> ReadError {
-    ReadError::Record(format!("{what} can't be read"))
-}
-
-fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ReadError> {
-    postcard::from_bytes(bytes).map_err(|error| ReadError::Record(error.to_string()))
 }
 
 /// Records are of types that postcard can always express.

@@ -29,6 +29,11 @@ mod store;
 mod test;
 mod when;
 
+#[doc(hidden)]
+pub use convert_pattern::from_configuration as definition_of_old;
+#[doc(hidden)]
+pub use test::syslog::parse as parse_log_line;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -18,7 +18,8 @@ pub mod protocol;
 mod question;
 mod revoke;
 pub mod server;
-mod wire;
+#[doc(hidden)]
+pub mod wire;
 
 pub use allow::{Allow, Allowed};
 pub use check::{Check, Checked, GrantInfo};

@@ -88,7 +88,8 @@ pub(super) fn may_be_a_bridges(client: Client) -> bool {
 
 /// A line without its end, which conmon leaves there, and without what a terminal adds to it: colours, and
 /// a carriage return.
-pub(super) fn line_of(message: &[u8]) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn line_of(message: &[u8]) -> Cow<'_, [u8]> {
     let message = message.strip_suffix(b"\n").unwrap_or(message);
     let message = message.strip_suffix(b"\r").unwrap_or(message);
     if !message.contains(&ESCAPE) {

@@ -142,9 +142,10 @@ impl Service {
     }
 }
 
-#[cfg(test)]
 impl Configuration {
     /// What postconf would show of these texts.
+    #[doc(hidden)]
+    #[must_use]
     pub fn of(all: &str, set: &str, services: &str, overrides: &str) -> Self {
         let overrides = parse_parameters(overrides);
         Configuration {

@@ -34,6 +34,8 @@ pub use definition::{Definition, Example};
 pub use examples::{BrokenExample, check_examples};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
 pub use header::Header;
+#[doc(hidden)]
+pub use header::behind_time_of_s6_log;
 pub use load::{BUILT_IN, Catalogue, DefinitionError, LoadedDefinition, load};
 pub use meaning::Meaning;
 pub use pattern::Pattern;

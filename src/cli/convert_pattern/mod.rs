@@ -109,7 +109,7 @@ pub fn run(args: &ConvertPatternArgs, out: &mut impl Write) -> CommandResult {
 ///
 /// # Errors
 /// Why they can't be carried over.
-pub(super) fn from_configuration(text: &str) -> Result<Option<(String, Definition)>, String> {
+pub fn from_configuration(text: &str) -> Result<Option<(String, Definition)>, String> {
     if !old_perl::gives_patterns(text) {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ mod explained;
 pub(super) mod line;
 mod misnamed;
 pub(super) mod story;
-mod syslog;
+pub(super) mod syslog;
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};

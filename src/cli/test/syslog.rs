@@ -12,15 +12,20 @@ use crate::servers::Header;
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
-    pub(super) time: Timestamp,
-    pub(super) identifier: String,
-    pub(super) pid: Option<u32>,
-    pub(super) message: &'a [u8],
+pub struct Entry<'a> {
+    /// When it was written.
+    pub time: Timestamp,
+    /// The name that the writer gave itself.
+    pub identifier: String,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// The message itself.
+    pub message: &'a [u8],
 }
 
 /// Reads a line; times without a year are the latest that are not after `now`.
-pub(super) fn parse<'a>(line: &'a [u8], now: &ZonedDateTime) -> Option<Entry<'a>> {
+#[must_use]
+pub fn parse<'a>(line: &'a [u8], now: &ZonedDateTime) -> Option<Entry<'a>> {
     let (priority, rest) = match priority(line) {
         Some(rest) => (true, rest),
         None => (false, line),
