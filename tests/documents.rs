@@ -84,9 +84,16 @@ fn every_statement_of_security_names_its_test() {
 fn every_path_that_is_named_is_there() {
     for document in [CONTRIBUTING, SECURITY] {
         for piece in document.split('`').skip(1).step_by(2) {
-            let is_ours = ["src/", "tests/", "units/", "packaging/", "benches/"]
-                .iter()
-                .any(|room| piece.starts_with(room));
+            let is_ours = [
+                "src/",
+                "tests/",
+                "units/",
+                "packaging/",
+                "benches/",
+                "fuzz/",
+            ]
+            .iter()
+            .any(|room| piece.starts_with(room));
             if is_ours {
                 assert!(tree(piece).exists(), "{piece}");
             }
