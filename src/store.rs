@@ -27,6 +27,7 @@ use blocks::{BlockChange, Blocks, Change};
 pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
+use flusher::force;
 use keys::{POSITION, key_of_client, key_of_position, key_of_session, source_of};
 #[doc(hidden)]
 pub use reading::of_two_blocks;
@@ -246,7 +247,7 @@ impl Store {
             }
             None => {
                 self.meta.insert("format", FORMAT)?;
-                self.db.flush()?;
+                force(&self.db, &self.path)?;
             }
         }
         let mut kept = Kept::default();
@@ -461,7 +462,7 @@ impl Store {
         let _unhurried = Unhurried::new();
         self.meta
             .insert("in-force", encode(in_force))
-            .and_then(|_| self.db.flush())
+            .and_then(|_| force(&self.db, &self.path))
             .map_err(|error| classify(&self.path, error))?;
         Ok(())
     }

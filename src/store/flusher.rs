@@ -1,7 +1,8 @@
 //! Waits for the disk, on a thread that has nothing else to do: a disk that others are busy with
 //! takes its time.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use sled::Db;
 
@@ -22,8 +23,15 @@ impl Flusher {
     /// When the file system fails. The store is then to be closed and opened again.
     pub fn flush(self) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
-        let flushed = self.db.flush();
-        flushed.map_err(|error| classify(&self.path, error))?;
-        Ok(())
+        force(&self.db, &self.path).map_err(|error| classify(&self.path, error))
     }
+}
+
+/// Has the disk keep all that was written. sled's own flush ends with sync_file_range(2), which forces
+/// neither the length of the file nor what the drive itself holds back: after a cut of the power, half of
+/// it may be there.
+pub(super) fn force(db: &Db, path: &Path) -> Result<(), sled::Error> {
+    db.flush()?;
+    File::open(path.join("db"))?.sync_all()?;
+    Ok(())
 }
