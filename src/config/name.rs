@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::servers::BUILT_IN;
+use crate::servers::{BUILT_IN, is_server_name};
 
 use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type};
 
@@ -11,15 +11,6 @@ use super::value::{Checked, Value, Wrong, list, quoted, text, wrong, wrong_type}
 #[must_use]
 pub fn is_source_name(name: &str) -> bool {
     is_server_name(name) && name != DEFAULT_SOURCE
-}
-
-/// Whether this can be the name of a server's definition.
-pub(super) fn is_server_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 64
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// What [`is_server_name`] expects.

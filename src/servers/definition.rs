@@ -275,6 +275,13 @@ impl Definition {
     }
 }
 
+/// Whether this can be the name of a server's definition.
+#[must_use]
+pub fn is_server_name(name: &str) -> bool {
+    let is_fit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(is_fit)
+}
+
 impl Fault {
     fn at(span: Range<usize>, message: &str) -> Self {
         Fault {
@@ -289,11 +296,10 @@ impl DefinitionText {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let name = self.name.get_ref();
-        let is_lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if name.is_empty() || !name.bytes().all(is_lower) {
+        if !is_server_name(name) {
             faults.push(Fault::at(
                 self.name.span(),
-                "a server's name is of lower-case letters, digits and hyphens",
+                "a server's name is of lower-case letters, digits and hyphens, 64 of them at most",
             ));
         }
         if name == MANUAL {

@@ -30,7 +30,7 @@ mod required;
 mod sender;
 
 pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
-pub use definition::{Definition, Example};
+pub use definition::{Definition, Example, is_server_name};
 pub use examples::{BrokenExample, check_examples};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
 pub use header::Header;
