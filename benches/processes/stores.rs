@@ -8,17 +8,13 @@ use crate::Bench;
 use crate::clients::among_clients;
 use crate::host::{Host, wait_until};
 use crate::image::{Release, Servers};
-use crate::joined::add_store;
+use crate::joined::{PORT, RELAY, STORE, add_store, answers, listen};
 use crate::journal::{Contents, Ends};
 use crate::live::{PAUSE, add_addresses, logins_written, microseconds, now, unlimited_journal};
 use crate::load::{Question, Questioner};
 use crate::process::Setup;
 use crate::service::SOON;
 use crate::table::{Row, in_turn, median, seconds, share, thousands};
-
-const STORE: &str = "198.18.0.1";
-const RELAY: &str = "198.18.0.2";
-const PORT: u16 = 10040;
 
 /// Asks whether a client may relay.
 type Ask<'a> = &'a mut (dyn FnMut(&Question) -> bool + Send);
@@ -27,19 +23,12 @@ type Ask<'a> = &'a mut (dyn FnMut(&Question) -> bool + Send);
 pub fn both_ways(bench: &Bench) -> Vec<Row> {
     let samples = if bench.options.quick { 3 } else { 100 };
     let release = Release::any();
-    let answers = format!("publish = [\"policy\"]\npolicy.relays = [\"{RELAY}\"]\n");
-    let store = Host::with_service_and(release, Servers::Ssh, &answers);
+    let store = Host::with_service_and(release, Servers::Ssh, &answers());
     let relay = Host::with_service_and(release, Servers::Ssh, "");
     store.join(STORE, &[(&relay, &[RELAY])]);
     unlimited_journal(&store);
     add_addresses(&store);
-    store.write_file(
-        "/etc/systemd/system/pop-before-smtp-policy-inet.socket.d/address.conf",
-        &format!("[Socket]\nListenStream=\nListenStream={STORE}:{PORT}\n"),
-    );
-    store.sh("systemctl daemon-reload
-         systemctl enable pop-before-smtp-policy-inet.socket
-         systemctl restart pop-before-smtp");
+    listen(&store);
     add_store(&relay, "store1", &store, STORE);
     wait_until("the store is connected", SOON, || {
         relay.status().problems.is_empty().then_some(())

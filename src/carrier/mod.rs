@@ -106,12 +106,15 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
     let now = Timestamp::now();
     let kept_for = SignedDuration::try_from(store.kept_for).unwrap_or(SignedDuration::MAX);
     let oldest = now.checked_sub(kept_for).unwrap_or(Timestamp::MIN);
-    let (mut begin, mut seen) = carried(store, oldest).unwrap_or_else(|error| {
+    let again = |error: JournalError| {
         let directory = store.directory.display();
         diagnostics::warning(&format!(
             "{directory}: {error}; what may be there already is carried again"
         ));
-        (oldest, Seen::default())
+    };
+    let mut begin = where_to_begin(store, oldest).unwrap_or_else(|error| {
+        again(error);
+        oldest
     });
     let mut spool = Spool::new(&store.directory, store.kept_for);
     spool.tidy()?;
@@ -147,6 +150,10 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
         is_outdated: greeting.version != version(&store.wanted),
     };
     say(store, file, &state);
+    let mut seen = carried(store, begin).unwrap_or_else(|error| {
+        again(error);
+        Seen::default()
+    });
     let ended = |complaints: String| {
         let last = last_line(&complaints).map(|last| format!(": {last}"));
         format!("the connection has ended{}", last.unwrap_or_default())
@@ -170,19 +177,28 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
     }
 }
 
-/// From when on a store is to be asked, and which entries of that time are here.
-fn carried(store: &Store, oldest: Timestamp) -> Result<(Timestamp, Seen), JournalError> {
-    let mut seen = Seen::default();
+/// A reader of what is here of a store.
+fn reader(store: &Store) -> Result<Reader, JournalError> {
     let source = Source::Directory(store.directory.clone());
-    let mut reader = Reader::open(&source, store.wanted.iter().cloned())?;
-    let Some(newest) = reader.newest()? else {
-        return Ok((oldest, seen));
+    Reader::open(&source, store.wanted.iter().cloned())
+}
+
+/// From when on a store is to be asked, unless its clock was set back.
+fn where_to_begin(store: &Store, oldest: Timestamp) -> Result<Timestamp, JournalError> {
+    let Some(newest) = reader(store)?.newest()? else {
+        return Ok(oldest);
     };
     // By our clock: the store's may have been ahead, and have been set right since.
     let filed = spool::last_written(&store.directory).unwrap_or(newest);
     let was_ahead = newest.duration_since(filed) > OVERLAP;
     let begin = newest.checked_sub(OVERLAP).ok().filter(|_| !was_ahead);
-    let begin = begin.unwrap_or(oldest).max(oldest);
+    Ok(begin.unwrap_or(oldest).max(oldest))
+}
+
+/// Which entries that a store has written since `begin` are here.
+fn carried(store: &Store, begin: Timestamp) -> Result<Seen, JournalError> {
+    let mut seen = Seen::default();
+    let mut reader = reader(store)?;
     reader.seek_time(begin)?;
     while reader.next()? {
         let cursor = reader.position()?.cursor;
@@ -190,7 +206,7 @@ fn carried(store: &Store, oldest: Timestamp) -> Result<(Timestamp, Seen), Journa
             seen.is_new(id);
         }
     }
-    Ok((begin, seen))
+    Ok(seen)
 }
 
 /// Whether a store is the machine that it was when it was connected first; if not, what to say.

@@ -197,7 +197,7 @@ impl Whitelist {
             return Err(Refusal::Revoked);
         }
         // What this login is good for: how long it counts, and whether it opens a session.
-        let known = key.and_then(|key| self.sessions.get(key, now));
+        let known = key.and_then(|key| self.sessions.get(key, time));
         let (last, opens) = match known {
             // It is read again.
             Some(Known {
@@ -311,14 +311,14 @@ impl Whitelist {
         now: Moment,
         login_may_follow: bool,
     ) -> Outcome {
-        match self.sessions.get(key, now) {
+        match self.sessions.get(key, time) {
             Some(known) => self
                 .end(known.slot, time)
                 .map_or(Outcome::Nothing, Outcome::Ended),
             // Of a client that is never listed, say. What comes next under this id is another session.
             None if !login_may_follow || !self.sessions.has_room_for(key) => Outcome::Nothing,
             None => {
-                self.sessions.remember_end(key, time);
+                self.sessions.remember_end(key, time, now);
                 Outcome::Nothing
             }
         }

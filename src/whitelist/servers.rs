@@ -50,7 +50,8 @@ impl Servers {
         let source = origin.host.source;
         let is_of_source = |known: &&Known| known.held > 0 && known.origin.host.source == source;
         let of_source = self.0.iter().filter(is_of_source);
-        self.find(origin, name).is_some() || of_source.count() < OF_A_SOURCE
+        let is_held = |known: Server| self.0.get(known.number()).is_some_and(|it| it.held > 0);
+        self.find(origin, name).is_some_and(is_held) || of_source.count() < OF_A_SOURCE
     }
 
     /// The server of this name, for one more that goes by its number until it [lets go](Self::release).

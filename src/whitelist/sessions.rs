@@ -5,9 +5,9 @@
 //! taken over.
 
 mod record;
+mod remembered;
 mod which;
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
@@ -24,11 +24,8 @@ use crate::client::Client;
 use crate::event::Protocol;
 use crate::origin::Host;
 use record::{Near, Record};
+use remembered::Remembered;
 pub(super) use which::Which;
-
-/// How long the end of a session is remembered. A short session's end can be written before its
-/// login (Dovecot's processes log through separate pipes), and must end it nevertheless.
-const END_REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
 
 /// So many deadlines may mean nothing any more, and as many again as there are sessions.
 const STALE: usize = 64;
@@ -51,8 +48,8 @@ pub struct Sessions {
     /// One for each open session, and some that mean nothing any more.
     deadlines: Deadlines<Slot>,
     tidy_at: usize,
-    /// Those that have ended, and when.
-    ended: VecDeque<(Moment, Slot)>,
+    /// Those that have ended.
+    ended: Remembered,
     changed: UntoldChanges<(Near, Slot)>,
     /// Those that the store still has.
     gone: UntoldChanges<Gone>,
@@ -134,7 +131,7 @@ impl Sessions {
         record.is_doubtful = session.is_doubtful;
         record.is_stored = true;
         match ended {
-            Some(ended) => self.ended.push_back((ended, slot)),
+            Some(ended) => self.ended.add(slot, ended, ended),
             None => self.opened(slot),
         }
     }
@@ -197,13 +194,13 @@ impl Sessions {
         self.by_key.find(hash, is_it).copied()
     }
 
-    /// What is known of a session at `now`.
-    pub(super) fn get(&self, key: SessionKey<'_>, now: Moment) -> Option<Known> {
+    /// What is known of a session of which something was written at `time`.
+    pub(super) fn get(&self, key: SessionKey<'_>, time: Moment) -> Option<Known> {
         let slot = self.slot_of(key)?;
         let record = &self.records[slot.get()];
         // It may wait to be forgotten.
-        let is_remembered = |ended: Moment| ended.plus(END_REMEMBERED) > now;
-        record.ended.is_none_or(is_remembered).then_some(Known {
+        let is_known = |ended| remembered::matters(ended, time);
+        record.ended.is_none_or(is_known).then_some(Known {
             slot,
             client: record.client,
             since: record.since,
@@ -232,11 +229,11 @@ impl Sessions {
         }
     }
 
-    /// A session has ended of which nothing else is known.
-    pub(super) fn remember_end(&mut self, key: SessionKey<'_>, time: Moment) {
+    /// A session has ended of which nothing else is known; it is `now` that this is read.
+    pub(super) fn remember_end(&mut self, key: SessionKey<'_>, time: Moment, now: Moment) {
         let slot = self.put(key, None, time, Some(time));
         self.changed(slot);
-        self.ended.push_back((time, slot));
+        self.ended.add(slot, time, now);
     }
 
     /// Ends a session that is open. Says what it was.
@@ -254,7 +251,7 @@ impl Sessions {
             protocol: record.protocol,
         });
         self.closed(slot);
-        self.ended.push_back((time, slot));
+        self.ended.add(slot, time, time);
         self.changed(slot);
         ended
     }
@@ -340,11 +337,9 @@ impl Sessions {
     /// Forgets sessions that ended a while ago; so many are looked at.
     pub(super) fn forget_ends(&mut self, now: Moment, at_most: usize) {
         for _ in 0..at_most {
-            let first = self.ended.front().copied();
-            let Some((ended, slot)) = first.filter(|(e, _)| e.plus(END_REMEMBERED) <= now) else {
+            let Some((slot, ended)) = self.ended.next_old(now) else {
                 break;
             };
-            self.ended.pop_front();
             // Another session may have taken its id, or its slot.
             let record = self.records.get(slot.get());
             if record.is_some_and(|record| record.ended == Some(ended)) {
@@ -368,7 +363,7 @@ impl Sessions {
             let client = record.client;
             client.is_none_or(|client| !is_listed(client, record.since, record.is_doubtful))
         });
-        self.ended.make_contiguous().sort_unstable();
+        self.ended.sort();
     }
 
     fn opened(&mut self, slot: Slot) {
@@ -407,9 +402,7 @@ impl Sessions {
                 record.changed(Slot::new(slot), &mut self.changed);
             }
         }
-        for (ended, _) in &mut self.ended {
-            *ended = (*ended).min(now);
-        }
+        self.ended.clock_set(now);
     }
 
     /// Makes all deadlines anew.
@@ -543,7 +536,7 @@ impl Sessions {
     fn give_back(&mut self) {
         self.records = Slab::new();
         self.by_key = HashTable::new();
-        self.ended = VecDeque::new();
+        self.ended = Remembered::default();
         self.changed = UntoldChanges::default();
         self.telling = UntoldChanges::default();
     }

@@ -157,6 +157,24 @@ fn an_end_that_comes_behind_its_login_says_nothing_of_the_next_session() {
     assert_eq!(next_end(&whitelist), Some(at(1000 + GRACE)));
 }
 
+/// The store was out of reach, or its clock is behind.
+#[test]
+fn an_end_that_was_written_before_its_login_ends_it_however_late_both_are_read() {
+    for late in [1, 59, 600, GRACE - 2] {
+        let mut whitelist = Whitelist::new(rules());
+        for (n, id) in [(10, "a"), (11, "b")] {
+            whitelist.apply(&logout(0, id), at(late));
+            assert!(expire(&mut whitelist, at(late + 1)).is_empty());
+            let outcome = whitelist.apply(&login(0, n, Some(id)), at(late + 1));
+            assert_eq!(outcome, Outcome::Added(client(n)), "{late}");
+        }
+        assert_eq!(whitelist.open_sessions(), 0, "{late}");
+        assert_eq!(expire(&mut whitelist, at(GRACE)).len(), 2);
+        expire(&mut whitelist, at(late + 60));
+        assert_eq!(whitelist.sessions().count(), 0);
+    }
+}
+
 #[test]
 fn many_that_expire_at_once_do_so_some_at_a_time() {
     let mut whitelist = Whitelist::new(rules());

@@ -16,6 +16,7 @@ mod service;
 
 mod activation;
 mod by_hand;
+mod clocks;
 mod configuration;
 mod containers;
 mod cost;

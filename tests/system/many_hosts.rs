@@ -5,36 +5,25 @@ use std::time::{Duration, Instant};
 
 use crate::host::{Host, NEAR, wait_until};
 use crate::image::{Release, Servers};
-use crate::joined::add_store;
+use crate::joined::{PORT, RELAY, STORE, add_store, answers, listen, store_and_relay};
 use crate::mail::{Answer, Carriage, MailSession, Protocol, fetch_mail, send_mail};
 use crate::service::SOON;
 use crate::trust::{FORGED, forge};
 
-/// Where the store's policy service listens, and the address of the relay that may ask it.
-const STORE: &str = "198.18.0.1";
-const RELAY: &str = "198.18.0.2";
 /// A host on the same cable that may not ask.
 const STRANGER: &str = "198.18.0.3";
 
-const ASK: &str = "permit_mynetworks, check_policy_service { inet:198.18.0.1:10040, \
-    default_action=DUNNO, timeout=2s }, reject_unauth_destination";
-
 fn the_question_goes_to_the_store(release: Release) {
-    let store = Host::with_service(
-        release,
-        &format!("publish = [\"policy\"]\npolicy.relays = [\"{RELAY}\"]\n"),
-    );
+    let store = Host::with_service(release, &answers());
     // Nothing of ours is on the relay.
     let relay = Host::boot(release);
     store.join(STORE, &[(&relay, &[RELAY, STRANGER])]);
-    store.write_file(
-        "/etc/systemd/system/pop-before-smtp-policy-inet.socket.d/address.conf",
-        &format!("[Socket]\nListenStream=\nListenStream={STORE}:10040\n"),
+    listen(&store);
+    let ask = format!(
+        "permit_mynetworks, check_policy_service {{ inet:{STORE}:{PORT}, default_action=DUNNO, \
+         timeout=2s }}, reject_unauth_destination"
     );
-    store.sh("systemctl daemon-reload
-         systemctl enable pop-before-smtp-policy-inet.socket
-         systemctl restart pop-before-smtp");
-    relay.run(&["postconf", &format!("smtpd_relay_restrictions={ASK}")]);
+    relay.run(&["postconf", &format!("smtpd_relay_restrictions={ask}")]);
     relay.run(&["postfix", "reload"]);
 
     let (client, other) = (NEAR[0], NEAR[1]);
@@ -50,7 +39,7 @@ fn the_question_goes_to_the_store(release: Release) {
             "-c",
             &format!(
                 "printf 'request=smtpd_access_policy\\nclient_address={client}\\n\\n' |
-                 socat -t 2 - TCP:{STORE}:10040,bind={from},connect-timeout=2"
+                 socat -t 2 - TCP:{STORE}:{PORT},bind={from},connect-timeout=2"
             ),
         ])
     };
@@ -91,9 +80,7 @@ fn the_question_goes_to_the_store_on_trixie() {
 }
 
 fn the_journal_comes_to_the_relay(release: Release) {
-    let store = Host::boot_with(release, Servers::Ssh);
-    let relay = Host::with_service_and(release, Servers::Ssh, "grace = \"45s\"\n");
-    store.join(STORE, &[(&relay, &[RELAY])]);
+    let (store, relay) = store_and_relay(release, "grace = \"45s\"\n");
     let [client, other] = NEAR;
     fetch_mail(&store, client);
     add_store(&relay, "store1", &store, STORE);
@@ -372,27 +359,16 @@ fn any_store_and_any_relay(release: Release) {
         relay.await_clients(&[other]);
     }
 
-    // A store whose clock is wrong is told of, and one that is away is a problem of its own.
-    second.sh(
-        "printf '#!/bin/sh\\nexec /usr/bin/date --date=10min \"$@\"\\n' >/usr/local/bin/date
-        chmod 755 /usr/local/bin/date",
-    );
-    down.run(&["systemctl", "restart", "pop-before-smtp-store@store2"]);
-    let problem = |text: &str| {
+    // One that is away is a problem of its own.
+    first.run(&["systemctl", "stop", "ssh"]);
+    first.sh("pkill sshd || true");
+    wait_until("it is told of", SOON, || {
         let problems = down.status().problems;
         problems
             .iter()
-            .any(|problem| problem.contains(text))
+            .any(|problem| problem.contains("store1: not connected"))
             .then_some(())
-    };
-    wait_until("its clock is told of", SOON, || {
-        problem("store2: its clock is")
     });
-    second.run(&["rm", "/usr/local/bin/date"]);
-    down.run(&["systemctl", "restart", "pop-before-smtp-store@store2"]);
-    first.run(&["systemctl", "stop", "ssh"]);
-    first.sh("pkill sshd || true");
-    wait_until("it is told of", SOON, || problem("store1: not connected"));
     fetch_mail(second, client);
     wait_until("the other goes on", SOON, || {
         are_listed(down, &[client]).then_some(())
@@ -411,9 +387,7 @@ fn any_store_and_any_relay_on_trixie() {
 
 /// The other carrier, for those who run it already.
 fn an_uploaded_journal_is_a_source(release: Release) {
-    let store = Host::boot_with(release, Servers::Ssh);
-    let relay = Host::with_service_and(release, Servers::Ssh, "");
-    store.join(STORE, &[(&relay, &[RELAY])]);
+    let (store, relay) = store_and_relay(release, "");
     relay.write_file(
         "/etc/systemd/system/systemd-journal-remote.service.d/http.conf",
         "[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-journal-remote --listen-http=-3 \

@@ -82,8 +82,8 @@ fn one_that_takes_over_a_place_does_not_end_with_the_one_before() {
 #[test]
 fn an_end_is_forgotten_in_time_even_if_it_still_lies_there() {
     let mut sessions = empty();
-    sessions.remember_end(key("a"), at(0));
-    sessions.remember_end(key("b"), at(0));
+    sessions.remember_end(key("a"), at(0), at(0));
+    sessions.remember_end(key("b"), at(0), at(0));
     sessions.forget_ends(at(60), 1);
     assert_eq!(sessions.len(), 1);
     assert!(sessions.get(key("b"), at(59)).is_some());
@@ -281,7 +281,7 @@ proptest! {
                         *ended = ended.or(Some(now));
                     }
                     _ => {
-                        sessions.remember_end(key(IDS[n]), at(now));
+                        sessions.remember_end(key(IDS[n]), at(now), at(now));
                         model.insert(n, (now, Some(now)));
                     }
                 },
