@@ -122,7 +122,7 @@ fn told_before(made: &[Made], last: &Entry) -> BTreeSet<Client> {
         entry.sender.pid.is_some()
             && entry.sender.pid == last.sender.pid
             && entry.origin == last.origin
-            && last.time.duration_since(entry.time) <= TIED
+            && last.time.duration_since(entry.time).abs() <= TIED
     });
     before.flat_map(|entry| addresses(&entry.message)).collect()
 }

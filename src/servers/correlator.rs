@@ -158,7 +158,10 @@ impl Correlator {
                 user,
                 session,
             } => {
-                let connect = self.connects.remove(&process).map(|(client, _)| client);
+                let connect = self.connects.remove(&process);
+                // A clock that was set back keeps those before it from being forgotten in time.
+                let is_near = |since| time.duration_since(since).abs() <= CONNECT_LIFETIME;
+                let connect = connect.and_then(|(client, since)| is_near(since).then_some(client));
                 let client = client.or(connect).or_else(|| {
                     if server.client_of_unit {
                         sender.client_of_unit()

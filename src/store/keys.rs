@@ -35,7 +35,9 @@ pub(super) fn client_of(key: &[u8]) -> Option<Client> {
         (6, octets) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
         _ => return None,
     };
-    Some(Client::from(address))
+    let client = Client::from(address);
+    // An IPv4 address in IPv6's form is another key of the same client: it would never be removed.
+    (client.address() == address).then_some(client)
 }
 
 /// A server's name holds no NUL.
@@ -49,4 +51,33 @@ pub(super) fn session_of(key: &[u8]) -> Option<SessionKey<'_>> {
     let (server, id) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
     let origin = Origin::from_bytes(origin);
     Some(SessionKey { origin, server, id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_one_key() {
+        for text in [
+            "192.0.2.10",
+            "2001:db8::10",
+            "::ffff:192.0.2.10",
+            "::192.0.2.10",
+        ] {
+            let client: Client = text.parse().unwrap();
+            assert_eq!(client_of(&key_of_client(client)), Some(client), "{text}");
+        }
+        let mapped = Ipv4Addr::new(192, 0, 2, 10).to_ipv6_mapped();
+        let other = [&[6], mapped.octets().as_slice()].concat();
+        for other in [
+            &other,
+            &b"\x04\xc0\0\x02\x0a\0"[..],
+            b"\x04\xc0",
+            b"\x05abcd",
+            b"",
+        ] {
+            assert_eq!(client_of(other), None, "{other:?}");
+        }
+    }
 }

@@ -151,6 +151,24 @@ fn a_reused_pid_never_lends_an_address() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_makes_no_connect_last_longer() {
+    let passed = "Authentication passed for mallory";
+    let minute = 60;
+    let mut lines = Lines::new(POPA3D, Unknown::Drop);
+    lines.now = 60 * minute;
+    lines.says(7, "Session from 192.0.2.10");
+    lines.says(8, "Session from 192.0.2.10");
+    lines.now = 0;
+    lines.says(9, "Session from 192.0.2.10");
+    // An hour from now, by the clock; how long ago it was, nobody knows.
+    assert_eq!(lines.says(8, passed), None);
+    lines.now = 11 * minute;
+    assert_eq!(lines.says(9, passed), None);
+    lines.now = 59 * minute;
+    assert_eq!(lines.says(7, passed), login("192.0.2.10", "mallory", "7"));
+}
+
+#[test]
 fn connects_are_bounded_in_number() {
     let mut lines = Lines::new(POPA3D, Unknown::Drop);
     for pid in 0..u32::try_from(2 * CONNECTS).unwrap() {
