@@ -85,6 +85,11 @@ impl Foreground {
     pub fn start_again_as(&mut self, command: Command) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.start_again_by(command);
+    }
+
+    /// Starts a stopped one again by this command; its log begins anew.
+    pub fn start_again_by(&mut self, command: Command) {
         self.child = run(command, self.directory.path());
     }
 
