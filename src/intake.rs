@@ -8,9 +8,9 @@ mod misnamed;
 mod remedy;
 
 use container::Writer;
-pub use container::is_an_engines;
 #[doc(hidden)]
 pub use container::line_of;
+pub use container::{is_an_engines, units_of_container};
 pub use misnamed::{Found, Misnamed, MisnamedLogins, Unnamed, may_be_a_servers, misnamed};
 pub use remedy::{NO_REMEDY, Remedy};
 
@@ -218,8 +218,8 @@ impl Taker {
     /// Whether a server's sender, on the machine that this source is about, has written the entry.
     fn check(&mut self, server: &Server, entry: &Entry) -> Result<(), Distrust> {
         self.trust(server).check(&entry.sender)?;
-        // Of root's processes, an engine may write what any container says.
-        if !entry.container.name.is_empty() && entry.sender.unit.is_none() {
+        // Whoever has written it says that it is a container's, and nobody has named that.
+        if !entry.container.name.is_empty() {
             return Err(Distrust::Container);
         }
         self.check_machine(entry)
@@ -277,10 +277,19 @@ impl Taker {
             Senders::Trusted => Writer::of(&entry.sender, name),
         };
         let tag: &[u8] = if writer == Writer::Quadlet { b"" } else { tag };
-        let is_its_own = |server: &Server| self.trust(server).check(&entry.sender).is_ok();
-        let may_write = writer != Writer::Other || recogniser.servers_in(name, tag).any(is_its_own);
+        // What a server may write by itself, and what root may write in its units.
+        let is_its_own = |trust: &Trust| {
+            let of_root = entry
+                .sender
+                .unit
+                .as_ref()
+                .filter(|_| entry.sender.uid == Some(0));
+            trust.check(&entry.sender).is_ok() || of_root.is_some_and(|unit| trust.knows_unit(unit))
+        };
+        let may_write = writer != Writer::Other
+            || (recogniser.servers_in(name, tag)).any(|server| is_its_own(self.trust(server)));
         let run = container::run_of(&entry.container, &entry.sender);
-        let is_half = may_write && self.is_half_of_container(entry);
+        let is_half = may_write && self.is_half_of_container(entry, &run);
         let message = container::line_of(&entry.message);
         let Some(verdict) = recogniser.recognise_in(name, tag, &message) else {
             return Intake::Nothing;
@@ -297,11 +306,8 @@ impl Taker {
         let believed = match writer {
             _ if self.senders == Senders::Any => Ok(()),
             Writer::Engine | Writer::Quadlet => self.check_machine(entry),
-            // What a server may write by itself, it may write with the name of a container.
-            Writer::Other => match self.trust(server).check(&entry.sender) {
-                Ok(()) => self.check_machine(entry),
-                Err(_) => Err(Distrust::Engine),
-            },
+            Writer::Other if is_its_own(self.trust(server)) => self.check_machine(entry),
+            Writer::Other => Err(Distrust::Engine),
         };
         if let Err(why) = believed {
             return self.refuse(server, meaning, entry, why);
@@ -338,15 +344,14 @@ impl Taker {
 
     /// Whether an entry of a container is a part of a line: too long, cut by the engine, or the rest of one
     /// that was. Output and errors are two streams, which the engine tells apart by their priorities.
-    fn is_half_of_container(&mut self, entry: &Entry) -> bool {
+    fn is_half_of_container(&mut self, entry: &Entry, run: &[u8]) -> bool {
         let Container {
             name,
-            id,
             priority,
             is_partial,
             ..
         } = &entry.container;
-        let stream = [id.as_slice(), b" ", priority].concat();
+        let stream = [run, b" ".as_slice(), priority].concat();
         let origin = entry.origin.in_container(name, &stream);
         let correlator = self.correlators.get(&origin);
         let is_rest = correlator.is_some_and(|known| known.expects_a_rest_of(&entry.sender));
@@ -504,7 +509,7 @@ fn hides_its_client(server: &Server, meaning: &Meaning) -> bool {
     else {
         return false;
     };
-    container::may_be_a_bridges(*client) && !server.bridges.contains(client)
+    container::may_be_a_bridges(*client) && !server.bridges.contains(client.address())
 }
 
 fn noted(server: &Server, why: NoEvent) -> Intake {

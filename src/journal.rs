@@ -466,7 +466,26 @@ impl Reader {
                 _ => {}
             }
         }
+        if entry.sender.unit.is_none() {
+            entry.sender.unit = self.cgroup()?;
+        }
         Ok(())
+    }
+
+    /// The cgroup that the entry's process was in, if journald has seen one: a path such as `/docker/8f3c`.
+    fn cgroup(&mut self) -> Result<Option<String>, JournalError> {
+        self.journal.restart_data();
+        while let Some(field) = self.journal.enumerate_data()? {
+            if field.name() == b"_SYSTEMD_CGROUP" {
+                let path = field
+                    .value()
+                    .and_then(|path| std::str::from_utf8(path).ok());
+                // The uppermost one, and those that a journald in a container can't see, say nothing.
+                let path = path.filter(|path| *path != "/" && !path.contains(".."));
+                return Ok(path.map(str::to_owned));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the reader stands on this entry.

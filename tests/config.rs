@@ -5,7 +5,6 @@ mod anything;
 #[path = "config/wrong.rs"]
 mod wrong;
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -164,7 +163,7 @@ fn every_key_is_taken() {
         users: ["vmail", "5000", "5001"].map(str::to_owned).to_vec(),
         units: vec!["dovecot@*.service".to_owned()],
         containers: Vec::new(),
-        bridges: BTreeSet::new(),
+        bridges: Vec::new(),
     };
     assert_eq!(settings.senders.get("dovecot"), Some(&senders));
     assert_eq!(loaded.warnings, []);
@@ -218,7 +217,7 @@ fn later_files_go_before_earlier_ones_key_by_key() {
         users: vec!["a".to_owned()],
         units: vec!["x.service".to_owned()],
         containers: Vec::new(),
-        bridges: BTreeSet::new(),
+        bridges: Vec::new(),
     };
     assert_eq!(loaded.settings.senders.get("dovecot"), Some(&senders));
     assert_eq!(loaded.settings.servers_directory, path.join("servers.d"));

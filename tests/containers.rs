@@ -13,8 +13,8 @@ use journal_files::entry::{Entry, export};
 
 const CLIENT: &str = "192.0.2.10";
 const OTHER: &str = "192.0.2.20";
-const SETTINGS: &str =
-    "permitted-networks = []\nsenders.dovecot.containers = [\"mailserver\", \"two\"]";
+const SETTINGS: &str = "permitted-networks = []\nsenders.dovecot.containers = [\"mailserver\", \"two\"]\n\
+     senders.dovecot.units = [\"pod.service\"]";
 
 fn ago(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)
@@ -121,11 +121,32 @@ fn who_is_no_engine_and_what_is_another_container_opens_nothing_and_is_reported(
             .but("CONTAINER_NAME", Some("systemd-web"))
             .but("CONTAINER_TAG", Some("mailserver")),
         docker(90, &login(CLIENT, "a")),
+        // A quadlet whose container has another name than its unit, which is named.
+        forged(7, "0", Some("pod.service")).but("MESSAGE", Some(&login(OTHER, "b"))),
     ]);
-    service.wait_for("caught up with the journal: 1 client listed");
+    service.wait_for("caught up with the journal: 2 clients listed");
     assert!(!service.log().contains("added 203.0.113."));
     service.wait_for("it names a container, and no container engine of root's wrote it");
     service.wait_for("refused a login of 203.0.113.9 that looks like dovecot's");
+    assert!(service.ask("list").contains(CLIENT));
+}
+
+/// It can write to the host's /dev/log: journald has seen its cgroup, and that this is no unit's.
+#[test]
+fn root_in_a_container_without_a_unit_is_no_server_of_the_host() {
+    let outside = |client: &str, cgroup: &str| {
+        Entry::login(ago(100), client, client)
+            .but("_SYSTEMD_UNIT", None)
+            .but("_UID", Some("0"))
+            .with("_SYSTEMD_CGROUP", cgroup)
+    };
+    let service = start(&[
+        outside("203.0.113.1", "/docker/8f3c2ab01234"),
+        // Gone before journald looked, as servers' processes can be.
+        Entry::login(ago(99), CLIENT, "a").but("_SYSTEMD_UNIT", None),
+    ]);
+    service.wait_for("caught up with the journal: 1 client listed");
+    service.wait_for("refused a login of 203.0.113.1");
     assert!(service.ask("list").contains(CLIENT));
 }
 
@@ -178,16 +199,17 @@ fn a_bridges_address_is_not_listed_unless_it_is_asked_for() {
         docker(100, &login("172.18.0.1", "a")),
         docker(99, &with_header("fd00:17::1", "b")),
         docker(98, &login("192.168.1.1", "c")),
-        docker(97, &login("172.18.0.7", "d")),
+        docker(97, &login("10.0.0.2", "f")),
+        docker(97, &login("192.168.1.20", "d")),
         // A server of the host sees who connects.
         Entry::dovecot(ago(96), login("10.0.0.1", "e").replace("Info: ", "")),
     ];
     let service = start(&entries);
     service.wait_for("caught up with the journal: 2 clients listed");
     service.wait_for("refused a login of 172.18.0.1 that looks like dovecot's");
-    service.wait_for("that is the address of a bridge");
+    service.wait_for("all clients of a container may seem to come from that address");
     service.wait_for("name it in senders.dovecot.bridges");
-    let settings = format!("{SETTINGS}\nsenders.dovecot.bridges = [\"192.168.1.1\"]");
+    let settings = format!("{SETTINGS}\nsenders.dovecot.bridges = [\"192.168.1.0/24\"]");
     let asked_for = Foreground::start_on(JournalFiles::import(&export(&entries)), &settings);
     asked_for.wait_for("caught up with the journal: 3 clients listed");
     assert!(asked_for.ask("list").contains("192.168.1.1"));
@@ -201,9 +223,14 @@ fn a_container_that_nobody_has_named_is_not_believed_for_its_tag() {
         .but("CONTAINER_TAG", Some("dovecot"))
         .but("SYSLOG_IDENTIFIER", Some("dovecot"))
         .but("_SYSTEMD_UNIT", None);
-    let service = start(&[tagged, docker(90, &login(CLIENT, "b"))]);
+    let in_its_unit = docker(99, &login("203.0.113.2", "c"))
+        .but("CONTAINER_NAME", Some("dovecot"))
+        .but("SYSLOG_IDENTIFIER", Some("dovecot"))
+        .but("_SYSTEMD_UNIT", Some("dovecot.service"));
+    let service = start(&[tagged, in_its_unit, docker(90, &login(CLIENT, "b"))]);
     service.wait_for("caught up with the journal: 1 client listed");
     service.wait_for("it names a container that the configuration does not");
+    service.wait_for("refused a login of 203.0.113.2");
     service.wait_for("containers = [\"web\"]");
     assert!(service.ask("list").contains(CLIENT));
 }

@@ -366,7 +366,7 @@ fn a_line_is_taken_for_what_the_journals_entry_is() {
                 lines.iter_mut().for_each(|line| drop(forget_time(line)));
                 // Only a journal tells who else may have written under an identifier.
                 let is_other =
-                    |line: &Value| line["reason"].to_string().contains("under an identifier");
+                    |line: &Value| line["reason"].to_string().contains("under the identifier");
                 lines.retain(|line| !is_other(line));
                 lines
             });

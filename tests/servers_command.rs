@@ -102,6 +102,7 @@ fn the_list_tells_what_is_on_and_what_was_seen() {
             "units": ["mine.service", "m.service"],
             "containers": ["mailserver"],
             "followed-in-containers": true,
+            "counts-in-containers": true,
             "on": false,
             "built-in": false,
             "defined-in": host.path("servers.d/mine.toml"),

@@ -32,7 +32,8 @@ To change a built-in definition, copy it to servers.d and edit the copy, which t
 The objects of --json have the keys: name, description, identifiers, users, units (who may write its
 entries) and containers (in which it runs; all four include what the configuration adds), on, built-in
 (false if from servers.d), defined-in (the file, or null), followed-in-containers (false if its lines
-are tied by their process, which an engine hides: there a login counts by itself, without a session),
+are tied by their process, which an engine hides), counts-in-containers (a login with an address counts
+there, if only by itself, without a session),
 seen-identifiers (also containers; those seen since --since), and seen (true, false). The last two are
 null if the journal can't be read.")]
 pub struct ServersArgs {
@@ -65,6 +66,7 @@ struct Row<'a> {
     units: Vec<&'a str>,
     containers: &'a [String],
     followed_in_containers: bool,
+    counts_in_containers: bool,
     on: bool,
     built_in: bool,
     defined_in: Option<&'a Path>,
@@ -186,6 +188,7 @@ impl<'a> Row<'a> {
             units: with(&definition.units, configured.map(|senders| &senders.units)),
             containers,
             followed_in_containers: !definition.ties_lines(),
+            counts_in_containers: definition.cut_at.is_none(),
             on: settings.servers.contains(&definition.name),
             built_in: loaded.file.is_none(),
             defined_in: loaded.file.as_deref(),
@@ -218,7 +221,11 @@ impl<'a> Row<'a> {
                     [] => "if any".to_owned(),
                     names => names.join(", "),
                 };
-                let what = "lines count one by one, without sessions";
+                let what = if self.counts_in_containers {
+                    "a login with an address counts, without a session"
+                } else {
+                    "no line counts, as its logger cuts them"
+                };
                 line("containers", &format!("{names}; {what}"))?;
             }
         }

@@ -22,6 +22,7 @@ use super::{
     JournalSettings, Limits, MapSettings, PermittedNetworks, PolicySettings, Publish, Senders,
     Settings, SourceSettings, map, name, network, path, sender,
 };
+use crate::servers::is_server_name;
 
 /// What `grace` and `max-session` can be. The whitelist counts in seconds.
 const SPAN: RangeInclusive<Duration> =
@@ -280,7 +281,7 @@ const SENDERS: [Key<Senders>; 5] = [
     },
     Key {
         name: "bridges",
-        take: |to, value| set(&mut to.bridges, sender::bridges(value)),
+        take: |to, value| set(&mut to.bridges, network::networks(value)),
         show: |of| Shown::List(of.bridges.iter().map(ToString::to_string).collect()),
     },
 ];
@@ -326,12 +327,11 @@ fn take_all(reader: &mut Reader<'_>, source: &Source, settings: &mut Settings) {
         sources,
     );
     let expected = format!("[senders.SERVER] with {}", name::SERVER_NAME);
-    let is_server = name::is_server_name;
     take_named(
         reader,
         &mut root,
         "senders",
-        (is_server, &expected),
+        (is_server_name, &expected),
         &SENDERS,
         senders,
     );

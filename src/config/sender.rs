@@ -3,12 +3,9 @@
 //!
 //! Must never take a pattern that lets everybody in.
 
-use std::collections::BTreeSet;
-
 use toml::de::DeValue;
 
 use super::value::{Checked, Value, Wrong, integer, list, quoted, text, wrong_type};
-use crate::client::Client;
 use crate::servers::{Users, is_container, is_identifier, matches_glob};
 
 /// `senders.SERVER.identifiers`: values of `SYSLOG_IDENTIFIER`.
@@ -53,17 +50,6 @@ pub(super) fn containers(value: &Value<'_>) -> Checked<Vec<String>> {
             })
         },
     )
-}
-
-/// `senders.SERVER.bridges`: addresses.
-pub(super) fn bridges(value: &Value<'_>) -> Checked<BTreeSet<Client>> {
-    const EXPECTED: &str = "an address, such as \"172.17.0.1\"";
-    let expected = "a list of addresses, such as [\"172.17.0.1\"]";
-    let all = list(value, expected, |element| {
-        let address = text(element, EXPECTED)?.parse();
-        address.map_err(|_| wrong_type(element, EXPECTED))
-    })?;
-    Ok(all.into_iter().collect())
 }
 
 /// `senders.SERVER.users`: names or numbers.

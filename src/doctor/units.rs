@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::systemd::Unit;
 use crate::config::Settings;
+use crate::intake::units_of_container;
 use crate::servers::{Catalogue, Sender, Trust};
 
 /// The mail units, and those of them that systemd has loaded.
@@ -22,7 +23,13 @@ impl MailUnits {
         let defined = on.filter_map(|name| catalogue.get(name));
         let defined = defined.flat_map(|loaded| &loaded.definition.units);
         let configured = settings.senders.values().flat_map(|senders| &senders.units);
-        Self::named(defined.chain(configured).cloned(), services)
+        let containers = settings
+            .senders
+            .values()
+            .flat_map(|senders| &senders.containers);
+        let of_containers = containers.flat_map(|name| units_of_container(name));
+        let named = defined.chain(configured).cloned().chain(of_containers);
+        Self::named(named, services)
     }
 
     /// Those that fit one of these patterns.

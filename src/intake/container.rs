@@ -5,7 +5,9 @@
 //! container anything but its text.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
+
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::client::Client;
 use crate::journal::Container;
@@ -61,6 +63,13 @@ pub fn is_an_engines(unit: &str) -> bool {
     ENGINES.iter().any(|engine| matches_glob(engine, unit))
 }
 
+/// The units in which the lines of a container of this name may be written: those of engines, and of its
+/// quadlet. A `*` stands for any text.
+pub fn units_of_container(name: &str) -> impl Iterator<Item = String> {
+    let quadlet = format!("{}.service", name.strip_prefix(QUADLET).unwrap_or(name));
+    ENGINES.map(str::to_owned).into_iter().chain([quadlet])
+}
+
 /// The name of a container, if it has one that can be named in the configuration.
 pub(super) fn printable_name(name: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(name).ok()?;
@@ -76,14 +85,25 @@ pub(super) fn run_of(container: &Container, sender: &Sender) -> Vec<u8> {
     [id, b" ".as_slice(), run].concat()
 }
 
-/// Whether it may be the address of a bridge, or of what forwards a port to a container: every client has
-/// it then. The first or last address of a private network; and slirp4netns's (podman-run(1)).
+/// The networks that engines make for containers, unless they are told otherwise: Docker's bridges, the
+/// ingress of its swarms, slirp4netns, and podman's bridges. What has an address there is another
+/// container, a proxy of web mail's, or what forwards a port and hides the client.
+const NETWORKS: [(Ipv4Addr, u8); 5] = [
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(10, 0, 0, 0), 24),
+    (Ipv4Addr::new(10, 0, 2, 0), 24),
+    (Ipv4Addr::new(10, 88, 0, 0), 16),
+    (Ipv4Addr::new(10, 89, 0, 0), 16),
+];
+
+/// Whether all clients of a container may seem to come from this address: it is one of the networks of
+/// containers, or the first or last of another private network, as bridges have it.
 pub(super) fn may_be_a_bridges(client: Client) -> bool {
-    const FORWARDERS: [IpAddr; 2] = [
-        IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2)),
-        IpAddr::V4(Ipv4Addr::new(10, 0, 2, 100)),
-    ];
-    client.is_private() && client.looks_like_a_gateway() || FORWARDERS.contains(&client.address())
+    let is_in = |(network, length): &(Ipv4Addr, u8)| {
+        let network = Ipv4Net::new(*network, *length).map(IpNet::V4);
+        network.is_ok_and(|network| network.contains(&client.address()))
+    };
+    NETWORKS.iter().any(is_in) || client.is_private() && client.looks_like_a_gateway()
 }
 
 /// A line without its end, which conmon leaves there, and without what a terminal adds to it: colours, and
@@ -157,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_has_the_first_address_of_a_private_network() {
+    fn what_has_an_address_of_a_container_or_of_a_bridge_is_no_client() {
         for (address, may_be) in [
             ("172.17.0.1", true),
             ("192.168.0.1", true),
@@ -165,8 +185,12 @@ mod tests {
             ("fd4d:6169:6c63:6f77::1", true),
             ("10.0.2.2", true),
             ("10.0.2.100", true),
-            ("172.17.0.2", false),
-            ("10.0.2.101", false),
+            ("172.17.0.2", true),
+            ("10.0.0.2", true),
+            ("10.89.3.7", true),
+            ("10.0.1.20", false),
+            ("192.168.1.20", false),
+            ("172.32.0.2", false),
             ("192.0.2.1", false),
             ("2001:db8::1", false),
         ] {

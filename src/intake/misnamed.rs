@@ -91,8 +91,13 @@ pub fn misnamed(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Opt
 fn in_a_container(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> Option<Misnamed> {
     let Container { name, tag, .. } = &entry.container;
     let writer = Writer::of(&entry.sender, name);
-    let is_an_engines = matches!(writer, Writer::Engine | Writer::Quadlet);
-    if !is_an_engines && senders == Senders::Trusted || recogniser.knows_container(name, tag) {
+    let tag: &[u8] = if writer == Writer::Quadlet { b"" } else { tag };
+    // That of a quadlet whose container has another name.
+    let unit = (entry.sender.unit.as_ref())
+        .filter(|unit| writer == Writer::Other && may_be_a_servers(unit))
+        .filter(|_| entry.sender.uid == Some(0));
+    let may_be_one = writer != Writer::Other || unit.is_some() || senders == Senders::Any;
+    if !may_be_one || recogniser.knows_container(name, tag) {
         return None;
     }
     let container = printable_name(name)?;
@@ -102,7 +107,10 @@ fn in_a_container(recogniser: &Recogniser, entry: &Entry, senders: Senders) -> O
         return None;
     }
     let verdict = recogniser.in_another_container(&message)?;
-    login(verdict, Unnamed::Container(container), None)
+    let unit = unit
+        .filter(|unit| !verdict.server.trust.knows_unit(unit))
+        .cloned();
+    login(verdict, Unnamed::Container(container), unit)
 }
 
 fn login(verdict: Verdict<'_>, under: Unnamed, unit: Option<String>) -> Option<Misnamed> {
@@ -370,11 +378,18 @@ mod tests {
         assert_eq!(login.under, Unnamed::Container("mailserver".to_owned()));
         for other in [
             of(1000, Some("user@1000.service"), LOGIN),
-            of(0, Some("web.service"), LOGIN),
+            of(0, Some("cron.service"), LOGIN),
             of(0, Some("docker.service"), "imap-login: Aborted login"),
         ] {
             assert_eq!(misnamed(&recogniser(&[]), &other, Senders::Trusted), None);
         }
+        // A quadlet's whose container has another name.
+        let mail = misnamed(
+            &recogniser(&[]),
+            &of(0, Some("mail.service"), LOGIN),
+            Senders::Trusted,
+        );
+        assert_eq!(mail.unwrap().unit, Some("mail.service".to_owned()));
         let mut logins = MisnamedLogins::default();
         logins.count(&login);
         let (_, found) = logins.servers().next().unwrap();

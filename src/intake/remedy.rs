@@ -52,6 +52,8 @@ const WRITE_FOR_OTHERS: &[(&[&str], Whose)] = &[
             "cri-o.service",
             "kubelet.service",
             "k3s*.service",
+            "podman-*.service",
+            "nomad.service",
         ],
         Whose::Containers,
     ),
@@ -62,6 +64,7 @@ const WRITE_FOR_OTHERS: &[(&[&str], Whose)] = &[
             "podman-*.scope",
             "machine-*.scope",
             "systemd-nspawn@*.service",
+            "/*",
             "lxc*.service",
             "lxc*.scope",
             "incus*.service",
@@ -182,16 +185,16 @@ impl Refused {
                 return Remedy::Lines(lines_of(server, &added));
             }
             return Remedy::None(
-                "only dockerd, podman's conmon and the unit of a quadlet are believed what container \
-                 they write for; one of an ordinary user never is"
+                "only dockerd, podman's conmon and the unit of a quadlet are believed about which \
+                 container they write for; those of an ordinary user never are"
                     .to_owned(),
             );
         }
         if self.why == Distrust::Bridge {
             return Remedy::None(format!(
-                "one login would let in everybody; have the container see where its clients are, by the \
-                 host's network, the PROXY protocol or --network=pasta; if {} is a client of its own all \
-                 the same, name it in senders.{server}.bridges: {MANUAL}",
+                "one login may let in everybody; have the container see where its clients are, by the host's \
+                 network or the PROXY protocol; if {} is a single client all the same, name it in \
+                 senders.{server}.bridges: {MANUAL}",
                 self.client()
                     .map(|client| client.to_string())
                     .unwrap_or_default()

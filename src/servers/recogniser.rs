@@ -11,8 +11,8 @@ use super::header::{Header, behind_time_of_s6_log};
 use super::meaning::Meaning;
 use super::pattern::{Found, Pattern, first, protocol};
 use super::sender::{Senders, Trust, identifiers};
-use crate::client::Client;
 use crate::event::Protocol;
+use crate::networks::Networks;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; a longer
 /// message is not a genuine login.
@@ -38,8 +38,8 @@ pub struct Server {
     pub(super) start: Vec<Pattern>,
     /// How long its sessions can last at most.
     pub(crate) longest_session: LongestSession,
-    /// Clients that count although they have a bridge's address, for lines of containers.
-    pub(crate) bridges: BTreeSet<Client>,
+    /// Where clients may be although bridges are there, for lines of containers.
+    pub(crate) bridges: Networks,
 }
 
 /// What a message means, if its sender is trusted.
@@ -128,7 +128,10 @@ impl Recogniser {
                 lost_logout: definition.lost_logout,
                 start: definition.start,
                 longest_session: definition.longest_session,
-                bridges: more.map(|more| more.bridges.clone()).unwrap_or_default(),
+                bridges: more
+                    .map(|more| more.bridges.clone())
+                    .unwrap_or_default()
+                    .into(),
             });
         }
         Recogniser {

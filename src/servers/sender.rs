@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::definition::Definition;
+use ipnet::IpNet;
+
 use crate::client::Client;
 
 /// From this number on, users may be people who log in (login.defs(5), `UID_MIN`).
@@ -18,7 +20,8 @@ pub const FIRST_ORDINARY_USER: u32 = 1000;
 pub struct Sender {
     /// `_UID`; always there for entries of this host's processes.
     pub uid: Option<u32>,
-    /// `_SYSTEMD_UNIT`; absent if the process had gone before journald looked.
+    /// `_SYSTEMD_UNIT`; absent if the process had gone before journald looked. Of one that was in no unit,
+    /// as in a container of an engine without systemd, the path of its cgroup, which no unit is called.
     pub unit: Option<String>,
     /// `_PID`. `SYSLOG_PID` is the sender's own claim, and proves nothing.
     pub pid: Option<u32>,
@@ -66,8 +69,8 @@ pub struct Senders {
     pub units: Vec<String>,
     /// Containers, by name or tag, in which the server runs.
     pub containers: Vec<String>,
-    /// Clients of those that count although they have a bridge's address.
-    pub bridges: BTreeSet<Client>,
+    /// Where clients of those may be although bridges are there.
+    pub bridges: Vec<IpNet>,
 }
 
 /// The identifiers that a server writes under, without duplicates: those of its definition, and those
@@ -134,12 +137,12 @@ pub enum Distrust {
     /// It names a container of the server's, and no container engine wrote it.
     #[error("it names a container, and no container engine of root's wrote it")]
     Engine,
-    /// It names a container that is nobody's, and nothing else tells who wrote it.
-    #[error("it names a container that the configuration does not, and its unit is unknown")]
+    /// It names a container that is nobody's.
+    #[error("it names a container that the configuration does not")]
     Container,
     /// It is a container's, and its client can be anybody behind a bridge.
     #[error(
-        "that is the address of a bridge, where all clients of a container may seem to come from"
+        "all clients of a container may seem to come from that address, as from a bridge or a proxy"
     )]
     Bridge,
     /// It was written on another machine than what its source has shown before.

@@ -116,8 +116,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "senders.dovecot.bridges",
-        "list of addresses",
-        "[\"172.17.0.1\"]",
+        "list of networks",
+        "[\"172.18.0.0/16\"]",
     ),
 ];
 

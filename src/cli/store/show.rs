@@ -55,7 +55,7 @@ pub(super) fn tell(
     writeln!(
         out,
         "# On the store {name}, as root: a user that may read the journal, and this host's key, which\n\
-         # can print the entries of mail servers and nothing else.\n\
+         # can print the entries of mail servers, and of containers that are named here.\n\
          id {user} >/dev/null 2>&1 ||\n\
          \x20   useradd --system --create-home --home-dir {home} --shell /bin/sh {user}\n\
          usermod --append --groups systemd-journal {user}\n\
