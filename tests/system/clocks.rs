@@ -55,9 +55,10 @@ fn reconnect(relay: &Host, meanwhile: impl FnOnce()) -> Vec<String> {
     let before = connections();
     relay.run(&["systemctl", "start", CARRIER]);
     wait_until("it is connected", SOON, || {
+        (connections() > before).then_some(())?;
         let problems = relay.status().problems;
         let is_down = |problem: &String| problem.contains("not connected");
-        (connections() > before && !problems.iter().any(is_down)).then_some(problems)
+        (!problems.iter().any(is_down)).then_some(problems)
     })
 }
 
