@@ -33,9 +33,8 @@ The objects of --json have the keys: name, description, identifiers, users, unit
 entries) and containers (in which it runs; all four include what the configuration adds), on, built-in
 (false if from servers.d), defined-in (the file, or null), followed-in-containers (false if its lines
 are tied by their process, which an engine hides), counts-in-containers (a login with an address counts
-there, if only by itself, without a session),
-seen-identifiers (also containers; those seen since --since), and seen (true, false). The last two are
-null if the journal can't be read.")]
+there, if only by itself, without a session), seen-identifiers (also containers; those seen since
+--since), and seen (true, false). The last two are null if the journal can't be read.")]
 pub struct ServersArgs {
     /// Print an array of objects, for programs
     #[arg(long, conflicts_with = "show")]

@@ -218,7 +218,8 @@ impl Campaign {
             }
             94..97 => {
                 // What it said a moment ago may be read before or after.
-                if self.entitled.quiet_for(&client) > 2 * WRITTEN && self.settles() {
+                if self.entitled.quiet_for(&client) > 2 * WRITTEN {
+                    self.settles();
                     while !self.command(&["revoke", &client]) {}
                     self.entitled.revoke(&client);
                 }
@@ -233,7 +234,7 @@ impl Campaign {
     }
 
     /// All lines so far have been read, and are in the map: so is the one that comes now.
-    fn settles(&mut self) -> bool {
+    fn settles(&mut self) {
         self.marker += 1;
         let marker = format!("198.18.{}.{}", self.marker / 250, self.marker % 250 + 1);
         self.log_in(&marker);
@@ -247,7 +248,6 @@ impl Campaign {
             thread::sleep(Duration::from_millis(20));
         }
         self.log_out(&marker, session);
-        true
     }
 
     /// Nobody is in the map who may not be, and the witnesses have seen nothing.
@@ -286,7 +286,7 @@ impl Campaign {
     }
 
     /// Lets it happen, or arms what makes it happen.
-    fn arm(&mut self, end: &End, process: u32) -> Option<Child> {
+    fn arm(&mut self, end: &End, process: u32) -> Child {
         let (arm, kind) = match end {
             End::After(milliseconds) => (
                 format!(
@@ -324,14 +324,12 @@ impl Campaign {
         };
         *self.ends.entry(kind).or_default() += 1;
         let mut armed = self.host.command(&["bash", "-c", &arm]);
-        Some(
-            armed
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
+        armed
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     fn play(&mut self, plan: &mut Plan) {
@@ -343,7 +341,7 @@ impl Campaign {
             6 => End::Restart,
             _ => End::Before(plan.one_of(CALLS), plan.random.u32(1..12)),
         };
-        let mut armed = self.arm(&end, before).unwrap();
+        let mut armed = self.arm(&end, before);
         let begin = Instant::now();
         let is_over =
             |campaign: &Campaign| campaign.host.service_property("MainPID") != before.to_string();

@@ -9,7 +9,6 @@
 )]
 #![allow(
     dead_code,
-    unused_imports,
     reason = "of what the system tests share, a campaign needs a part"
 )]
 
