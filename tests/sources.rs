@@ -270,6 +270,16 @@ fn a_clock_that_is_ahead_lets_nobody_in_and_one_that_is_behind_takes_from_the_gr
     assert!((1190..=1201).contains(&left.as_secs()), "{list}");
 }
 
+#[test]
+fn a_clock_that_is_ahead_is_told_of_with_the_amount() {
+    let (service, store) = two_sources();
+    add(&store, "ahead", Entry::login(ago(-600), LATE, "b"));
+    let problem = "s ahead of this host's: its logins are in the future, and do not count";
+    service.wait_for(&format!("source store1: its clock is 599 {problem}"));
+    let status = service.ask("status");
+    assert!(status.contains(problem), "{status}");
+}
+
 /// The users of a store have the numbers of its own passwd, which says nothing of ours.
 #[test]
 fn who_may_write_is_known_by_the_numbers_of_that_host() {

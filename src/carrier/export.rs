@@ -8,6 +8,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use jiff::Timestamp;
+
 use super::seen::EntryId;
 
 /// How many bytes an entry has at the most. A login has one or two thousand. Anybody can write larger
@@ -23,6 +25,8 @@ pub struct Exported {
     pub is_too_large: bool,
     /// The machine that it says it was written on: `_MACHINE_ID`.
     pub machine: Option<String>,
+    /// When it was written, by its own clock: `__REALTIME_TIMESTAMP`.
+    pub time: Option<Timestamp>,
     /// By what it is known again: `__CURSOR`.
     pub id: Option<EntryId>,
 }
@@ -62,6 +66,7 @@ pub fn next(from: &mut impl BufRead) -> Result<Option<Exported>, ExportError> {
             Some(0) => return Err(ExportError::Malformed),
             Some(at) => match (&line[..at], &line[at + 1..end.max(at + 1)]) {
                 (b"_MACHINE_ID", id) => entry.machine = Some(String::from_utf8_lossy(id).into()),
+                (b"__REALTIME_TIMESTAMP", time) => entry.time = microseconds(time),
                 (b"__CURSOR", cursor) => entry.id = EntryId::of_cursor(cursor),
                 _ => {}
             },
@@ -70,6 +75,12 @@ pub fn next(from: &mut impl BufRead) -> Result<Option<Exported>, ExportError> {
         }
     }
     Ok(None)
+}
+
+/// Microseconds since the epoch, in digits.
+fn microseconds(digits: &[u8]) -> Option<Timestamp> {
+    let number = str::from_utf8(digits).ok()?.parse().ok()?;
+    Timestamp::from_microsecond(number).ok()
 }
 
 /// Reads a line, or as much of it as an entry has room for and one byte more: the rest is passed over.
@@ -124,7 +135,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LOGIN: &[u8] = b"__CURSOR=s=1;i=2;b=3;m=4;t=5;x=6\n_MACHINE_ID=aa\nMESSAGE=hello\n\n";
+    const LOGIN: &[u8] =
+        b"__CURSOR=s=1;i=2;b=3;m=4;t=5;x=6\n__REALTIME_TIMESTAMP=5\n_MACHINE_ID=aa\nMESSAGE=hello\n\n";
 
     fn all(mut bytes: &[u8]) -> Result<Vec<Exported>, ExportError> {
         let mut entries = Vec::new();
@@ -145,6 +157,8 @@ mod tests {
         assert_eq!(entries[0].machine.as_deref(), Some("bb"));
         assert_eq!(entries[1].machine.as_deref(), Some("aa"));
         assert_eq!(entries[1].bytes, LOGIN);
+        assert_eq!(entries[0].time, None);
+        assert_eq!(entries[1].time.unwrap().as_microsecond(), 5);
         assert_eq!(
             entries[1].id,
             EntryId::of_cursor(b"s=9;i=9;b=3;m=4;t=5;x=6")

@@ -5,6 +5,7 @@
 //! it talks to the network, which the service can't. Must never judge an entry: the service does, and
 //! by what the configuration says of that host.
 
+mod clock;
 pub mod export;
 pub mod line;
 mod seen;
@@ -21,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::diagnostics::{self, printable};
 use crate::journal::{JournalError, Match, Reader, Source};
+use clock::StoreClock;
 use line::{Greeting, Line, explain, last_line, version};
 use seen::{EntryId, Seen};
 use spool::Spool;
@@ -33,8 +35,6 @@ const MACHINE: &str = "machine";
 /// So much before the last entry is asked for again: journald writes entries of one moment in any
 /// order, and a store's clock is corrected now and then.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
-/// A clock that is off by more is reported.
-const CLOCK_OFF: i64 = 60;
 /// The pause after the line was lost; it doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -140,13 +140,12 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
         return Ok(why);
     }
     *was_connected = true;
-    let ahead = greeting.time.as_second() - Timestamp::now().as_second();
-    let clock_ahead = if ahead.abs() > CLOCK_OFF { ahead } else { 0 };
-    diagnostics::carrier_connected(&store.name, clock_ahead);
+    let mut clock = StoreClock::told(greeting.time, Timestamp::now());
+    diagnostics::carrier_connected(&store.name, clock.ahead());
     let state = State {
         since: Timestamp::now(),
         trouble: None,
-        clock_ahead,
+        clock_ahead: clock.ahead(),
         is_outdated: greeting.version != version(&store.wanted),
     };
     say(store, file, &state);
@@ -169,10 +168,16 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
             let why = "it sent an entry of another machine: what has come since is not read";
             return Ok(why.to_owned());
         }
-        if !entry.is_too_large && entry.id.is_none_or(|id| seen.is_new(id)) {
-            spool.write(&entry.bytes).map_err(|error| {
-                with_path(&store.directory, "an entry could not be filed", &error)
-            })?;
+        if entry.is_too_large || !entry.id.is_none_or(|id| seen.is_new(id)) {
+            continue;
+        }
+        spool
+            .write(&entry.bytes)
+            .map_err(|error| with_path(&store.directory, "an entry could not be filed", &error))?;
+        let in_doubt = |time| clock.is_in_doubt(time, Timestamp::now());
+        if entry.time.is_some_and(in_doubt) {
+            drop(line.close());
+            return Ok("its clock may have been set: it is asked for its time".to_owned());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use log::{info, warn};
 
-use super::{local_time, message_id as id};
+use super::{clock_off, local_time, message_id as id};
 use crate::origin::Id;
 
 /// The names of the sources; of none if there is only one.
@@ -55,6 +55,15 @@ pub fn cursor_in_the_future(source: Option<&str>, position: Timestamp, from: Tim
         MESSAGE_ID = id::CURSOR_GONE, POP_BEFORE_SMTP_SOURCE = source;
         "{of}the journal was read up to {}, which is in the future: is the clock right? Reading from \
          {}", local_time(position), local_time(from)
+    );
+}
+
+/// Another host's clock is so many seconds ahead: more than is allowed for.
+pub fn source_ahead(source: Option<&str>, seconds: i64) {
+    let of = of_source(source);
+    warn!(
+        MESSAGE_ID = id::NOTICE, POP_BEFORE_SMTP_SOURCE = source;
+        "{of}{}", clock_off(seconds)
     );
 }
 

@@ -45,7 +45,7 @@ use record::longest_in_seconds;
 use sessions::{Begin, Ended, Known, Which};
 
 /// How far ahead of the clock an entry may be: less than this is a clock being corrected.
-const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
+pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// How many ends of sessions are forgotten with each event: more than it can add, and not a million
 /// at once.

@@ -122,6 +122,15 @@ fn a_clock_that_is_off_by_ten_minutes() {
     let last = said.last().unwrap();
     assert!(last.ends_with("its entry is from the future"), "{last}");
     assert_eq!(send_mail(&relay, client), Answer::Refused);
+    let ahead = "ahead of this host's: its logins are in the future, and do not count";
+    let problems = wait_until("it is asked for its time", SOON, || {
+        let problems = relay.status().problems;
+        problems
+            .iter()
+            .any(|problem| problem.contains(ahead))
+            .then_some(problems)
+    });
+    assert_off(&problems, ahead);
 
     // Back: it takes nothing from who is listed, and what the relay has is not read twice.
     set_clock(&store, -OFF);
@@ -130,7 +139,6 @@ fn a_clock_that_is_off_by_ten_minutes() {
 
     // Ahead when the relay connects: it is told of.
     let problems = reconnect(&relay, || set_clock(&store, OFF));
-    let ahead = "ahead of this host's: its logins are in the future, and do not count";
     assert_off(&problems, ahead);
 
     // Right again: the next login counts for the whole grace, and none before it.

@@ -22,6 +22,7 @@ use crate::intake::Intake;
 use crate::journal::Position;
 use crate::journal::start_position::StartPosition;
 use crate::journal::wait::Bell;
+use crate::whitelist::FUTURE_TOLERANCE;
 
 /// How many beats a reader may be silent for.
 const SILENT_BEATS: u32 = 3;
@@ -39,6 +40,9 @@ pub struct ReadSource {
     since: Instant,
     /// When it was heard of, if it is another host's.
     silence: Option<Silence>,
+    /// By how much the clock of another host was ahead when it wrote the last entry, if that is too
+    /// much. Of one that is carried here, the carrier tells.
+    ahead: Option<SignedDuration>,
     /// How long after it was written the last entry was read, since the journal is caught up with.
     lag: Option<SignedDuration>,
     /// How many of those who asked for a look have had it.
@@ -134,6 +138,7 @@ impl ReadSource {
             caught_up: false,
             given_up: false,
             since: Instant::now(),
+            ahead: None,
             lag: None,
             looked: 0,
             heard: Instant::now(),
@@ -251,11 +256,14 @@ impl ReadSource {
         let silent = (self.silence.as_ref())
             .and_then(|silence| silence.problem(Timestamp::now()))
             .map(|problem| format!("{of}{problem}"));
+        let ahead =
+            (self.ahead).map(|ahead| format!("{of}{}", diagnostics::clock_off(ahead.as_secs())));
         let problems = self.health.problems();
         problems
             .map(move |problem| format!("{of}{problem}"))
             .chain(silence)
             .chain(carrier)
+            .chain(ahead)
             .chain(silent)
     }
 
@@ -281,6 +289,7 @@ impl ReadSource {
                 if let Some(silence) = &mut self.silence {
                     silence.heard(position.time, now);
                 }
+                self.note_time(position.time.duration_since(now));
                 if self.caught_up {
                     self.lag = Some(now.duration_since(position.time));
                 }
@@ -319,6 +328,16 @@ impl ReadSource {
             }
         }
         Ok(News::Nothing)
+    }
+
+    /// The last entry is of a time so far ahead of now.
+    fn note_time(&mut self, ahead: SignedDuration) {
+        let is_anothers = self.source.users.is_some() && self.source.store().is_none();
+        let is_wrong = is_anothers && ahead > FUTURE_TOLERANCE;
+        if is_wrong && self.ahead.is_none() {
+            diagnostics::source_ahead(self.source.name(), ahead.as_secs());
+        }
+        self.ahead = is_wrong.then_some(ahead);
     }
 
     /// Nobody waits without end for a journal that can't be read, nor for one of several, where this

@@ -7,12 +7,10 @@ use crate::daemon::plan::NamedSource;
 use crate::diagnostics;
 use crate::journal::Position;
 use crate::journal::start_position::StartPosition;
-use crate::whitelist::Rules;
+use crate::whitelist::{FUTURE_TOLERANCE, Rules};
 
-/// A place in the journal that is further ahead of the clock than this is not believed.
-const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
-
-/// Where to begin in a source of which a store kept `position`.
+/// Where to begin in a source of which a store kept `position`. One that is in the future is not
+/// believed.
 pub fn where_to_begin(
     source: &NamedSource,
     rules: &Rules,
