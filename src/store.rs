@@ -1,8 +1,9 @@
 //! The store: whitelist, sessions and journal position on disk, in sled.
 //!
-//! A cache of the journal. Records lie in blocks, in the order of their keys: see [`blocks`]. Each batch is one transaction with its position, so that after a crash
-//! the whitelist and the position agree; what was not committed is read again. A damaged store is
-//! set aside and rebuilt by the caller; this room never repairs and never decides who is listed.
+//! A cache of the journal. Records lie in blocks, in the order of their keys: see [`blocks`]. Each batch
+//! is one transaction with its position, so that after a crash the whitelist and the position agree; what
+//! was not committed is read again. A store that is damaged, or another version's, is set aside, and
+//! rebuilt by the caller; this room never repairs and never decides who is listed.
 
 mod blocks;
 mod error;
@@ -116,7 +117,7 @@ pub struct Opened {
     pub store: Store,
     /// What it kept.
     pub kept: Kept,
-    /// Where a damaged store was set aside, and what was wrong with it.
+    /// Where one that can't be used was set aside, and why.
     pub set_aside: Option<(PathBuf, String)>,
 }
 
@@ -140,8 +141,9 @@ struct PositionRecord {
 }
 
 impl Store {
-    /// Opens the store at `path`, or makes it. A damaged one is set aside as `path.damaged`, in
-    /// place of the one set aside before, and an empty one is made.
+    /// Opens the store at `path`, or makes it. One that can't be used is set aside, and an empty one is
+    /// made: a damaged one as `path.damaged`, that of another version as `path.format-N`. Either takes the
+    /// place only of one of the same kind.
     ///
     /// Waits for a moment while another process has it open.
     ///
@@ -149,20 +151,19 @@ impl Store {
     /// When another process keeps it open, or the file system fails.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
         check_owner(path)?;
-        let (error, in_force) = match Self::open_whole(path, LOCK_PATIENCE) {
-            Ok((store, kept)) => {
-                return Ok(Opened {
-                    store,
-                    kept,
-                    set_aside: None,
-                });
-            }
-            Err(StoreError::Damaged {
-                reason, in_force, ..
-            }) => (reason, in_force),
-            Err(other) => return Err(other),
+        let opened = |(store, kept), set_aside| Opened {
+            store,
+            kept,
+            set_aside,
         };
-        let aside = path.with_extension("damaged");
+        let error = match Self::open_whole(path, LOCK_PATIENCE) {
+            Ok(whole) => return Ok(opened(whole, None)),
+            Err(error) => error,
+        };
+        let Some(extension) = error.set_aside_as() else {
+            return Err(error);
+        };
+        let aside = path.with_extension(extension);
         let system = |source| StoreError::System {
             path: aside.clone(),
             source,
@@ -171,13 +172,12 @@ impl Store {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(system(e)),
             _ => std::fs::rename(path, &aside).map_err(system)?,
         }
-        let (store, mut kept) = Self::open_whole(path, LOCK_PATIENCE)?;
-        kept.in_force = in_force.map(|in_force| *in_force);
-        Ok(Opened {
-            store,
-            kept,
-            set_aside: Some((aside, error)),
-        })
+        let mut whole = Self::open_whole(path, LOCK_PATIENCE)?;
+        let set_aside = Some((aside, error.to_string()));
+        if let StoreError::OtherFormat { in_force, .. } = error {
+            whole.1.in_force = in_force.map(|in_force| *in_force);
+        }
+        Ok(opened(whole, set_aside))
     }
 
     /// Opens the store at `path` as it is, or not at all: waits for nobody, sets nothing aside.
@@ -198,7 +198,6 @@ impl Store {
         let damaged = |reason| StoreError::Damaged {
             path: path.to_owned(),
             reason,
-            in_force: None,
         };
         let existed = path.exists();
         let db = open_patiently(path, patience)?;
@@ -224,9 +223,9 @@ impl Store {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(ReadError::Sled(error))) => Err(classify(path, error)),
             Ok(Err(ReadError::Record(reason))) => Err(damaged(reason)),
-            Ok(Err(ReadError::OtherFormat(in_force))) => Err(StoreError::Damaged {
+            Ok(Err(ReadError::OtherFormat { format, in_force })) => Err(StoreError::OtherFormat {
                 path: path.to_owned(),
-                reason: "another version has written it".to_owned(),
+                format,
                 in_force: in_force.map(Box::new),
             }),
             Err(_) => Err(damaged("sled panicked".to_owned())),
@@ -236,10 +235,12 @@ impl Store {
     fn read(&mut self, existed: bool) -> Result<Kept, ReadError> {
         match self.meta.get("format")? {
             Some(format) if format == FORMAT => {}
-            Some(_) => {
+            Some(other) => {
                 let in_force = self.meta.get("in-force")?;
-                let in_force = in_force.and_then(|value| decode(&value).ok());
-                return Err(ReadError::OtherFormat(in_force));
+                return Err(ReadError::OtherFormat {
+                    format: reading::other_format(&other),
+                    in_force: in_force.and_then(|value| decode(&value).ok()),
+                });
             }
             // sled takes some damage for a store that is new.
             None if existed => {
@@ -404,7 +405,6 @@ impl Store {
             let made = made.map_err(|error| StoreError::Damaged {
                 path: self.path.clone(),
                 reason: error.to_string(),
-                in_force: None,
             })?;
             records.blocks.apply(&made);
             writes.extend(made.into_iter().map(|BlockChange { start, block }| Write {
@@ -438,7 +438,6 @@ impl Store {
             TransactionError::Abort(()) => StoreError::Damaged {
                 path: self.path.clone(),
                 reason: "a transaction was aborted".to_owned(),
-                in_force: None,
             },
         })
     }
@@ -504,7 +503,6 @@ fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
                 return Err(StoreError::Damaged {
                     path: path.to_owned(),
                     reason,
-                    in_force: None,
                 });
             }
         };

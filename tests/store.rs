@@ -187,42 +187,77 @@ fn records_that_cannot_be_read_are_damage() {
         ("clients", &b"abc"[..], &b"{}"[..]),
         ("clients", b"\xc0\x00\x02\x0a", b"{\"since\":1}"),
         ("meta", b"position", b"junk"),
-        ("meta", b"format", b"1"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
         fill(&path);
-        let db = sled::open(&path).unwrap();
-        db.open_tree(tree).unwrap().insert(key, value).unwrap();
-        db.flush().unwrap();
-        drop(db);
+        put(&path, tree, key, value);
         let opened = Store::open(&path).unwrap();
         assert!(opened.set_aside.is_some(), "{tree} {key:?}");
         assert!(opened.kept.clients.is_empty());
     }
 }
 
+/// Makes a store at `path` that has been written in this format, with a map in force.
+fn fill_in_format(path: &Path, format: &[u8]) {
+    fill(path);
+    let Opened { store, .. } = Store::open(path).unwrap();
+    store.set_in_force(&in_force()).unwrap();
+    drop(store);
+    put(path, "meta", b"format", format);
+}
+
+/// Writes what the store would not.
+fn put(path: &Path, tree: &str, key: &[u8], value: &[u8]) {
+    let db = sled::open(path).unwrap();
+    db.open_tree(tree).unwrap().insert(key, value).unwrap();
+    db.flush().unwrap();
+}
+
 #[test]
 fn the_store_of_another_version_still_tells_which_map_was_in_force() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
-    fill(&path);
-    let in_force = in_force();
-    let Opened { store, .. } = Store::open(&path).unwrap();
-    store.set_in_force(&in_force).unwrap();
-    drop(store);
-    let db = sled::open(&path).unwrap();
-    db.open_tree("meta")
-        .unwrap()
-        .insert("format", b"2")
-        .unwrap();
-    db.flush().unwrap();
-    drop(db);
-    let opened = Store::open(&path).unwrap();
-    let (_, reason) = opened.set_aside.unwrap();
-    assert_eq!(reason, "another version has written it");
-    assert_eq!(opened.kept.in_force, Some(in_force));
-    assert!(opened.kept.clients.is_empty());
+    for (format, name) in [
+        (&b"7"[..], "format-7"),
+        (b"99999999", "format-unknown"),
+        (b"../../7\0", "format-unknown"),
+    ] {
+        fill_in_format(&path, format);
+        let opened = Store::open(&path).unwrap();
+        let (aside, reason) = opened.set_aside.unwrap();
+        assert_eq!(aside, path.with_extension(name));
+        let expected = format!(
+            "another version has written it, in {}",
+            name.replace('-', " ")
+        );
+        assert!(reason.ends_with(&expected), "{reason}");
+        assert_eq!(opened.kept.in_force, Some(in_force()));
+        assert!(opened.kept.clients.is_empty());
+        drop(opened.store);
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// What a newer version has left stays whole for it, whatever happens to this one's.
+#[test]
+fn the_store_of_a_newer_version_is_set_aside_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    fill_in_format(&path, b"7");
+    drop(Store::open(&path).unwrap());
+    for _ in 0..2 {
+        fill(&path);
+        put(&path, "meta", b"position", b"junk");
+        let (aside, _) = Store::open(&path).unwrap().set_aside.unwrap();
+        assert_eq!(aside, path.with_extension("damaged"));
+    }
+    // The way back: it opens there, as the newer version's.
+    let aside = path.with_extension("format-7");
+    let db = sled::open(&aside).unwrap();
+    let tree = |name| db.open_tree(name).unwrap();
+    assert_eq!(tree("meta").get("format").unwrap().unwrap(), b"7");
+    assert!(!tree("clients").is_empty() && !tree("sessions").is_empty());
 }
 
 #[test]

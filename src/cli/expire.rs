@@ -207,7 +207,7 @@ impl InPlace {
     }
 }
 
-/// The store, unless the service has it. A damaged one says nothing: then nobody is listed until
+/// The store, unless the service has it. One that can't be read says nothing: then nobody is listed until
 /// the service has rebuilt it.
 fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError> {
     if !path.exists() {
@@ -216,7 +216,7 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
     match Store::open_now(path) {
         Ok(Opened { store, kept, .. }) => Ok(Some((Some(store), kept))),
         Err(StoreError::Locked { .. }) => Ok(None),
-        Err(error @ StoreError::Damaged { .. }) => {
+        Err(error @ (StoreError::Damaged { .. } | StoreError::OtherFormat { .. })) => {
             diagnostics::warning(&format!("{error}: withdrawing everybody"));
             Ok(Some((None, Kept::default())))
         }

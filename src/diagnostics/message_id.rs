@@ -43,7 +43,7 @@ pub const JOURNAL_INCOMPLETE: &str = "e7a37f1213144cbda0a918a02831a816";
 pub const CARRIER_CONNECTED: &str = "eb6c0c53ef304f0da89a1411c39f949e";
 /// The journal of a store is not carried here for now.
 pub const CARRIER_LOST: &str = "fee873379f974ebdb0b54f21fc8a430a";
-/// A damaged store has been set aside.
+/// A store that can't be used has been set aside.
 pub const STORE_SET_ASIDE: &str = "77caaec6f9d34319ad6669940adb73ad";
 /// The store can't be written for now.
 pub const STORE_TROUBLE: &str = "2a37e3a062e843e58e6d2697cedf607d";

@@ -503,11 +503,11 @@ fn of_changes(changes: &[MapChange]) -> (String, String) {
     )
 }
 
-/// A damaged store has been set aside.
+/// A store that can't be used has been set aside.
 pub fn store_set_aside(aside: &Path, reason: &str, from: Timestamp) {
     error!(
         MESSAGE_ID = id::STORE_SET_ASIDE;
-        "the store can't be used ({reason}) and is now {}; rebuilding it from the journal since {}",
+        "{reason}; it is now {}, and is rebuilt from the journal since {}",
         aside.display(), local_time(from)
     );
 }

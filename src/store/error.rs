@@ -44,9 +44,28 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
-        /// What was in force, where that can be read all the same.
+    },
+    /// Another version has written it, in a format of its own.
+    #[error("{}: another version has written it, in format {format}", path.display())]
+    OtherFormat {
+        /// The store.
+        path: PathBuf,
+        /// The number of the format, or "unknown".
+        format: String,
+        /// What was in force: that is of the same form in all.
         in_force: Option<Box<InForce>>,
     },
+}
+
+impl StoreError {
+    /// What the name of such a store ends in when it is set aside; `None` if it stays where it is.
+    pub(super) fn set_aside_as(&self) -> Option<String> {
+        match self {
+            Self::Damaged { .. } => Some("damaged".to_owned()),
+            Self::OtherFormat { format, .. } => Some(format!("format-{format}")),
+            Self::Locked { .. } | Self::NotOurs { .. } | Self::System { .. } => None,
+        }
+    }
 }
 
 /// What an error of sled's means.
@@ -57,7 +76,6 @@ pub(super) fn classify(path: &Path, error: sled::Error) -> StoreError {
         other => StoreError::Damaged {
             path,
             reason: other.to_string(),
-            in_force: None,
         },
     }
 }

@@ -14,8 +14,11 @@ use crate::whitelist::{Clients, KeptClients, Listing, Sessions};
 pub(super) enum ReadError {
     Sled(sled::Error),
     Record(String),
-    /// Another version has written it. What it had in force is in the same form in all.
-    OtherFormat(Option<InForce>),
+    /// Another version has written it. What it had in force is of the same form in all.
+    OtherFormat {
+        format: String,
+        in_force: Option<InForce>,
+    },
 }
 
 impl From<sled::Error> for ReadError {
@@ -26,6 +29,14 @@ impl From<sled::Error> for ReadError {
 
 pub(super) fn wrong(what: &str) -> ReadError {
     ReadError::Record(format!("{what} can't be read"))
+}
+
+/// The name of a format that is not ours: its number, if it is one.
+pub(super) fn other_format(bytes: &[u8]) -> String {
+    let number = str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.parse::<u16>().ok());
+    number.map_or("unknown".to_owned(), |number| number.to_string())
 }
 
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ReadError> {
@@ -94,6 +105,5 @@ pub fn of_two_blocks(clients: &[u8], sessions: &[u8]) -> Result<(Clients, Sessio
     read().map_err(|error: ReadError| StoreError::Damaged {
         path: "blocks".into(),
         reason: format!("{error:?}"),
-        in_force: None,
     })
 }

@@ -16,6 +16,8 @@
 mod host;
 #[path = "../system/image.rs"]
 mod image;
+#[path = "../system/mail.rs"]
+mod mail;
 #[path = "../system/service.rs"]
 mod service;
 
@@ -31,3 +33,4 @@ mod entitled;
 mod plan;
 mod power;
 mod recording;
+mod upgrade;

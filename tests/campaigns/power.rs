@@ -119,9 +119,12 @@ fn after_a_cut_of_the_power_the_store_opens_and_the_map_is_old_or_new() {
         let what = match opened.set_aside {
             None if was_there => "the store was whole",
             None => "there was no store yet",
-            Some((_, why)) => &format!(
-                "the store was set aside ({kept} % of what was not forced was kept): {why:.40}"
-            ),
+            Some((_, why)) => {
+                let why = why.rsplit_once("/store: ").unwrap().1;
+                &format!(
+                    "the store was set aside ({kept} % of what was not forced was kept): {why:.40}"
+                )
+            }
         };
         assert!(
             kept > 0 || !what.contains("set aside"),

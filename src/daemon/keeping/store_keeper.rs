@@ -58,7 +58,7 @@ struct UnderWay {
 pub struct Found {
     /// What it kept.
     pub kept: Kept,
-    /// Where a damaged store was set aside, and what was wrong with it.
+    /// Where a store that can't be used was set aside, and why.
     pub set_aside: Option<(PathBuf, String)>,
 }
 
