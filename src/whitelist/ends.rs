@@ -204,7 +204,8 @@ impl Ends {
             self.lost.pop_front();
         }
         (self.lost.iter()).any(|(time, origin, server, protocol)| {
-            *time <= login
+            // What other sources tell may be of another time.
+            (*time <= login && !is_late(*time))
                 && *origin == event.origin
                 && **server == *event.server
                 && (protocol.is_none() || *protocol == event.protocol)

@@ -203,6 +203,7 @@ impl Whitelist {
             Some(Known {
                 ended: Some(ended),
                 client: Some(of),
+                is_doubtful: false,
                 ..
             }) if of == client && time <= ended => (ended, false),
             // Its end was written before it; or the id has been used anew since, and it is read again.

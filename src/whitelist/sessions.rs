@@ -72,6 +72,8 @@ pub(super) struct Known {
     pub(super) client: Option<Client>,
     pub(super) since: Moment,
     pub(super) ended: Option<Moment>,
+    /// Whether it may have ended before.
+    pub(super) is_doubtful: bool,
 }
 
 /// A session that begins.
@@ -205,6 +207,7 @@ impl Sessions {
             client: record.client,
             since: record.since,
             ended: record.ended,
+            is_doubtful: record.is_doubtful,
         })
     }
 

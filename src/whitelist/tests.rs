@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod ends;
+mod interleaved;
 mod model;
 mod origins;
 

@@ -231,3 +231,31 @@ mod any_order {
         }
     }
 }
+
+/// Two stores that are caught up with one after the other: what the first tells is of later.
+#[test]
+fn an_end_that_was_lost_long_before_a_login_is_not_its_sessions_though_another_source_was_read_before()
+ {
+    let (first, second) = (origin(1, 1), origin(2, 1));
+    let lost = |origin, second| from(origin, event(second, EventKind::LostLogout));
+    let mut whitelist = Whitelist::new(rules());
+    apply(&mut whitelist, &lost(first, 5000));
+    apply(&mut whitelist, &lost(second, 100));
+    apply(&mut whitelist, &from(second, login(5001, 10, Some("a"))));
+    assert_eq!(whitelist.get(client(10)).unwrap().open, 1);
+}
+
+#[test]
+fn a_session_that_may_have_ended_before_a_boot_does_not_count_until_then_when_it_is_read_again() {
+    let mut whitelist = Whitelist::new(rules());
+    let opened = from(origin(1, 1), login(2, 10, Some("a")));
+    apply(
+        &mut whitelist,
+        &from(origin(1, 1), event(1, EventKind::LostLogout)),
+    );
+    apply(&mut whitelist, &opened);
+    apply(&mut whitelist, &from(origin(1, 2), login(60, 11, None)));
+    assert_eq!(whitelist.get(client(10)).unwrap().last, at(2));
+    whitelist.apply(&opened, at(61));
+    assert_eq!(whitelist.get(client(10)).unwrap().last, at(2));
+}
