@@ -15,6 +15,7 @@ mod mail;
 mod service;
 
 mod activation;
+mod attacks;
 mod by_hand;
 mod clocks;
 mod configuration;

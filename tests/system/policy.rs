@@ -22,7 +22,7 @@ fn ask_the_policy(host: &Host, chrooted: &str) {
     host.run(&["postfix", "reload"]);
 }
 
-fn asked(host: &Host) -> u64 {
+pub fn asked(host: &Host) -> u64 {
     let status = host.run(&["pop-before-smtp", "status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     status["policy"]["answered"].as_u64().unwrap()
