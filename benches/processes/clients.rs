@@ -18,7 +18,7 @@ pub struct Clients {
 }
 
 /// A connection of a client, of which we read lines.
-struct Line {
+pub struct Line {
     stream: BufReader<TcpStream>,
 }
 
@@ -40,7 +40,8 @@ pub fn among_clients<T: Send>(network: &File, act: impl FnOnce(&Clients) -> T + 
 }
 
 impl Clients {
-    fn connect(&self, client: IpAddr, port: u16) -> Line {
+    /// Connects from the client's address to a port of the server.
+    pub fn connect(&self, client: IpAddr, port: u16) -> Line {
         let server = crate::host::server_for(&client.to_string());
         let server = SocketAddr::new(server.parse().unwrap(), port);
         let connected = self.runtime.block_on(async {
@@ -97,7 +98,7 @@ impl Login {
 }
 
 impl Line {
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
@@ -109,7 +110,7 @@ impl Line {
     }
 
     /// The last line of an SMTP reply.
-    fn reply(&mut self) -> String {
+    pub fn reply(&mut self) -> String {
         loop {
             let line = self.hear();
             if line.as_bytes().get(3) != Some(&b'-') {

@@ -14,8 +14,10 @@ pub struct Between(pub SystemTime, pub SystemTime);
 /// What is known of a client.
 #[derive(Debug, Default)]
 struct Client {
-    /// The sessions that are open.
-    open: BTreeSet<u64>,
+    /// The sessions that are open, and when they began at the latest.
+    open: BTreeMap<u64, SystemTime>,
+    /// When those that are over began at the latest, and when they ended.
+    over: Vec<(SystemTime, Between)>,
     /// Its last login, or the last end of a session.
     last: Option<Between>,
     /// Until when it was allowed by hand.
@@ -41,6 +43,28 @@ impl Between {
     }
 }
 
+impl Client {
+    fn ends(&self, grace: Duration) -> impl Iterator<Item = Between> {
+        let grace = self.last.map(|last| last.plus(grace));
+        [grace, self.allowed].into_iter().flatten()
+    }
+
+    fn surely(&self, grace: Duration, until: SystemTime) -> bool {
+        !self.open.is_empty() || self.ends(grace).any(|end| end.0 > until)
+    }
+
+    fn perhaps(&self, grace: Duration, since: SystemTime) -> bool {
+        !self.open.is_empty() || self.ends(grace).any(|end| end.1 > since)
+    }
+
+    fn long(&self, grace: Duration, since: SystemTime, until: SystemTime) -> bool {
+        let mut open = self.open.values();
+        let mut over = self.over.iter();
+        open.any(|begun| *begun <= since)
+            || over.any(|(begun, end)| *begun <= since && end.plus(grace).0 > until)
+    }
+}
+
 impl Entitled {
     pub fn new(grace: Duration) -> Self {
         Entitled {
@@ -51,14 +75,17 @@ impl Entitled {
 
     pub fn login(&mut self, client: &str, session: u64, when: Between) {
         let known = self.clients.entry(client.to_owned()).or_default();
-        known.open.insert(session);
+        let ended = when.0 - self.grace;
+        known.over.retain(|(_, end)| end.0 > ended);
+        known.open.insert(session, when.1);
         known.last = Some(when);
     }
 
     pub fn logout(&mut self, client: &str, session: u64, when: Between) {
         let known = self.clients.entry(client.to_owned()).or_default();
-        if known.open.remove(&session) {
+        if let Some(begun) = known.open.remove(&session) {
             known.last = Some(when);
+            known.over.push((begun, when));
         }
     }
 
@@ -66,7 +93,8 @@ impl Entitled {
     pub fn start(&mut self, when: Between) {
         for known in self.clients.values_mut() {
             if !known.open.is_empty() {
-                known.open.clear();
+                let open = std::mem::take(&mut known.open);
+                known.over.extend(open.values().map(|begun| (*begun, when)));
                 known.last = Some(when);
             }
         }
@@ -85,7 +113,7 @@ impl Entitled {
     pub fn sessions(&self) -> Vec<(String, u64)> {
         let sessions = |(name, client): (&String, &Client)| {
             let of = client.open.iter();
-            of.map(|session| (name.clone(), *session))
+            of.map(|(session, _)| (name.clone(), *session))
                 .collect::<Vec<_>>()
         };
         self.clients.iter().flat_map(sessions).collect()
@@ -100,22 +128,29 @@ impl Entitled {
 
     /// Those who may relay for sure, until then at least.
     pub fn surely(&self, until: SystemTime) -> BTreeSet<String> {
-        let may = |client: &Client| {
-            let grace = client.last.map(|last| last.plus(self.grace));
-            let ends = [grace, client.allowed].into_iter().flatten();
-            !client.open.is_empty() || ends.into_iter().any(|end| end.0 > until)
-        };
-        self.names(may)
+        self.names(|client| client.surely(self.grace, until))
     }
 
     /// Those who may have been relaying at some time since then.
     pub fn perhaps(&self, since: SystemTime) -> BTreeSet<String> {
-        let may = |client: &Client| {
-            let grace = client.last.map(|last| last.plus(self.grace));
-            let ends = [grace, client.allowed].into_iter().flatten();
-            !client.open.is_empty() || ends.into_iter().any(|end| end.1 > since)
-        };
-        self.names(may)
+        self.names(|client| client.perhaps(self.grace, since))
+    }
+
+    /// Those who may relay for sure, until then at least, by a login that is as old as that.
+    pub fn long(&self, since: SystemTime, until: SystemTime) -> BTreeSet<String> {
+        self.names(|client| client.long(self.grace, since, until))
+    }
+
+    /// Whether that holds for this one.
+    pub fn is_long(&self, client: &str, since: SystemTime, until: SystemTime) -> bool {
+        let known = self.clients.get(client);
+        known.is_some_and(|client| client.long(self.grace, since, until))
+    }
+
+    /// Whether this one may have been relaying at some time since then.
+    pub fn is_perhaps(&self, client: &str, since: SystemTime) -> bool {
+        let known = self.clients.get(client);
+        known.is_some_and(|client| client.perhaps(self.grace, since))
     }
 
     fn names(&self, may: impl Fn(&Client) -> bool) -> BTreeSet<String> {

@@ -21,6 +21,9 @@ mod mail;
 #[path = "../system/service.rs"]
 mod service;
 
+#[path = "../../benches/processes/clients.rs"]
+mod clients;
+
 #[path = "../foreground/mod.rs"]
 mod foreground;
 #[path = "../journal_files/mod.rs"]
@@ -30,6 +33,7 @@ mod crash;
 mod damage;
 mod disk;
 mod entitled;
+mod load;
 mod plan;
 mod power;
 mod recording;

@@ -1,0 +1,437 @@
+//! A busy host for as long as there is time: logins and logouts by the hundred a second, many SMTP sessions at
+//! once, and meanwhile the journal is rotated, and the service reloaded and killed. Nobody may be lost, nobody
+//! let in who may not relay, and nothing may grow.
+
+mod drops;
+mod latency;
+mod lines;
+mod plot;
+mod samples;
+mod senders;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use pop_before_smtp::control::SOCKET;
+use pop_before_smtp::control::client::{AskError, Service};
+use pop_before_smtp::control::protocol::Filter;
+
+use crate::host::{Host, wait_until};
+use crate::image::Release;
+use crate::plan::Plan;
+use crate::service::SOON;
+use latency::{Latency, share};
+use lines::Server;
+use plot::{Line, Panel};
+use samples::{KINDS, Sample};
+
+/// In the short form. Some seconds more are for the host, and for the end.
+const SHORT: Duration = Duration::from_secs(28);
+/// So long after a login its client is in the list and in the map, and so long after its grace it is out of
+/// both: also if the service was killed.
+const BOUND: Duration = Duration::from_secs(10);
+/// Where to write the drawing of what was sampled.
+const PLOT: &str = "POP_BEFORE_SMTP_CAMPAIGN_PLOT";
+
+/// How fast everything goes.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    grace: Duration,
+    /// The longest session.
+    session: Duration,
+    rotate: Duration,
+    reload: Duration,
+    kill: Duration,
+    look: Duration,
+}
+
+const LONG: Pace = Pace {
+    grace: Duration::from_secs(20),
+    session: Duration::from_secs(25),
+    rotate: Duration::from_secs(60),
+    reload: Duration::from_secs(10),
+    kill: Duration::from_secs(30),
+    look: Duration::from_secs(4),
+};
+
+const FAST: Pace = Pace {
+    grace: Duration::from_secs(5),
+    session: Duration::from_secs(14),
+    rotate: Duration::from_secs(8),
+    reload: Duration::from_secs(4),
+    kill: Duration::from_secs(10),
+    look: Duration::from_secs(2),
+};
+
+/// The host, and what all that happens on it shares.
+struct Stage {
+    host: Host,
+    server: Mutex<Server>,
+    answers: senders::Answers,
+    pace: Pace,
+    begin: Instant,
+    over: AtomicBool,
+    /// Whether the service is left alone: what grows in a process shows only while it lives.
+    is_spared: AtomicBool,
+    kills: Mutex<Vec<Instant>>,
+    /// Who may relay for sure, as of the last look.
+    regulars: Mutex<Vec<String>>,
+    /// How many lines of the server have been found in the journal.
+    found: AtomicUsize,
+    faults: Mutex<Vec<String>>,
+    notes: Mutex<Vec<String>>,
+}
+
+/// Ends it all, also where a thread panics.
+struct End<'a>(&'a Stage);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counts the lines of the server since it last did, and keeps those that the latencies are from.
+const COUNT: &str = r#"
+journalctl --quiet --cursor-file=/run/campaign/cursor --output=short-unix \
+    _SYSTEMD_UNIT=dovecot.service SYSLOG_IDENTIFIER=dovecot |
+    awk '/ Login: .* rip=PROBES/ { print >>"/run/campaign/probes" } END { print NR }'
+"#;
+
+impl Stage {
+    fn set(pace: Pace) -> Self {
+        let settings = format!("grace = \"{}s\"\n", pace.grace.as_secs());
+        let host = Host::with_service(Release::any(), &settings);
+        // Old files of the journal go while it is read.
+        host.write_file(
+            "/etc/systemd/journald.conf.d/load.conf",
+            "[Journal]\nSystemMaxUse=500M\n",
+        );
+        host.sh("systemctl restart systemd-journald && mkdir /run/campaign");
+        host.sh(senders::PREPARE);
+        // A unit of Dovecot's name without Dovecot: its lines are believed. journald drops none of them.
+        host.sh(
+            "systemctl stop dovecot.socket dovecot; rm -f {/lib/systemd/system,/etc/systemd/system/*.wants}/dovecot.* /etc/init.d/dovecot
+             systemctl daemon-reload",
+        );
+        let lines = drops::pipe(&host, "dovecot", &["LogRateLimitIntervalSec=1us"]);
+        let stage = Stage {
+            server: Mutex::new(Server::new(lines, pace.grace)),
+            answers: senders::Answers::default(),
+            pace,
+            begin: Instant::now(),
+            over: AtomicBool::new(false),
+            is_spared: AtomicBool::new(false),
+            kills: Mutex::default(),
+            regulars: Mutex::default(),
+            found: AtomicUsize::new(0),
+            faults: Mutex::default(),
+            notes: Mutex::default(),
+            host,
+        };
+        // Dovecot itself has written some.
+        stage.count();
+        stage.found.store(0, Ordering::Relaxed);
+        stage
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.begin.elapsed().as_secs_f64()
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap()
+    }
+
+    fn note(&self, note: String) {
+        self.notes.lock().unwrap().push(note);
+    }
+
+    /// Something that must not be; it ends the campaign.
+    fn fault(&self, fault: String) {
+        let fault = format!("after {:.1} s: {fault}", self.seconds());
+        eprintln!("{fault}");
+        self.faults.lock().unwrap().push(fault);
+        drop(End(self));
+    }
+
+    fn was_killed_within(&self, time: Duration) -> bool {
+        let kills = self.kills.lock().unwrap();
+        kills.last().is_some_and(|kill| kill.elapsed() < time)
+    }
+
+    /// Does something again and again.
+    fn every(&self, pause: Duration, mut act: impl FnMut()) {
+        let mut next = Instant::now() + pause;
+        while self.goes_on() {
+            if Instant::now() >= next {
+                act();
+                next += pause;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn kill(&self) {
+        if !self.is_spared.load(Ordering::Relaxed) {
+            let kill = [
+                "systemctl",
+                "kill",
+                "--kill-who=main",
+                "--signal=KILL",
+                "pop-before-smtp",
+            ];
+            if self.host.try_run(&kill).succeeded() {
+                self.kills.lock().unwrap().push(Instant::now());
+            }
+        }
+    }
+
+    /// How many reloads were done: none is while the service is away.
+    fn reloads(&self) {
+        let mut done = 0;
+        self.every(self.pace.reload, || {
+            done += usize::from(self.host.systemctl("reload").succeeded());
+        });
+        self.note(format!("{done} reloads"));
+    }
+
+    fn rotations(&self) {
+        let mut done = 0;
+        self.every(self.pace.rotate, || {
+            self.host.run(&["journalctl", "--rotate"]);
+            done += 1;
+            self.count();
+        });
+        self.note(format!("{done} rotations of the journal"));
+    }
+
+    fn count(&self) {
+        let found = self.host.sh(&COUNT.replace("PROBES", latency::PROBES));
+        self.found
+            .fetch_add(found.trim().parse().unwrap(), Ordering::Relaxed);
+    }
+
+    /// Who is listed. It may be killed before it has said all.
+    fn listed(&self) -> BTreeSet<String> {
+        wait_until("a list of all clients", BOUND, || {
+            let mut listed = BTreeSet::new();
+            let mut service = Service::connect_for(&self.host.path(SOCKET), BOUND).ok()?;
+            let told = service.clients(&Filter::default(), |client| {
+                listed.insert(client.client.to_string());
+                Ok::<_, AskError>(())
+            });
+            told.ok().map(|()| listed)
+        })
+    }
+
+    /// Compares with the model; says who may relay for sure.
+    fn look(&self, what: &str, who: impl FnOnce() -> BTreeSet<String>) -> BTreeSet<String> {
+        let before = SystemTime::now();
+        let listed = who();
+        let entitled = &self.server().entitled;
+        let surely = entitled.long(before - BOUND, SystemTime::now());
+        let perhaps = entitled.perhaps(before - BOUND);
+        for (wrong, which) in [
+            (surely.difference(&listed), "missing"),
+            (listed.difference(&perhaps), "too many"),
+        ] {
+            let wrong: Vec<&String> = wrong.collect();
+            if !wrong.is_empty() {
+                let some = &wrong[..wrong.len().min(10)];
+                let number = wrong.len();
+                self.fault(format!(
+                    "of {} in the {what}, {number} are {which}: {some:?}",
+                    listed.len()
+                ));
+            }
+        }
+        surely
+    }
+
+    fn looks(&self, plan: &mut Plan) -> Vec<(f64, f64)> {
+        let (mut sizes, mut sure) = (Vec::new(), 0);
+        while self.goes_on() && plan.goes_on() {
+            self.is_spared
+                .store(plan.share() >= 0.75, Ordering::Relaxed);
+            let next = Instant::now() + self.pace.look;
+            let mut size = 0;
+            let map = || {
+                let clients: BTreeSet<String> = self.host.map_clients().into_iter().collect();
+                size = clients.len();
+                clients
+            };
+            sure = sure.max(self.look("map", map).len());
+            let surely = self.look("list", || self.listed());
+            *self.regulars.lock().unwrap() = surely.into_iter().collect();
+            sizes.push((self.seconds(), size as f64));
+            thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        assert!(sure > 1000, "only {sure} could be missing from the map");
+        sizes
+    }
+}
+
+/// What was measured.
+struct Measured {
+    samples: Vec<Sample>,
+    sizes: Vec<(f64, f64)>,
+    arrivals: Vec<latency::Arrival>,
+}
+
+fn play(stage: &Stage, plan: &mut Plan) -> Measured {
+    thread::scope(|scope| {
+        let _end = End(stage);
+        let mut random = || fastrand::Rng::with_seed(plan.random.u64(..));
+        let mut threads = Vec::new();
+        let writer = random();
+        threads.push(scope.spawn(|| guarded(stage, || lines::write(stage, writer))));
+        for number in 0..senders::SESSIONS {
+            let random = random();
+            threads
+                .push(scope.spawn(move || guarded(stage, || senders::send(stage, number, random))));
+        }
+        threads
+            .push(scope.spawn(|| guarded(stage, || stage.every(stage.pace.kill, || stage.kill()))));
+        threads.push(scope.spawn(|| guarded(stage, || stage.reloads())));
+        threads.push(scope.spawn(|| guarded(stage, || stage.rotations())));
+        let samples = scope.spawn(|| guarded(stage, || samples::sample(stage)));
+        let arrivals = scope.spawn(|| guarded(stage, || latency::probe(stage)));
+        let sizes = stage.looks(plan);
+        drop(End(stage));
+        for thread in threads {
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+        Measured {
+            samples: samples.join().unwrap(),
+            sizes,
+            arrivals: arrivals.join().unwrap(),
+        }
+    })
+}
+
+/// A thread that panics takes the others along.
+fn guarded<T>(stage: &Stage, act: impl FnOnce() -> T) -> T {
+    struct Unless<'a>(&'a Stage);
+    impl Drop for Unless<'_> {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                drop(End(self.0));
+            }
+        }
+    }
+    let _unless = Unless(stage);
+    act()
+}
+
+fn drawing(
+    measured: &Measured,
+    latencies: &BTreeMap<&str, Vec<Latency>>,
+    seconds: f64,
+    kills: &[f64],
+) -> String {
+    let mut panels = vec![Panel {
+        title: "clients in the map".to_owned(),
+        lines: vec![Line {
+            name: String::new(),
+            points: measured.sizes.clone(),
+        }],
+    }];
+    for (kind, (name, _)) in KINDS.iter().enumerate() {
+        let points = measured
+            .samples
+            .iter()
+            .map(|(at, values)| (*at, values[kind]));
+        panels.push(Panel {
+            title: (*name).to_owned(),
+            lines: vec![Line {
+                name: String::new(),
+                points: points.collect(),
+            }],
+        });
+    }
+    panels.push(Panel {
+        title: "from a login's entry to where it counts, seconds".to_owned(),
+        lines: latencies
+            .iter()
+            .map(|(name, points)| Line {
+                name: (*name).to_owned(),
+                points: points.clone(),
+            })
+            .collect(),
+    });
+    let caption = "The most of each stretch of time. Red: the service is killed.";
+    plot::draw(&panels, seconds, kills, caption)
+}
+
+#[test]
+fn under_load_nobody_is_lost_and_nothing_grows() {
+    let mut plan = Plan::new(SHORT);
+    let mut stage = Stage::set(if plan.is_long() { LONG } else { FAST });
+    stage.begin = Instant::now();
+    plan.begins();
+    let measured = play(&stage, &mut plan);
+    let lasted = stage.seconds();
+    assert!(
+        stage.faults.lock().unwrap().is_empty(),
+        "{}",
+        plan.describe()
+    );
+
+    drops::what_is_dropped_is_told(&stage);
+    // In the end, everybody is out.
+    stage.server().start();
+    wait_until("nobody is left", stage.pace.grace + BOUND + SOON, || {
+        (stage.listed().is_empty() && stage.host.map_clients().is_empty()).then_some(())
+    });
+    let status = stage.host.status();
+    assert!(
+        status.problems.is_empty() && status.sessions == 0,
+        "{status:?}"
+    );
+    // What the server has written is in the journal, to the last line.
+    stage.count();
+    let written = stage.server().written;
+    assert_eq!(stage.found.load(Ordering::Relaxed), written);
+
+    let (told, grown) = samples::growth(&measured.samples, lasted, plan.is_long());
+    let probes = stage.host.sh("cat /run/campaign/probes");
+    let latencies = latency::latencies(&measured.arrivals, &probes);
+    let kills: Vec<f64> = (stage.kills.lock().unwrap().iter())
+        .map(|kill| kill.duration_since(stage.begin).as_secs_f64())
+        .collect();
+    if let Ok(path) = std::env::var(PLOT) {
+        fs::write(path, drawing(&measured, &latencies, lasted, &kills)).unwrap();
+    }
+    eprintln!(
+        "{}, {lasted:.0} s: {written} lines, {} kills",
+        plan.describe(),
+        kills.len()
+    );
+    for note in stage.notes.lock().unwrap().iter().chain(&told) {
+        eprintln!("{note}");
+    }
+    eprintln!("{:?}", stage.answers);
+    for (name, latencies) in &latencies {
+        let [half, most, all] = [0.5, 0.99, 1.0].map(|part| share(latencies, part));
+        eprintln!(
+            "entry to {name}: {} logins, p50 {half:.3} s, p99 {most:.3} s, longest {all:.3} s",
+            latencies.len()
+        );
+    }
+    assert!(grown.is_empty(), "{}: {grown:?}", plan.describe());
+    assert!(
+        stage.answers.due().iter().all(|due| *due > 50),
+        "{:?}",
+        stage.answers
+    );
+}
