@@ -6,6 +6,7 @@
 //! rebuilt by the caller; this room never repairs and never decides who is listed.
 
 mod blocks;
+mod closer;
 mod error;
 mod flusher;
 mod keys;
@@ -25,6 +26,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Db, IVec, Transactional, Tree};
 
 use blocks::{BlockChange, Blocks, Change};
+use closer::Closer;
 pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
@@ -65,6 +67,8 @@ pub struct Store {
     /// Clients and sessions, in this order.
     records: [RecordTree; 2],
     meta: Tree,
+    /// The last one to go.
+    _closer: Closer,
 }
 
 /// A tree of sled that holds records, in blocks.
@@ -200,7 +204,10 @@ impl Store {
             reason,
         };
         let existed = path.exists();
-        let db = open_patiently(path, patience)?;
+        let opened = open_patiently(path, patience)?;
+        let _closer = Closer::of(&opened);
+        // Goes before that.
+        let db = opened;
         let _unhurried = Unhurried::new();
         // sled panics on some kinds of damage.
         let read = catch_unwind(AssertUnwindSafe(|| {
@@ -215,6 +222,7 @@ impl Store {
                 records: [open_tree("clients")?, open_tree("sessions")?],
                 meta: db.open_tree("meta")?,
                 db: db.clone(),
+                _closer: Closer::of(&db),
             };
             let kept = store.read(existed)?;
             Ok::<_, ReadError>((store, kept))
@@ -344,6 +352,7 @@ impl Store {
         Flusher {
             path: self.path.clone(),
             db: self.db.clone(),
+            _closer: Closer::of(&self.db),
         }
     }
 

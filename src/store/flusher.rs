@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sled::Db;
 
+use super::closer::Closer;
 use super::unhurried::Unhurried;
 use super::{StoreError, classify};
 
@@ -14,6 +15,8 @@ use super::{StoreError, classify};
 pub struct Flusher {
     pub(super) path: PathBuf,
     pub(super) db: Db,
+    /// The last one to go.
+    pub(super) _closer: Closer,
 }
 
 impl Flusher {
