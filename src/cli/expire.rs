@@ -207,8 +207,8 @@ impl InPlace {
     }
 }
 
-/// The store, unless the service has it. One that can't be read says nothing: then nobody is listed until
-/// the service has rebuilt it.
+/// The store, unless the service has it. One that can't be read, whatever the reason, says nothing: then
+/// nobody is listed until the service has rebuilt it, or can read it.
 fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError> {
     if !path.exists() {
         return Ok(Some((None, Kept::default())));
@@ -216,11 +216,11 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
     match Store::open_now(path) {
         Ok(Opened { store, kept, .. }) => Ok(Some((Some(store), kept))),
         Err(StoreError::Locked { .. }) => Ok(None),
-        Err(error @ (StoreError::Damaged { .. } | StoreError::OtherFormat { .. })) => {
+        Err(error @ StoreError::NotOurs { .. }) => Err(error.into()),
+        Err(error) => {
             diagnostics::warning(&format!("{error}: withdrawing everybody"));
             Ok(Some((None, Kept::default())))
         }
-        Err(error) => Err(error.into()),
     }
 }
 
