@@ -308,6 +308,10 @@ fn ending(status: ExitStatus) -> String {
     }
 }
 
+/// What Postfix's programs complain of where the inet families are closed to them, as they are to the
+/// service and its children: it says nothing of what is wrong.
+const CLOSED_FAMILY: &str = "warning: inet_protocols: disabling";
+
 /// The first lines of what a program wrote to standard error, on one line of ours.
 fn said(stderr: &str) -> String {
     const LINES: usize = 3;
@@ -315,7 +319,7 @@ fn said(stderr: &str) -> String {
     let lines: Vec<&str> = stderr
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty())
+        .filter(|line| !line.is_empty() && !line.contains(CLOSED_FAMILY))
         .take(LINES)
         .collect();
     if lines.is_empty() {
@@ -386,6 +390,18 @@ mod tests {
         assert_eq!(output.status.code(), Some(3));
         let error = output.succeeded().unwrap_err().to_string();
         assert_eq!(error, "postmap a b: exit code 3: err");
+    }
+
+    #[test]
+    fn what_is_our_own_doing_does_not_hide_what_is_wrong() {
+        let closed = |family| {
+            format!(
+                "postmap: warning: inet_protocols: disabling IPv{family} name/address support: \
+                 Address family not supported by protocol"
+            )
+        };
+        let stderr = format!("{}\n{}\none\ntwo\nthree\nfour\n", closed(6), closed(4));
+        assert_eq!(said(&stderr), ": one | two | three");
     }
 
     #[test]
