@@ -28,8 +28,15 @@ impl ManualKeeper {
     /// file is set aside, loudly.
     pub fn apply(&mut self, whitelist: &mut Whitelist) {
         let manual = self.file.read().unwrap_or_else(|error| {
-            diagnostics::manual_set_aside(&error);
-            self.trouble = Some(error.to_string());
+            let text = match error {
+                ManualFileError::Damaged { .. } => error.to_string(),
+                ManualFileError::System { .. } => format!(
+                    "{error}: what was allowed and revoked by hand is not in force; put the file right, \
+                     and restart the service"
+                ),
+            };
+            diagnostics::manual_set_aside(&text);
+            self.trouble = Some(text);
             if let ManualFileError::Damaged { .. } = error
                 && let Err(error) = self.file.set_aside()
             {
