@@ -6,6 +6,7 @@
 
 mod counted;
 mod floods;
+mod journal_socket;
 pub mod message_id;
 mod refusals;
 mod sink;
@@ -15,7 +16,7 @@ mod wording;
 
 pub use floods::{Change, Floods};
 pub use refusals::Refusals;
-pub use sink::{install, level, level_for, set_level};
+pub use sink::{install, journald_hangs, level, level_for, set_level};
 pub use sources::{
     SourceNames, at_source, cursor_gone, cursor_in_the_future, journal_incomplete,
     journal_recovered, journal_trouble, of_source, reading_again, source_ahead,

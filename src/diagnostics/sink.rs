@@ -3,9 +3,15 @@
 //! Must never fail or block the caller for a message's sake.
 
 use std::io::Write;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::journal_socket::{JournalSocket, SOCKET};
+use super::message_id;
 
 /// The variable that sets the level: `error`, `warn`, `info` or `debug`.
 const LEVEL: &str = "RUST_LOG";
@@ -17,8 +23,9 @@ const OWN: &str = "pop_before_smtp";
 ///
 /// The level is `info`, or what `$RUST_LOG` says; of other crates, warnings are enough.
 pub fn install() {
-    let installed = if stderr_is_the_journal() {
-        log::set_logger(&Journal).is_ok()
+    let journal = stderr_is_the_journal().then(|| JournalSocket::new(Path::new(SOCKET)));
+    let installed = if let Some(Ok(socket)) = journal {
+        JOURNALD.set(socket).is_ok() && log::set_logger(&Journal).is_ok()
     } else {
         // What is let through is up to the level alone, so that it can be changed.
         env_logger::Builder::new()
@@ -79,6 +86,36 @@ fn stderr_is_the_journal() -> bool {
         .is_ok_and(|stream| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
+/// The way to journald, where messages go there.
+static JOURNALD: OnceLock<JournalSocket> = OnceLock::new();
+/// How many messages journald has not taken since it took one.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Whether journald takes no messages: it hangs, and takes none of the servers' either.
+#[must_use]
+pub fn journald_hangs() -> bool {
+    JOURNALD.get().is_some_and(|journald| {
+        if journald.hangs() {
+            tell_lost(journald);
+        }
+        journald.hangs()
+    })
+}
+
+/// Says how many messages were lost, if journald takes that.
+fn tell_lost(journald: &JournalSocket) {
+    let lost = LOST.load(Ordering::Relaxed);
+    if lost == 0 {
+        return;
+    }
+    let text = format!("journald took no messages for a while: {lost} of this service are lost");
+    let mut fields = fields(Level::Warn, &text);
+    fields.0.push(format!("MESSAGE_ID={}", message_id::NOTICE));
+    if journald.send(&fields.0).is_ok() {
+        LOST.fetch_sub(lost, Ordering::Relaxed);
+    }
+}
+
 struct Journal;
 
 impl Log for Journal {
@@ -91,25 +128,37 @@ impl Log for Journal {
         if !self.enabled(record.metadata()) {
             return;
         }
-        // systemd.journal-fields(7): PRIORITY as in syslog(3).
-        let priority = match record.level() {
-            Level::Error => 3,
-            Level::Warn => 4,
-            Level::Info => 6,
-            Level::Debug | Level::Trace => 7,
-        };
-        let mut fields = Fields(vec![
-            format!("PRIORITY={priority}"),
-            "SYSLOG_IDENTIFIER=pop-before-smtp".to_owned(),
-            format!("MESSAGE={}", record.args()),
-        ]);
+        let mut fields = fields(record.level(), &record.args().to_string());
         let _ = record.key_values().visit(&mut fields);
-        let fields: Vec<&str> = fields.0.iter().map(String::as_str).collect();
-        // There is nowhere to complain to.
-        let _ = systemd::journal::send(&fields);
+        let Some(journald) = JOURNALD.get() else {
+            return;
+        };
+        // There is nowhere to complain to, until it is taken again.
+        match journald.send(&fields.0) {
+            Ok(()) => tell_lost(journald),
+            Err(_) => {
+                LOST.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     fn flush(&self) {}
+}
+
+/// What every message has.
+fn fields(level: Level, text: &str) -> Fields {
+    // systemd.journal-fields(7): PRIORITY as in syslog(3).
+    let priority = match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    };
+    Fields(vec![
+        format!("PRIORITY={priority}"),
+        "SYSLOG_IDENTIFIER=pop-before-smtp".to_owned(),
+        format!("MESSAGE={text}"),
+    ])
 }
 
 struct Fields(Vec<String>);

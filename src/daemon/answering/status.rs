@@ -40,6 +40,9 @@ pub fn describe(rooms: &Rooms) -> Status {
     }
 }
 
+const JOURNALD_HANGS: &str = "journald takes no messages\nno login is written to the journal, and nobody \
+    is listed for one, until it does; see 'systemctl status systemd-journald'";
+
 /// What is wrong now, the worst first.
 fn problems(rooms: &Rooms) -> impl Iterator<Item = Cow<'_, str>> {
     let untold: Vec<_> = rooms.clients.whitelist().ends().untold().collect();
@@ -52,6 +55,7 @@ fn problems(rooms: &Rooms) -> impl Iterator<Item = Cow<'_, str>> {
         .publishing
         .troubles()
         .map(|problem| Cow::from(problem.as_str())))
+    .chain(diagnostics::journald_hangs().then_some(Cow::from(JOURNALD_HANGS)))
     .chain(rooms.reading.problems().map(Cow::from))
     .chain(others.map(|problem| Cow::from(problem.as_str())))
     .chain(untold.map(|untold| {
