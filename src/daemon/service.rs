@@ -120,6 +120,7 @@ impl Service {
             self.rooms.write_to_store(),
             self.rooms.publish(),
             self.rooms.publishing.give_up_if_due(),
+            self.rooms.publishing.tell_if_late(),
             self.show_status(),
         ];
         due.into_iter().flatten().min()

@@ -467,6 +467,30 @@ pub fn publication_failed(error: &dyn Display, retry: Duration, kept: Kept) {
     }
 }
 
+/// A publication takes longer than it should. Returns what is wrong, for those who ask later.
+pub fn publication_late(longer_than: Duration, kept: Kept) -> String {
+    let (id, level, meanwhile) = match kept {
+        Kept::Old => (id::PUBLICATION_FAILED, Level::Warn, "the old one is kept"),
+        Kept::TooMuch => (
+            id::REMOVAL_NOT_PUBLISHED,
+            Level::Error,
+            "the old one, which is kept, lists a client that may no longer relay",
+        ),
+        Kept::Nothing => (
+            id::PUBLICATION_FAILED,
+            Level::Error,
+            "there is none, so Postfix defers all mail where main.cf names it",
+        ),
+    };
+    let seconds = longer_than.as_secs();
+    let late = format!(
+        "it takes longer than {seconds} s to publish the access map; until it is done, {meanwhile}: is \
+         the machine overloaded, or a disk hanging?"
+    );
+    log!(level, MESSAGE_ID = id; "{late}");
+    late
+}
+
 /// What is to be done once a map is back. An smtpd that has found none when it started answers 451 for
 /// as long as it lives (`dict_surrogate` of Postfix).
 pub const RELOAD_POSTFIX: &str =

@@ -22,6 +22,8 @@ const POSITION_AGE: Duration = Duration::from_secs(60);
 const CATCHING_UP: Duration = Duration::from_secs(5);
 /// How many records are committed at once, where many have changed: the loop has other things to do.
 const AT_ONCE: usize = 512;
+/// A way to the disk that takes longer is told of.
+const LONG: Duration = Duration::from_secs(10);
 /// The pause after the store could not be written; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -40,6 +42,8 @@ pub struct StoreKeeper {
     under_way: Option<UnderWay>,
     /// What was written is on its way to the disk, which another thread waits for.
     flushing: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Whether it was told that this takes too long.
+    is_slow: bool,
     /// Whether there is more to be committed as soon as that is done.
     again: bool,
     committed: Instant,
@@ -81,6 +85,7 @@ impl StoreKeeper {
             positions: kept.positions.clone(),
             under_way: None,
             flushing: None,
+            is_slow: false,
             again: false,
             committed: Instant::now(),
             trouble: None,
@@ -175,8 +180,25 @@ impl StoreKeeper {
         }
         match self.under_way {
             Some(_) => Some(Instant::now()),
-            None => self.retry.map(|(time, _)| time),
+            None => self.tell_if_slow().or(self.retry.map(|(time, _)| time)),
         }
+    }
+
+    /// Tells of a disk that takes too long. Says when it will.
+    fn tell_if_slow(&mut self) -> Option<Instant> {
+        let slow_from = self.committed + LONG;
+        if self.flushing.is_none() || self.is_slow {
+            return None;
+        }
+        if Instant::now() < slow_from {
+            return Some(slow_from);
+        }
+        self.is_slow = true;
+        let (path, seconds) = (self.path.display(), LONG.as_secs());
+        let text = format!("{path}: has not reached the disk within {seconds} s: is it hanging?");
+        diagnostics::store_trouble(&text);
+        self.trouble = Some(text);
+        None
     }
 
     /// Waits until what was committed is on the disk; what has changed meanwhile is then committed
@@ -187,6 +209,10 @@ impl StoreKeeper {
         };
         let flushed = flushing.await;
         self.flushing = None;
+        if std::mem::take(&mut self.is_slow) && flushed.as_ref().is_ok_and(Result::is_ok) {
+            self.trouble = None;
+            diagnostics::store_recovered();
+        }
         let flushed = flushed.unwrap_or_else(|panic| {
             Err(StoreError::System {
                 path: self.path.clone(),
@@ -220,6 +246,7 @@ impl StoreKeeper {
         self.store = None;
         self.under_way = None;
         self.flushing = None;
+        self.is_slow = false;
         self.again = false;
         let pause = self
             .retry
@@ -351,7 +378,8 @@ mod tests {
         let mut turns = 0;
         loop {
             turns += 1;
-            if keeper.go_on(whitelist).is_some() {
+            let next = keeper.go_on(whitelist);
+            if next.is_some_and(|next| next <= Instant::now()) {
                 continue;
             }
             if keeper.flushing.is_none() {

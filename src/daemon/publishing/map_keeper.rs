@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::foreign_changes::{ForeignChanges, Tell};
+use super::lateness::Lateness;
 use super::postmap_thread::{Done, Job, PostmapThread};
 use super::schedule::{Due, Schedule};
 use super::snapshot::{PART, Snapshot};
@@ -58,6 +59,7 @@ pub struct MapKeeper {
     disturbed: bool,
     foreign_changes: ForeignChanges,
     trouble: Option<String>,
+    lateness: Lateness,
     withdrawal: Option<String>,
     directory_trouble: Option<String>,
     /// That somebody changes the map again and again.
@@ -88,6 +90,7 @@ impl MapKeeper {
             disturbed: false,
             foreign_changes: ForeignChanges::default(),
             trouble: None,
+            lateness: Lateness::default(),
             withdrawal: None,
             directory_trouble: None,
             fight: None,
@@ -114,8 +117,8 @@ impl MapKeeper {
 
     /// What is wrong now.
     pub fn troubles(&self) -> impl Iterator<Item = &String> {
-        self.trouble
-            .iter()
+        let late = self.lateness.trouble().into_iter();
+        late.chain(&self.trouble)
             .chain(&self.withdrawal)
             .chain(&self.directory_trouble)
             .chain(&self.fight)
@@ -130,6 +133,15 @@ impl MapKeeper {
     fn removal_is_pending(&self) -> bool {
         self.removal
             .is_some_and(|removal| self.schedule.published().is_none_or(|p| p < removal))
+    }
+
+    /// What Postfix has until the next publication.
+    fn kept(&self) -> Kept {
+        match (self.exists(), self.removal_is_pending()) {
+            (false, _) => Kept::Nothing,
+            (true, true) => Kept::TooMuch,
+            (true, false) => Kept::Old,
+        }
     }
 
     /// Whether the map is as the whitelist was at `generation`, or later.
@@ -198,6 +210,12 @@ impl MapKeeper {
             || self.removal_is_pending()
             || self.disturbed
             || !self.exists()
+    }
+
+    /// Tells of a publication that takes too long. Says when there may be something to tell.
+    pub fn tell_if_late(&mut self) -> Option<Instant> {
+        let (late_from, kept) = (self.schedule.late_from()?, self.kept());
+        self.lateness.tell(late_from, kept, Instant::now())
     }
 
     /// Looks whether what was published still lies there; if not, it is due again.
@@ -269,6 +287,9 @@ impl MapKeeper {
     /// # Errors
     /// When the map could not be published. It has been reported, and will be tried again.
     pub fn done(&mut self, done: Done) -> Result<(), PublishError> {
+        if let Done::Published(_) = done {
+            self.lateness.over();
+        }
         match done {
             Done::Published(Ok(published)) => {
                 self.succeeded(published);
@@ -278,11 +299,7 @@ impl MapKeeper {
                 let retry = self.schedule.failed(Instant::now());
                 // Some of it may be in place.
                 self.marks = None;
-                let kept = match (self.exists(), self.removal_is_pending()) {
-                    (false, _) => Kept::Nothing,
-                    (true, true) => Kept::TooMuch,
-                    (true, false) => Kept::Old,
-                };
+                let kept = self.kept();
                 diagnostics::publication_failed(&error, retry, kept);
                 self.trouble = Some(match kept {
                     Kept::Nothing => format!(
@@ -446,6 +463,14 @@ mod tests {
         }
     }
 
+    /// Goes on until the publisher has been given its job.
+    fn gather(keeper: &mut MapKeeper, whitelist: &Whitelist) {
+        while keeper
+            .publish_if_due(whitelist, Journal::CaughtUp)
+            .is_some()
+        {}
+    }
+
     fn succeed(keeper: &mut MapKeeper, clients: usize) {
         let took = Duration::ZERO;
         let marks = Box::new(Marks::of(keeper.map().unwrap()));
@@ -474,10 +499,7 @@ mod tests {
         assert!(keeper.has_published(generation));
         assert!(!keeper.has_published(whitelist.generation()));
         keeper.hurry();
-        while keeper
-            .publish_if_due(&whitelist, Journal::CaughtUp)
-            .is_some()
-        {}
+        gather(&mut keeper, &whitelist);
         assert!(matches!(given.try_recv(), Ok(Job::WithdrawOtherTypes(_))));
         assert_eq!(published(&given), (map("/a"), number + 1));
         succeed(&mut keeper, number + 1);
@@ -487,27 +509,18 @@ mod tests {
     #[test]
     fn who_goes_while_clients_are_gathered_is_still_to_be_removed() {
         let (mut keeper, given, mut whitelist) = two_and_a_half_parts();
-        assert!(
-            keeper
-                .publish_if_due(&whitelist, Journal::CaughtUp)
-                .is_some()
-        );
+        let next = keeper.publish_if_due(&whitelist, Journal::CaughtUp);
+        assert!(next.is_some());
         let first = vec!["198.18.0.0/32".parse().unwrap()];
         whitelist.set_rules(rules(first.into()));
         keeper.note_removal(whitelist.generation());
-        while keeper
-            .publish_if_due(&whitelist, Journal::CaughtUp)
-            .is_some()
-        {}
+        gather(&mut keeper, &whitelist);
         let (_, number) = published(&given);
         assert_eq!(number, whitelist.len() + 1);
         succeed(&mut keeper, number);
         assert!(keeper.removal_is_pending());
         keeper.hurry();
-        while keeper
-            .publish_if_due(&whitelist, Journal::CaughtUp)
-            .is_some()
-        {}
+        gather(&mut keeper, &whitelist);
         succeed(&mut keeper, whitelist.len());
         assert!(!keeper.removal_is_pending());
     }
@@ -554,17 +567,11 @@ mod tests {
     #[test]
     fn another_map_is_gathered_for_anew() {
         let (mut keeper, given, whitelist) = two_and_a_half_parts();
-        assert!(
-            keeper
-                .publish_if_due(&whitelist, Journal::CaughtUp)
-                .is_some()
-        );
+        let next = keeper.publish_if_due(&whitelist, Journal::CaughtUp);
+        assert!(next.is_some());
         assert!(!keeper.is_under_way());
         keeper.change(Some(map("/b")), true, Duration::from_secs(3600));
-        while keeper
-            .publish_if_due(&whitelist, Journal::CaughtUp)
-            .is_some()
-        {}
+        gather(&mut keeper, &whitelist);
         assert!(keeper.is_under_way());
         assert_eq!(published(&given), (map("/b"), whitelist.len()));
         // None is wanted any more: nothing is gathered, and what is there is withdrawn.

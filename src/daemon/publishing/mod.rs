@@ -5,6 +5,7 @@
 
 mod directory_watch;
 mod foreign_changes;
+mod lateness;
 mod map_keeper;
 mod postmap_thread;
 mod schedule;
@@ -146,6 +147,11 @@ impl Publishing {
     /// Tells those who have waited for too long; says when the next will have.
     pub fn give_up_if_due(&mut self) -> Option<Instant> {
         self.waiters.give_up_if_due()
+    }
+
+    /// Tells of a publication that takes too long; says when one may.
+    pub fn tell_if_late(&mut self) -> Option<Instant> {
+        self.map.tell_if_late()
     }
 
     /// Waits until something has happened.

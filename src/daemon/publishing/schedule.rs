@@ -10,6 +10,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest pause between two tries.
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
+/// A publication that takes longer is told of: one of a million clients takes about a second.
+pub const LONG: Duration = Duration::from_secs(10);
+
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -26,7 +29,8 @@ pub enum Due {
 pub struct Schedule {
     debounce: Duration,
     published: Option<u64>,
-    under_way: Option<u64>,
+    /// Which generation, and since when.
+    under_way: Option<(u64, Instant)>,
     /// What is under way is another map's, and will count for nothing.
     outdated: bool,
     last_start: Option<Instant>,
@@ -95,13 +99,13 @@ impl Schedule {
 
     /// A publication of `generation` has begun.
     pub fn started(&mut self, generation: u64, now: Instant) {
-        self.under_way = Some(generation);
+        self.under_way = Some((generation, now));
         self.last_start = Some(now);
     }
 
     /// The publication under way has succeeded.
     pub fn succeeded(&mut self) {
-        let generation = self.under_way.take();
+        let generation = self.under_way.take().map(|(generation, _)| generation);
         if !std::mem::take(&mut self.outdated) {
             self.published = generation;
         }
@@ -131,6 +135,12 @@ impl Schedule {
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         self.under_way.is_some()
+    }
+
+    /// From when on the publication under way takes too long.
+    #[must_use]
+    pub fn late_from(&self) -> Option<Instant> {
+        self.under_way.map(|(_, start)| start + LONG)
     }
 }
 
@@ -246,6 +256,19 @@ mod tests {
         schedule.failed(now);
         schedule.lost(now);
         assert_eq!(schedule.due(2, now), Due::At(now + FIRST_RETRY));
+    }
+
+    #[test]
+    fn one_under_way_is_late_after_a_while_whoever_is_in_a_hurry() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(DEBOUNCE);
+        assert_eq!(schedule.late_from(), None);
+        schedule.started(1, now);
+        schedule.hurry();
+        schedule.change(DEBOUNCE, true);
+        assert_eq!(schedule.late_from(), Some(now + LONG));
+        schedule.succeeded();
+        assert_eq!(schedule.late_from(), None);
     }
 
     #[test]
