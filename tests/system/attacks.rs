@@ -159,7 +159,8 @@ fn the_journal_is_forged(host: &Host) {
     // A program that a mailbox's user has the server run: Sieve's pipe, or a process broken into.
     host.sh(&format!(
         "echo $$ >/sys/fs/cgroup/system.slice/dovecot.service/cgroup.procs
-         exec setpriv --reuid=tom --regid=tom --clear-groups logger --tag dovecot --id={log} '{}'",
+         (echo '{}'; sleep 1) |
+             setpriv --reuid=tom --regid=tom --clear-groups logger --tag dovecot --id={log}",
         login("tom", "203.0.113.15", 5)
     ));
     wait_until("the forgers have written", SOON, || {
