@@ -33,6 +33,7 @@ mod crash;
 mod damage;
 mod disk;
 mod entitled;
+mod faults;
 mod load;
 mod plan;
 mod power;
