@@ -72,7 +72,7 @@ fn upgrade() {
         assert!(host.status().problems.is_empty());
         host.sh(&format!("test -e {STATE}/store.format-2/db"));
     }
-    if std::env::var_os(WRITE).is_some() {
+    if former.is_some() && std::env::var_os(WRITE).is_some() {
         keep_former_store(&host);
     }
     stays.logout();
