@@ -17,7 +17,7 @@ use crate::service::SOON;
 
 const GRACE: Duration = Duration::from_secs(6);
 /// In the short form. Ten seconds are for the host.
-const SHORT: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_secs(30);
 /// A line is in the journal so soon after it was written.
 const WRITTEN: Duration = Duration::from_secs(1);
 /// How late a client may be out of the map: a restart, or the timer that takes over.
