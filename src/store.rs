@@ -369,9 +369,16 @@ impl Store {
             if some.is_empty() {
                 return Ok(());
             }
-            // Block after block: each is read and written once. What comes twice keeps its order:
-            // the last counts.
+            // Block after block: each is read and written once. What comes twice keeps its order, and
+            // the last counts: a block holds each record once.
             some.sort_by(|a, b| a.key.cmp(&b.key));
+            some.dedup_by(|next, kept| {
+                let is_same = next.key == kept.key;
+                if is_same {
+                    std::mem::swap(next, kept);
+                }
+                is_same
+            });
             self.commit_piece(tree, &some, writes)?;
         }
     }

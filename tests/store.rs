@@ -140,6 +140,41 @@ fn what_is_taken_out_and_put_back_in_one_commit_is_there() {
     assert_eq!(kept.sessions.len(), ids.len());
 }
 
+#[test]
+fn of_what_comes_twice_in_one_commit_the_last_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let client: Client = "192.0.2.1".parse().unwrap();
+    let commits: [&[Option<i64>]; 3] = [
+        &[Some(1), Some(2)],
+        &[Some(3), None, Some(4)],
+        &[Some(5), None],
+    ];
+    for (number, changes) in (0..).zip(commits) {
+        let Opened { mut store, .. } = Store::open(&path).unwrap();
+        let all = changes.iter().map(|second| (client, second.map(listing)));
+        let others = (2..9).map(|n| {
+            let other: Client = format!("192.0.2.{n}").parse().unwrap();
+            (other, Some(listing(n)))
+        });
+        store
+            .commit(
+                others.chain(all),
+                [],
+                &[(Id::DEFAULT_SOURCE, position(number))].into(),
+            )
+            .unwrap();
+        drop(store);
+        let Opened {
+            kept, set_aside, ..
+        } = Store::open(&path).unwrap();
+        assert_eq!(set_aside, None);
+        let last = changes.last().unwrap().map(listing);
+        assert_eq!(kept.clients.get(client), last);
+        assert_eq!(kept.clients.len(), 7 + usize::from(last.is_some()));
+    }
+}
+
 fn snapshot_of(store: &Path) -> std::path::PathBuf {
     let files = fs::read_dir(store)
         .unwrap()
