@@ -14,8 +14,7 @@ use pop_before_smtp::client::Client;
 use pop_before_smtp::control::client::Service;
 use pop_before_smtp::control::{Check, SOCKET};
 
-use super::{BOUND, Stage};
-use crate::host::Host;
+use super::Stage;
 use crate::service::STATE;
 
 /// Between two looks.
@@ -57,14 +56,14 @@ pub fn probe(stage: &Stage) -> Vec<Arrival> {
             break;
         }
         let client = format!("{PROBES}{}.{}", number / 250, number % 250 + 1);
-        let mut look = Look::at(&stage.host, *place, &client);
+        let mut look = Look::at(stage, *place, &client);
         let begin = Instant::now();
         let session = stage.server().log_in(&client);
-        while !look.finds() && begin.elapsed() < BOUND {
+        while !look.finds() && begin.elapsed() < stage.pace.bound {
             thread::sleep(PAUSE);
         }
         let when = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        if begin.elapsed() >= BOUND {
+        if begin.elapsed() >= stage.pace.bound {
             stage.fault(format!("{client} has logged in: not in the {place:?}"));
         }
         stage.server().log_out(&client, session);
@@ -81,7 +80,7 @@ pub fn probe(stage: &Stage) -> Vec<Arrival> {
 
 /// Whether a client is in its place yet. Asks again where the service has been killed meanwhile.
 struct Look<'a> {
-    host: &'a Host,
+    stage: &'a Stage,
     place: Place,
     client: &'a str,
     policy: Option<UnixStream>,
@@ -91,9 +90,9 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn at(host: &'a Host, place: Place, client: &'a str) -> Self {
+    fn at(stage: &'a Stage, place: Place, client: &'a str) -> Self {
         let mut look = Look {
-            host,
+            stage,
             place,
             client,
             policy: None,
@@ -118,7 +117,7 @@ impl<'a> Look<'a> {
                 let map = self.map();
                 let is_another = map != self.map;
                 self.map = map;
-                is_another && self.host.map_permits(self.client)
+                is_another && self.stage.host.map_permits(self.client)
             }
         }
     }
@@ -127,8 +126,8 @@ impl<'a> Look<'a> {
         let stream = match &mut self.policy {
             Some(stream) => stream,
             none => {
-                let stream = UnixStream::connect(self.host.path(POLICY))?;
-                stream.set_read_timeout(Some(BOUND))?;
+                let stream = UnixStream::connect(self.stage.host.path(POLICY))?;
+                stream.set_read_timeout(Some(self.stage.pace.bound))?;
                 none.insert(stream)
             }
         };
@@ -146,7 +145,9 @@ impl<'a> Look<'a> {
     fn list(&mut self) -> Option<bool> {
         let service = match &mut self.list {
             Some(service) => service,
-            none => none.insert(Service::connect_for(&self.host.path(SOCKET), BOUND).ok()?),
+            none => none.insert(
+                Service::connect_for(&self.stage.host.path(SOCKET), self.stage.pace.bound).ok()?,
+            ),
         };
         let client: Client = self.client.parse().unwrap();
         Some(service.call(&Check { client }).ok()?.may_relay)
@@ -154,7 +155,7 @@ impl<'a> Look<'a> {
 
     /// Which map there is: each has a number of its own.
     fn map(&self) -> u64 {
-        let state = fs::read_dir(self.host.path(STATE)).unwrap().flatten();
+        let state = fs::read_dir(self.stage.host.path(STATE)).unwrap().flatten();
         let is_map = |name: &str| ["clients.lmdb", "clients.cdb", "clients.db"].contains(&name);
         state
             .filter(|entry| entry.file_name().to_str().is_some_and(is_map))
@@ -176,7 +177,10 @@ pub fn latencies(arrivals: &[Arrival], journal: &str) -> BTreeMap<&'static str, 
     let of = |wanted: Place| -> Vec<Latency> {
         let arrivals = arrivals.iter().filter(|arrival| arrival.place == wanted);
         arrivals
-            .map(|arrival| (arrival.at, arrival.when - written[&*arrival.client]))
+            .filter_map(|arrival| {
+                let written = written.get(&*arrival.client)?;
+                Some((arrival.at, arrival.when - written))
+            })
             .collect()
     };
     [

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use super::Stage;
 use super::lines::{CLIENTS, client};
-use super::{BOUND, Stage};
 use crate::clients::{Clients, among_clients};
 
 /// Sessions at once.
@@ -14,7 +14,7 @@ pub const SESSIONS: usize = 50;
 /// An answer that takes longer says nothing of whoever may relay now.
 const PROMPT: Duration = Duration::from_secs(4);
 /// So long after a kill, Postfix may have got no answer from the policy socket, and then refuses.
-const AWAY: Duration = Duration::from_secs(12);
+const AWAY: Duration = Duration::from_secs(15);
 /// The smtpd that asks the policy socket alone.
 const BY_POLICY: u16 = 2525;
 
@@ -76,11 +76,12 @@ fn session(stage: &Stage, clients: &Clients, is_policy: bool, random: &mut fastr
         }
     };
     let begun = SystemTime::now();
+    let long_ago = begun - stage.pace.bound;
     let (must, may) = {
         let entitled = &stage.server().entitled;
         (
-            entitled.is_long(&client, begun - BOUND, begun + PROMPT),
-            entitled.is_perhaps(&client, begun - BOUND),
+            entitled.is_long(&client, long_ago, begun + PROMPT),
+            entitled.is_perhaps(&client, long_ago),
         )
     };
     let port = if is_policy { BY_POLICY } else { 25 };
@@ -103,7 +104,7 @@ fn session(stage: &Stage, clients: &Clients, is_policy: bool, random: &mut fastr
             if !may {
                 Answers::count(&answers.due[1]);
                 // Perhaps since we asked.
-                let may = stage.server().entitled.is_perhaps(&client, begun - BOUND);
+                let may = stage.server().entitled.is_perhaps(&client, long_ago);
                 if !may {
                     stage.fault(format!("port {port} let in {client}, which may not relay"));
                 }
