@@ -134,7 +134,7 @@ name of their id (`src/diagnostics/message_id.rs`).
 ";
 
 const ELSEWHERE: &str = "
-Other tests show the same of these:
+Other tests play these, though not each of them looks at all of the above:
 
 | broken | promised | shown by |
 |---|---|---|

@@ -134,7 +134,7 @@ pub const FAULTS: &[Fault] = &[
         what: "no file descriptor is left",
         promise: OLD_MAP,
         break_it: "prlimit --pid $PID --nofile=3:",
-        mend_it: "prlimit --pid $PID --nofile=65536:",
+        mend_it: "prlimit --pid $PID --nofile=$(prlimit --pid $PID --nofile --noheadings --output HARD | tr -d ' '):",
         mend: "LimitNOFILE= of the unit; the service tries again",
         map: Map::Old,
         shows: Status,
@@ -189,7 +189,7 @@ pub const FAULTS: &[Fault] = &[
         promise: "the former map, which main.cf names, lists nobody",
         break_it: "postconf -e default_database_type=cdb; systemctl reload pop-before-smtp",
         mend_it: "postconf -X default_database_type; systemctl reload pop-before-smtp
-                  while ! [ -e $S/$INDEX ]; do sleep 0.1; done",
+                  sleep 3; rm $S/clients.cdb",
         mend: "name the map in main.cf as `check-config` prints it",
         map: Map::Right,
         shows: Nowhere,
@@ -235,16 +235,6 @@ pub const FAULTS: &[Fault] = &[
         mend: "remove it; the service tries again",
         map: Map::Old,
         shows: Status,
-        form: Long,
-    },
-    Fault {
-        what: "the store is removed, and the service restarted",
-        promise: REBUILT,
-        break_it: "rm -r $S/store; systemctl restart pop-before-smtp",
-        mend_it: "true",
-        mend: "the service does",
-        map: Map::Right,
-        shows: Nowhere,
         form: Long,
     },
     Fault {
@@ -365,7 +355,7 @@ pub const FAULTS: &[Fault] = &[
     },
 ];
 
-/// What other tests show, all three points of it.
+/// What other tests play.
 pub const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "postmap fails, is killed, lies, writes half an index, one of another type, or the one before",
@@ -381,6 +371,11 @@ pub const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "the service is killed at any moment, or stopped, or its configuration is wrong",
         "grace ends in time, by the timer",
         "campaigns, crash; restarts.rs: `stopped`, `stopped_by_its_configuration`",
+    ),
+    (
+        "the store is removed while the service is stopped",
+        "as at an installation: the logins of the last grace count, and no older session",
+        "restarts.rs: `restarted_amid_logins`",
     ),
     (
         "the power is cut",
