@@ -10,6 +10,8 @@ use pop_before_smtp::control::protocol::{Filter, GetStatus, Method, Monitor, Set
 use pop_before_smtp::control::wire::{self, Call, LARGEST_CALL, Sent};
 use pop_before_smtp::control::{Allow, Check, Revoke};
 
+use serde_json::Value;
+
 use super::pieces::Pieces;
 
 /// What has been sent, up to its end or to the first that is no call.
@@ -29,6 +31,16 @@ fn all(mut pieces: Pieces<'_>) -> Vec<Sent> {
         if !is_call {
             return all;
         }
+    }
+}
+
+/// Whether no number is rounded when it is read: floating point is, by serde_json, and no method takes it.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64(),
+        Value::Array(values) => values.iter().all(is_exact),
+        Value::Object(values) => values.values().all(is_exact),
+        _ => true,
     }
 }
 
@@ -56,7 +68,7 @@ pub fn run(data: &[u8]) {
             bytes.iter().position(|byte| *byte == 0),
             Some(bytes.len() - 1)
         );
-        if bytes.len() <= LARGEST_CALL {
+        if bytes.len() <= LARGEST_CALL && call.parameters.values().all(is_exact) {
             let again = all(Pieces::of(&[&[0], &*bytes].concat()));
             assert_eq!(again.first(), Some(sent), "written again");
         }

@@ -140,6 +140,35 @@ fn takes_argument(word: &str) -> bool {
         || word == "sleep"
 }
 
+/// A restriction of a list.
+struct Restriction<'a> {
+    word: Word<'a>,
+    /// What it takes, if it takes anything.
+    argument: Option<&'a str>,
+    /// How it ends the list, if it does. Behind `warn_if_reject`, nothing refuses.
+    end: Option<End>,
+}
+
+fn restrictions(list: &str) -> impl Iterator<Item = Restriction<'_>> {
+    let mut words = words(list).into_iter();
+    std::iter::from_fn(move || {
+        let mut word = words.next()?;
+        let mut warned = false;
+        while word.text.eq_ignore_ascii_case("warn_if_reject") {
+            warned = true;
+            word = words.next()?;
+        }
+        let end = end_of(word.text).filter(|end| !(warned && *end == End::Refuses));
+        let argument = takes_argument(word.text)
+            .then(|| words.next().map(|word| word.text).unwrap_or_default());
+        Some(Restriction {
+            word,
+            argument,
+            end,
+        })
+    })
+}
+
 /// What matters of `list`, up to its end. `class` gives the list that a restriction class stands
 /// for.
 pub fn steps<'a>(list: &str, class: &dyn Fn(&str) -> Option<&'a str>) -> Vec<Step> {
@@ -155,28 +184,27 @@ fn add_steps<'a>(
     depth: usize,
     steps: &mut Vec<Step>,
 ) -> bool {
-    let mut words = words(list).into_iter();
-    let mut only_warns = false;
-    while let Some(word) = words.next() {
-        let warned = std::mem::take(&mut only_warns);
-        if word.text.eq_ignore_ascii_case("warn_if_reject") {
-            only_warns = true;
-        } else if let Some(end) = end_of(word.text) {
-            if !(warned && end == End::Refuses) {
-                steps.push(Step::End(end));
-                return true;
-            }
-        } else if takes_argument(word.text) {
-            let argument = words.next().map(|word| word.text).unwrap_or_default();
-            if word.text.eq_ignore_ascii_case("check_client_access") {
+    for restriction in restrictions(list) {
+        let name = restriction.word.text;
+        if let Some(end) = restriction.end {
+            steps.push(Step::End(end));
+            return true;
+        }
+        match restriction.argument {
+            Some(argument) if name.eq_ignore_ascii_case("check_client_access") => {
                 steps.push(Step::Table(Table::parse(argument)));
-            } else if word.text.eq_ignore_ascii_case("check_policy_service") {
+            }
+            Some(argument) if name.eq_ignore_ascii_case("check_policy_service") => {
                 steps.push(Step::Policy(Policy::parse(argument)));
             }
-        } else if let Some(inner) = class(word.text).filter(|_| depth > 0)
-            && add_steps(inner, class, depth - 1, steps)
-        {
-            return true;
+            Some(_) => {}
+            None => {
+                if let Some(inner) = class(name).filter(|_| depth > 0)
+                    && add_steps(inner, class, depth - 1, steps)
+                {
+                    return true;
+                }
+            }
         }
     }
     false
@@ -186,21 +214,8 @@ fn add_steps<'a>(
 /// itself does.
 #[must_use]
 pub fn with(list: &str, restriction: &str) -> Option<String> {
-    let words = words(list);
-    let mut at = None;
-    let mut argument = false;
-    for (number, word) in words.iter().enumerate() {
-        let warned = number > 0
-            && words[number - 1]
-                .text
-                .eq_ignore_ascii_case("warn_if_reject");
-        if !argument && !warned && end_of(word.text).is_some() {
-            at = Some(word.at.start);
-            break;
-        }
-        argument = !argument && takes_argument(word.text);
-    }
-    let (before, after) = list.split_at(at?);
+    let end = restrictions(list).find(|one| one.end.is_some())?;
+    let (before, after) = list.split_at(end.word.at.start);
     Some(format!("{before}{restriction}, {after}"))
 }
 
@@ -274,6 +289,27 @@ mod tests {
             plain("warn_if_reject reject_unauth_destination check_client_access hash:/a reject"),
             [table("hash:/a"), Step::End(End::Refuses)]
         );
+    }
+
+    /// It is put where the list is read as ending, whatever the words before are called.
+    #[test]
+    fn what_is_put_in_is_looked_up() {
+        for (list, expected) in [
+            (
+                "check_helo_access warn_if_reject reject, defer",
+                "check_helo_access warn_if_reject X, reject, defer",
+            ),
+            (
+                "warn_if_reject permit reject",
+                "warn_if_reject X, permit reject",
+            ),
+            (
+                "warn_if_reject reject check_x_access reject permit",
+                "warn_if_reject reject check_x_access reject X, permit",
+            ),
+        ] {
+            assert_eq!(with(list, "X").as_deref(), Some(expected));
+        }
     }
 
     #[test]

@@ -200,7 +200,8 @@ impl Stage {
                 let (when, at) = (Instant::now(), self.seconds());
                 self.kills.lock().unwrap().push(when);
                 wait_until("the service is back", 2 * self.pace.bound, || {
-                    let is_another = self.host.service_property("MainPID") != before;
+                    let now = self.host.service_property("MainPID");
+                    let is_another = now != "0" && now != before;
                     (is_another && self.host.is_active()).then_some(())
                 });
                 let back = (at, when.elapsed().as_secs_f64());
