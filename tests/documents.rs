@@ -121,6 +121,29 @@ fn every_command_installs_what_it_needs_in_one_place() {
     }
 }
 
+/// All that tells the version tells the same one, whatever a package is built from.
+#[test]
+fn every_version_is_that_of_the_crate() {
+    let version = env!("CARGO_PKG_VERSION");
+    let told = |path: &str, before: &str, after: &str| {
+        let text = fs::read_to_string(tree(path)).unwrap();
+        let found = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(before))
+            .unwrap_or_else(|| panic!("{path} has no line with {before}"));
+        let (found, _) = found.split_once(after).unwrap_or((found, ""));
+        assert_eq!(found.trim(), version, "{path}: {before}");
+    };
+    told("packaging/debian/changelog", "pop-before-smtp (", "-");
+    told("packaging/rpm/pop-before-smtp.spec", "Version:", " #");
+    told("CHANGELOG.md", "## [", "]");
+    told("README.md", "Version: ", " ");
+    let spec = fs::read_to_string(tree("packaging/rpm/pop-before-smtp.spec")).unwrap();
+    let (_, changes) = spec.split_once("%changelog\n").unwrap();
+    let newest = changes.lines().next().unwrap();
+    assert!(newest.contains(&format!(" - {version}-")), "{newest}");
+}
+
 /// The blocks of one language below a heading, without their indentation.
 fn blocks(heading: &str, language: &str) -> Vec<String> {
     let section = CONTRIBUTING

@@ -15,6 +15,8 @@ pub enum Release {
     Bookworm,
     /// Debian 13: Postfix 3.10, Dovecot 2.4, systemd 257.
     Trixie,
+    /// What the next Debian will be made of, as it is today: for packaging/check-deb alone.
+    Sid,
 }
 
 /// Which POP3 and IMAP servers are on a host.
@@ -82,6 +84,7 @@ impl Release {
     pub fn any() -> Self {
         match std::env::var("POP_BEFORE_SMTP_RELEASE").as_deref() {
             Ok("trixie") => Release::Trixie,
+            Ok("sid") => Release::Sid,
             _ => Release::Bookworm,
         }
     }
@@ -91,6 +94,7 @@ impl Release {
         match self {
             Release::Bookworm => "bookworm",
             Release::Trixie => "trixie",
+            Release::Sid => "sid",
         }
     }
 
@@ -98,7 +102,7 @@ impl Release {
     pub fn dovecot_conf(self) -> &'static str {
         match self {
             Release::Bookworm => include_str!("files/dovecot-2.3.conf"),
-            Release::Trixie => include_str!("files/dovecot-2.4.conf"),
+            Release::Trixie | Release::Sid => include_str!("files/dovecot-2.4.conf"),
         }
     }
 }
@@ -136,7 +140,14 @@ impl Servers {
                 "openbsd-inetd",
                 "tcpd",
             ],
-            Servers::PackageTools => &["lintian", "rpm", "rpmlint"],
+            Servers::PackageTools => &[
+                "lintian",
+                "autopkgtest",
+                "devscripts",
+                "dpkg-dev",
+                "rpm",
+                "rpmlint",
+            ],
             Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
             Servers::Podman => &["podman", "crun", "busybox-static"],
             Servers::NoPostfix => &["postfix-", "postfix-lmdb-", "postfix-cdb-"],
@@ -210,9 +221,15 @@ fn recipe(contents: impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// How this machine's apt reaches the network, and what it is told about the age of what it finds there.
+const OUTSIDE: &str = "apt-config dump | grep -E '^Acquire::(https?::Proxy|Check-)' || true";
+
 fn build(name: &str, image: &Path) {
+    let outside = Command::new("sh").args(["-c", OUTSIDE]).output().unwrap();
+    let outside = String::from_utf8(outside.stdout).unwrap();
     let made = Command::new("mmdebstrap")
         .args(["--quiet", "--variant=minbase"])
+        .args(outside.lines().map(|line| format!("--aptopt={line}")))
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg(format!(
             "--customize-hook=chroot \"$1\" sh -euc '{FURNISH}'"

@@ -1,6 +1,7 @@
 //! The service on booted Debian hosts, with real Postfix and Dovecot. Each test is a story on a host
 //! of its own; `tests/run` runs them all. They need root, and the package in `POP_BEFORE_SMTP_DEB`
-//! (those of rpm also `POP_BEFORE_SMTP_RPM` and `POP_BEFORE_SMTP_NEXT_RPM`).
+//! (those of rpm also `POP_BEFORE_SMTP_RPM` and `POP_BEFORE_SMTP_NEXT_RPM`, those of the source package
+//! `POP_BEFORE_SMTP_DSC`).
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +22,7 @@ mod clocks;
 mod configuration;
 mod containers;
 mod cost;
+mod debian;
 mod doctor;
 mod journal;
 mod journal_lines;

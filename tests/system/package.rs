@@ -1,9 +1,9 @@
 //! The package: installed, upgraded in place, purged.
 
 use crate::host::{Host, NEAR};
-use crate::image::{Release, Servers};
+use crate::image::Release;
 use crate::mail::{Answer, fetch_mail, send_mail};
-use crate::service::{STATE, opened, package};
+use crate::service::{STATE, opened};
 
 /// Everything on the host that is not dpkg's own, a log, or of the moment.
 pub fn files(host: &Host) -> String {
@@ -71,24 +71,6 @@ fn leaves_nothing_on_bookworm() {
 #[test]
 fn leaves_nothing_on_trixie() {
     leaves_nothing(Release::Trixie);
-}
-
-/// lintian of the release has neither errors nor warnings.
-fn lintian_is_content(release: Release) {
-    let host = Host::boot_with(release, Servers::PackageTools);
-    host.copy_in(&package(), "/opt/pop-before-smtp.deb");
-    host.sh("useradd --create-home check &&
-         runuser -u check -- lintian --fail-on error,warning /opt/pop-before-smtp.deb 2>&1");
-}
-
-#[test]
-fn lintian_is_content_on_bookworm() {
-    lintian_is_content(Release::Bookworm);
-}
-
-#[test]
-fn lintian_is_content_on_trixie() {
-    lintian_is_content(Release::Trixie);
 }
 
 /// Upgraded in place, it keeps its clients, its settings, and what the administrator has decided.
