@@ -199,6 +199,11 @@ END
     assert!(version.starts_with(env!("CARGO_PKG_VERSION")), "{version}");
     let command = host.service_property("ExecStart");
     assert!(command.contains("/usr/bin/pop-before-smtp"), "{command}");
+    // The end of the init script of this name is not the end of the service.
+    for unit in [".service", ".socket", "-policy.socket", "-expire.timer"] {
+        let unit = format!("pop-before-smtp{unit}");
+        assert_eq!(host.run(&["systemctl", "is-enabled", &unit]), "enabled");
+    }
     fetch_mail(&host, NEAR[0]);
     host.await_clients(&[NEAR[0]]);
     assert_eq!(send_mail(&host, NEAR[0]), Answer::Accepted);
