@@ -16,7 +16,7 @@ const GROWTH: f64 = 1.3;
 /// What is sampled; by how much it may differ for no reason; and the most that it may ever be. What has been
 /// used takes some minutes to be used again, above all in the store: in the short form, only the most counts.
 pub const KINDS: [(&str, f64, f64); 5] = [
-    ("memory of its own, MB", 12.0, 120.0),
+    ("memory of its own, MB", 12.0, 60.0),
     ("resident memory, with the journal's files, MB", 50.0, 400.0),
     ("store on the disk, MB", 0.0, 250.0),
     ("descriptors", 20.0, 150.0),
