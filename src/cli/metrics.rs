@@ -9,25 +9,35 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CommandError, CommandResult};
+use super::{CommandError, CommandResult, exit, running};
 use crate::control;
-use crate::control::client::Service;
+use crate::control::client::{AskError, Service};
 use crate::control::protocol::{SourceStatus, Status};
+
+/// How long a service that runs may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the numbers go.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For node exporter's textfile collector, every minute (use a timer unit to make it permanent):
-  systemd-run --on-calendar=minutely pop-before-smtp metrics --output \\
-    /var/lib/prometheus/node-exporter/pop-before-smtp.prom")]
+For node exporter's textfile collector, every minute:
+  systemctl enable --now pop-before-smtp-metrics.timer
+
+Where the service does not answer, the file says so, and nothing else: pop_before_smtp_up is 0, and the
+command ends with 69 (with 0 where --no-start finds the service stopped). Without --output, nothing is
+printed then.")]
 pub struct MetricsArgs {
     /// Write to this file, which is replaced as a whole, instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Do not start a stopped service: by default, as every question, this one does
+    #[arg(long)]
+    no_start: bool,
     /// The service's control socket
     #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
     socket: PathBuf,
@@ -35,15 +45,44 @@ pub struct MetricsArgs {
 
 /// Prints or writes the numbers.
 pub fn run(args: &MetricsArgs, out: &mut impl Write) -> CommandResult {
-    let text = open_metrics(&Service::connect(&args.socket)?.status()?);
+    if args.no_start && !running::service_runs() {
+        if let Some(path) = &args.output {
+            write_file(path, &without_answer())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        return Ok(ExitCode::from(exit::UNAVAILABLE));
+    }
+    let status = match (status(args), &args.output) {
+        (Ok(status), _) => status,
+        // What an earlier run has written must not look as if it were of now.
+        (Err(error), Some(path)) => {
+            write_file(path, &without_answer())?;
+            return Err(error.into());
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
+    let text = open_metrics(&status);
     match &args.output {
-        Some(path) => replace(path, text.as_bytes()).map_err(|source| CommandError::File {
-            path: path.clone(),
-            source,
-        })?,
+        Some(path) => write_file(path, &text)?,
         None => out.write_all(text.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn status(args: &MetricsArgs) -> Result<Status, AskError> {
+    let mut service = if args.no_start {
+        Service::connect_for(&args.socket, PATIENCE)?
+    } else {
+        Service::connect(&args.socket)?
+    };
+    service.status()
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
+    replace(path, text.as_bytes()).map_err(|source| CommandError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes a temporary file and renames it, so that a reader always finds a whole one. It is not
@@ -80,6 +119,7 @@ fn open_metrics(status: &Status) -> String {
     let totals = &status.totals;
     let last_login = status.last_login.as_ref().map(|login| login.time);
     let published = status.last_publication.as_ref();
+    text.up(true);
     text.family("build_info", "gauge", "", "The version that runs.");
     let _ = writeln!(
         text.0,
@@ -177,6 +217,13 @@ fn open_metrics(status: &Status) -> String {
     text.0
 }
 
+/// All that is known of a service that does not answer.
+fn without_answer() -> String {
+    let mut text = Families(String::new());
+    text.up(false);
+    text.0 + "# EOF\n"
+}
+
 fn of_sources(text: &mut Families, sources: &[SourceStatus]) {
     let caught_up = (
         "source_caught_up",
@@ -212,6 +259,11 @@ impl Families {
             self.0 += &format!("# UNIT {name} {unit}\n");
         }
         self.0 += &format!("# HELP {name} {help}\n");
+    }
+
+    fn up(&mut self, answers: bool) {
+        let help = "Whether the service answers.";
+        self.gauge("up", help, u8::from(answers));
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {

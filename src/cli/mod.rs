@@ -23,6 +23,7 @@ mod past;
 mod revoke;
 mod run;
 mod servers;
+mod running;
 mod show_config;
 mod status;
 mod store;

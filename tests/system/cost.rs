@@ -130,6 +130,7 @@ fn exposes_little(release: Release) {
         ("pop-before-smtp.service", 2),
         ("pop-before-smtp-expire.service", 2),
         ("pop-before-smtp-networks.service", 9),
+        ("pop-before-smtp-metrics.service", 6),
         ("pop-before-smtp-store@store.service", 11),
     ] {
         let analysed = host.try_run(&[

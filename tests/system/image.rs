@@ -35,6 +35,8 @@ pub enum Servers {
     Proxies,
     /// Dovecot; and the tools that check packages, and install those of other distributions.
     PackageTools,
+    /// Dovecot; and what administrators watch and keep up a host with.
+    AdminTools,
     /// Dovecot; and what carries a journal from one host to another.
     Ssh,
     /// Dovecot; and an engine for containers, and something to run in one.
@@ -117,6 +119,7 @@ impl Servers {
             Servers::SolidPop3d => "solid-pop3d",
             Servers::Proxies => "proxies",
             Servers::PackageTools => "package-tools",
+            Servers::AdminTools => "admin-tools",
             Servers::Ssh => "ssh",
             Servers::Podman => "podman",
             Servers::NoPostfix => "no-postfix",
@@ -148,6 +151,13 @@ impl Servers {
                 "rpm",
                 "rpmlint",
             ],
+            Servers::AdminTools => &[
+                "prometheus-node-exporter",
+                "prometheus",
+                "logcheck",
+                "needrestart",
+                "reportbug",
+            ],
             Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
             Servers::Podman => &["podman", "crun", "busybox-static"],
             Servers::NoPostfix => &["postfix-", "postfix-lmdb-", "postfix-cdb-"],
@@ -163,6 +173,8 @@ impl Servers {
             | Servers::PackageTools
             | Servers::Courier
             | Servers::SolidPop3d => "",
+            // The test that wants it starts it; and no report goes out by itself.
+            Servers::AdminTools => "systemctl disable prometheus; rm -f /etc/cron.d/logcheck",
             // Debian's waits for the port of uploads.
             Servers::Ssh => "systemctl disable systemd-journal-remote.socket || true",
             Servers::NoPostfix => include_str!("files/no-postfix.sh"),

@@ -16,6 +16,7 @@ mod mail;
 mod service;
 
 mod activation;
+mod administration;
 mod attacks;
 mod by_hand;
 mod clocks;
