@@ -12,6 +12,7 @@
 //! | room | job |
 //! |---|---|
 //! | [`client`], [`origin`], [`event`] | the words that the other rooms share |
+//! | [`anonymous`] | texts without anybody's names and addresses |
 //! | [`excerpt`] | a line of a file, with a mark under what is wrong in it |
 //! | [`servers`] | definitions of POP/IMAP servers; recognises logins and logouts |
 //! | [`networks`] | the networks that Postfix lets relay anyway |
@@ -34,6 +35,7 @@
 // Tests may fail by panicking; the program may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod anonymous;
 pub mod carrier;
 pub mod cli;
 pub mod client;

@@ -19,6 +19,9 @@ _pop__before__smtp() {
             pop__before__smtp,allow)
                 cmd="pop__before__smtp__subcmd__allow"
                 ;;
+            pop__before__smtp,bug-report)
+                cmd="pop__before__smtp__subcmd__bug__subcmd__report"
+                ;;
             pop__before__smtp,check)
                 cmd="pop__before__smtp__subcmd__check"
                 ;;
@@ -78,6 +81,9 @@ _pop__before__smtp() {
                 ;;
             pop__before__smtp__subcmd__help,allow)
                 cmd="pop__before__smtp__subcmd__help__subcmd__allow"
+                ;;
+            pop__before__smtp__subcmd__help,bug-report)
+                cmd="pop__before__smtp__subcmd__help__subcmd__bug__subcmd__report"
                 ;;
             pop__before__smtp__subcmd__help,check)
                 cmd="pop__before__smtp__subcmd__help__subcmd__check"
@@ -194,7 +200,7 @@ _pop__before__smtp() {
 
     case "${cmd}" in
         pop__before__smtp)
-            opts="-h -V --config --help --version run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate store expire help"
+            opts="-h -V --config --help --version run list status check allow revoke history monitor metrics log-level doctor bug-report check-config show-config servers test convert-pattern migrate store expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -227,6 +233,32 @@ _pop__before__smtp() {
                     return 0
                     ;;
                 --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__bug__subcmd__report)
+            opts="-h --lines --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lines)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -376,7 +408,7 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help)
-            opts="run list status check allow revoke history monitor metrics log-level doctor check-config show-config servers test convert-pattern migrate store expire help"
+            opts="run list status check allow revoke history monitor metrics log-level doctor bug-report check-config show-config servers test convert-pattern migrate store expire help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -390,6 +422,20 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__help__subcmd__allow)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop__before__smtp__subcmd__help__subcmd__bug__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -842,7 +888,7 @@ _pop__before__smtp() {
             return 0
             ;;
         pop__before__smtp__subcmd__metrics)
-            opts="-h --output --socket --config --help"
+            opts="-h --output --no-start --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

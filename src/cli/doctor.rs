@@ -63,11 +63,12 @@ pub fn run(config: Option<&Path>, args: &DoctorArgs, out: &mut impl Write) -> Co
 
 /// `  wrong  relay-restrictions  FINDING`, and below it what mends it.
 fn write_point(point: &Point, width: usize, out: &mut impl Write) -> std::io::Result<()> {
-    let (word, style) = match point.verdict {
-        Verdict::Ok => ("ok", GOOD),
-        Verdict::Notice => ("notice", ODD),
-        Verdict::Wrong => ("wrong", BAD),
-        Verdict::Unknown => ("unknown", ASIDE),
+    let word = word(point.verdict);
+    let style = match point.verdict {
+        Verdict::Ok => GOOD,
+        Verdict::Notice => ODD,
+        Verdict::Wrong => BAD,
+        Verdict::Unknown => ASIDE,
     };
     write!(out, "{style}{word:<7}{style:#}  {:<width$}  ", point.point)?;
     let indent = " ".repeat(7 + 2 + width + 2);
@@ -80,6 +81,16 @@ fn write_point(point: &Point, width: usize, out: &mut impl Write) -> std::io::Re
         writeln!(out, "{indent}  {}", printable(line))?;
     }
     Ok(())
+}
+
+/// A verdict in a word.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Notice => "notice",
+        Verdict::Wrong => "wrong",
+        Verdict::Unknown => "unknown",
+    }
 }
 
 fn summary(points: &[Point]) -> String {

@@ -3,6 +3,7 @@
 //! Queries, shows and starts; decides nothing itself.
 
 mod allow;
+mod bug_report;
 mod check;
 mod check_config;
 mod convert_pattern;
@@ -22,8 +23,8 @@ mod old_perl;
 mod past;
 mod revoke;
 mod run;
-mod servers;
 mod running;
+mod servers;
 mod show_config;
 mod status;
 mod store;
@@ -101,6 +102,8 @@ enum Command {
     LogLevel(log_level::LogLevelArgs),
     /// Look at the whole installation, and say what is wrong and how to fix it
     Doctor(doctor::DoctorArgs),
+    /// Print a report for those who look for a mistake, without anybody's name or address
+    BugReport(bug_report::BugReportArgs),
     /// Check the configuration and the definitions of servers
     CheckConfig(check_config::CheckConfigArgs),
     /// Show the effective configuration, and where each value came from
@@ -237,6 +240,7 @@ pub fn main() -> ExitCode {
         Command::Metrics(args) => metrics::run(&args, &mut out),
         Command::LogLevel(args) => log_level::run(&args, &mut out),
         Command::Doctor(args) => doctor::run(config, &args, &mut out),
+        Command::BugReport(args) => bug_report::run(config, &args, &mut out),
         Command::CheckConfig(args) => check_config::run(config, &args, &mut out),
         Command::ShowConfig(args) => show_config::run(config, &args, &mut out),
         Command::Servers(args) => servers::run(config, &args, &mut out),

@@ -22,7 +22,7 @@ pub fn run(args: &AskArgs, out: &mut impl Write) -> CommandResult {
     Ok(exit::answer(status.problems.is_empty()))
 }
 
-fn show(
+pub(super) fn show(
     status: &Status,
     now: Timestamp,
     width: Option<usize>,

@@ -41,6 +41,16 @@ impl OwnReader {
     /// # Errors
     /// When it can't be opened, or is there and may not be read.
     pub fn open(field: &str, value: &str) -> Result<Self, JournalError> {
+        let mut reader = Self::open_all()?;
+        reader.journal.match_add(field, value)?;
+        Ok(reader)
+    }
+
+    /// Opens this host's journal for all of our messages.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is there and may not be read.
+    pub fn open_all() -> Result<Self, JournalError> {
         Files::look(&Source::Host)?;
         let opened = OpenOptions::default().local_only(true).open();
         let mut journal = opened.map_err(|source| JournalError::Open {
@@ -51,7 +61,6 @@ impl OwnReader {
         for unit in UNITS {
             journal.match_add("_SYSTEMD_UNIT", unit)?;
         }
-        journal.match_add(field, value)?;
         Ok(OwnReader { journal })
     }
 

@@ -18,6 +18,7 @@ mod service;
 mod activation;
 mod administration;
 mod attacks;
+mod bug_report;
 mod by_hand;
 mod clocks;
 mod configuration;
