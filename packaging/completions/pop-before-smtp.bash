@@ -1354,8 +1354,47 @@ _pop__before__smtp() {
     esac
 }
 
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _pop__before__smtp -o nosort -o bashdefault -o default pop-before-smtp
-else
-    complete -F _pop__before__smtp -o bashdefault -o default pop-before-smtp
-fi
+
+# What only the program knows, it is asked for. What it prints are plain words; they are never evaluated.
+_pop_before_smtp() {
+    local line=${COMP_LINE:0:COMP_POINT} word command last kind='' value values
+    local -a before
+    word=${line##*[[:space:]]}
+    read -ra before <<<"${line%"$word"}"
+    command=${before[1]-}
+    [[ $command != store ]] || command="store ${before[2]-}"
+    last=${before[${#before[@]} - 1]-}
+    if [[ $word == --*=* ]]; then
+        last=${word%%=*}
+        word=${word#*=}
+    fi
+    case "$command:$last" in
+        "list:--client") kind=clients ;;
+        "list:--user") kind=users ;;
+        "list:--server") kind=servers ;;
+        "list:--source") kind=sources ;;
+        "check:check") kind=clients ;;
+        "allow:allow") kind=clients ;;
+        "revoke:revoke") kind=clients ;;
+        "revoke:--user") kind=users ;;
+        "revoke:--server") kind=servers ;;
+        "history:history") kind=clients ;;
+        "history:--user") kind=users ;;
+        "servers:--show") kind=servers ;;
+        "test:--server") kind=servers ;;
+        "store show:show") kind=stores ;;
+        "store remove:remove") kind=stores ;;
+        "store carry:carry") kind=stores ;;
+    esac
+    if [[ -z $kind || $word == -* ]]; then
+        _pop__before__smtp "$@"
+        return
+    fi
+    COMPREPLY=()
+    mapfile -t values < <(/usr/bin/pop-before-smtp complete "$kind" -- "$word" 2>/dev/null)
+    for value in "${values[@]}"; do
+        # bash replaces only what comes after the last colon.
+        [[ $value != "$word"* ]] || COMPREPLY+=("${value#"${word%"${word##*:}"}"}")
+    done
+}
+complete -F _pop_before_smtp -o bashdefault -o default pop-before-smtp

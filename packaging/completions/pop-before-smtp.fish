@@ -213,3 +213,24 @@ complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; an
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "show" -d 'Say again what is to be done at a store'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "remove" -d 'Take a store away: its logins no longer count here'
 complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "carry" -d 'Carry a store\'s journal here: what systemd does'
+
+# What only the program knows, it is asked for. What it prints are plain words; they are never evaluated.
+function __fish_pop_before_smtp_ask
+    /usr/bin/pop-before-smtp complete $argv -- (string replace --regex -- '^--[^=]*=' '' (commandline -ct)) 2>/dev/null
+end
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l client -x -a "(__fish_pop_before_smtp_ask clients)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l user -x -a "(__fish_pop_before_smtp_ask users)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l server -x -a "(__fish_pop_before_smtp_ask servers)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand list" -l source -x -a "(__fish_pop_before_smtp_ask sources)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand check" -f -a "(__fish_pop_before_smtp_ask clients)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand allow" -f -a "(__fish_pop_before_smtp_ask clients)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -f -a "(__fish_pop_before_smtp_ask clients)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l user -x -a "(__fish_pop_before_smtp_ask users)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand revoke" -l server -x -a "(__fish_pop_before_smtp_ask servers)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -f -a "(__fish_pop_before_smtp_ask clients)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand history" -l user -x -a "(__fish_pop_before_smtp_ask users)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand servers" -l show -x -a "(__fish_pop_before_smtp_ask servers)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand test" -l server -x -a "(__fish_pop_before_smtp_ask servers)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand store; and __fish_seen_subcommand_from show" -f -a "(__fish_pop_before_smtp_ask stores)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand store; and __fish_seen_subcommand_from remove" -f -a "(__fish_pop_before_smtp_ask stores)"
+complete -c pop-before-smtp -n "__fish_pop_before_smtp_using_subcommand store; and __fish_seen_subcommand_from carry" -f -a "(__fish_pop_before_smtp_ask stores)"

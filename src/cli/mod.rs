@@ -6,6 +6,7 @@ mod allow;
 mod bug_report;
 mod check;
 mod check_config;
+mod complete;
 mod convert_pattern;
 mod doctor;
 mod entries;
@@ -224,6 +225,9 @@ pub fn command_line() -> clap::Command {
 /// Parses the command line and runs one command.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
     let cli = Cli::parse();
     let config = cli.config.as_deref();
     // Colours are for terminals: not for a pipe or a file, nor with NO_COLOR.

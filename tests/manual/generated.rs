@@ -7,6 +7,7 @@
 mod configuration;
 mod page;
 mod text;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,9 +42,10 @@ fn completions(shell: Shell) -> String {
     clap_complete::generate(shell, &mut command_line(), "pop-before-smtp", &mut script);
     // clap_complete 4.6.11 writes a program's name with hyphens in two ways, so that in bash nothing
     // is offered after a command.
-    String::from_utf8(script)
+    let script = String::from_utf8(script)
         .unwrap()
-        .replace("pop__subcmd__before__subcmd__smtp__", "pop__before__smtp__")
+        .replace("pop__subcmd__before__subcmd__smtp__", "pop__before__smtp__");
+    values::asking(shell, &script)
 }
 
 /// Every file that is generated, by its path in the source tree.

@@ -30,8 +30,8 @@ struct Shown {
     clock_ahead: i64,
 }
 
-/// Prints a line for each.
-pub fn run(args: &ListArgs, out: &mut impl Write) -> CommandResult {
+/// The names of all stores, in order.
+pub(in crate::cli) fn names() -> Result<Vec<String>, CommandError> {
     let found = match std::fs::read_dir(DIRECTORY) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             let path = PathBuf::from(DIRECTORY);
@@ -46,6 +46,12 @@ pub fn run(args: &ListArgs, out: &mut impl Write) -> CommandResult {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
+    Ok(names)
+}
+
+/// Prints a line for each.
+pub fn run(args: &ListArgs, out: &mut impl Write) -> CommandResult {
+    let names = names()?;
     for name in &names {
         let shown = look(name);
         if args.json {

@@ -6,6 +6,7 @@ mod list;
 mod remove;
 mod show;
 
+pub(super) use list::names;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
