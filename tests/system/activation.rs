@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::host::{Host, NEAR, wait_until};
-use crate::image::Release;
+use crate::image::{Release, Servers};
 use crate::mail::fetch_mail;
 use crate::service::opened;
 
@@ -120,20 +120,14 @@ fn kill(host: &Host, process: u32) {
     host.try_run(&["kill", "-KILL", &process.to_string()]);
 }
 
-fn refuses_nobody(release: Release) {
-    let host = Host::with_service(release, "grace = \"1h\"\n");
-    fetch_mail(&host, NEAR[0]);
-    host.await_clients(&[NEAR[0]]);
-    host.sh(
-        "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb newer &&
-         sed -i 's/^Version: .*/Version: 2.0.1~newer/' newer/DEBIAN/control &&
-         dpkg-deb --root-owner-group --build newer newer.deb",
-    );
-    let sockets = opened(&host);
+/// Has three clients ask without end while `events` happen: none is refused, and each question gets its
+/// answer. `events` can wait until each has new answers, or has failed.
+fn nobody_is_refused_while(host: &Host, events: impl FnOnce(&dyn Fn(&str))) -> [Asker; 3] {
+    let sockets = opened(host);
     let askers = [
-        Asker::policy(&host, false),
-        Asker::policy(&host, true),
-        Asker::control(&host),
+        Asker::policy(host, false),
+        Asker::policy(host, true),
+        Asker::control(host),
     ];
     let enough = AtomicBool::new(false);
     let failures = Mutex::new(Vec::new());
@@ -145,7 +139,6 @@ fn refuses_nobody(release: Release) {
                 }
             });
         }
-        // Each has new answers after what happened, or has failed.
         let answered_again = |after: &str| {
             let before = askers.each_ref().map(Asker::answered);
             wait_until(after, PATIENCE, || {
@@ -157,29 +150,7 @@ fn refuses_nobody(release: Release) {
         // The test fails below, when the askers have been told to stop.
         let events = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             answered_again("the beginning");
-            for _ in 0..15 {
-                host.run(&["systemctl", "restart", "pop-before-smtp.service"]);
-            }
-            answered_again("restarts in a row");
-            for _ in 0..2 {
-                let process = host.main_process();
-                kill(&host, process);
-                answered_again("a kill");
-            }
-            // As often as it comes up.
-            let mut last = None;
-            for _ in 0..8 {
-                let process = wait_until("it is started again", PATIENCE, || {
-                    process(&host).filter(|process| Some(*process) != last)
-                });
-                kill(&host, process);
-                last = Some(process);
-            }
-            answered_again("a crash loop");
-            host.install("/opt/newer.deb");
-            answered_again("an upgrade");
-            host.run(&["dpkg", "--install", "--force-confold", "/opt/newer.deb"]);
-            answered_again("the same version again");
+            events(&answered_again);
         }));
         enough.store(true, Ordering::Relaxed);
         if let Err(panic) = events {
@@ -189,11 +160,8 @@ fn refuses_nobody(release: Release) {
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{failures:#?}");
     // They are the same sockets as before, open all the time.
-    assert_eq!(opened(&host), sockets);
-    let version = host.sh("dpkg-query --show --showformat='${Version}' pop-before-smtp");
-    assert_eq!(version, "2.0.1~newer");
+    assert_eq!(opened(host), sockets);
     assert!(host.is_active());
-    // The askers were in the way of what happened: else nothing was tried here.
     for asker in &askers {
         let again = asker.asked_again.load(Ordering::Relaxed);
         eprintln!(
@@ -202,6 +170,46 @@ fn refuses_nobody(release: Release) {
             asker.answered()
         );
     }
+    askers
+}
+
+fn refuses_nobody(release: Release) {
+    let host = Host::with_service(release, "grace = \"1h\"\n");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    host.sh(
+        "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb newer &&
+         sed -i 's/^Version: .*/Version: 2.0.1~newer/' newer/DEBIAN/control &&
+         dpkg-deb --root-owner-group --build newer newer.deb",
+    );
+    let askers = nobody_is_refused_while(&host, |answered_again| {
+        for _ in 0..15 {
+            host.run(&["systemctl", "restart", "pop-before-smtp.service"]);
+        }
+        answered_again("restarts in a row");
+        for _ in 0..2 {
+            let process = host.main_process();
+            kill(&host, process);
+            answered_again("a kill");
+        }
+        // As often as it comes up.
+        let mut last = None;
+        for _ in 0..8 {
+            let process = wait_until("it is started again", PATIENCE, || {
+                process(&host).filter(|process| Some(*process) != last)
+            });
+            kill(&host, process);
+            last = Some(process);
+        }
+        answered_again("a crash loop");
+        host.install("/opt/newer.deb");
+        answered_again("an upgrade");
+        host.run(&["dpkg", "--install", "--force-confold", "/opt/newer.deb"]);
+        answered_again("the same version again");
+    });
+    let version = host.sh("dpkg-query --show --showformat='${Version}' pop-before-smtp");
+    assert_eq!(version, "2.0.1~newer");
+    // The askers were in the way of what happened: else nothing was tried here.
     assert!(askers[1].asked_again.load(Ordering::Relaxed) > 0);
 }
 
@@ -213,6 +221,38 @@ fn refuses_nobody_on_bookworm() {
 #[test]
 fn refuses_nobody_on_trixie() {
     refuses_nobody(Release::Trixie);
+}
+
+/// needrestart restarts the service when a library that it uses has been replaced, as it does after an
+/// unattended upgrade, and nobody who asks is refused.
+fn needrestart_restarts_it(release: Release) {
+    let host = Host::with_service_and(release, Servers::AdminTools, "grace = \"1h\"\n");
+    fetch_mail(&host, NEAR[0]);
+    host.await_clients(&[NEAR[0]]);
+    let before = host.main_process();
+    nobody_is_refused_while(&host, |answered_again| {
+        // As dpkg does it: another file takes the library's place.
+        host.sh(
+            "library=$(realpath /lib/*/libsystemd.so.0) && cp \"$library\" \"$library.new\" &&
+             mv \"$library.new\" \"$library\"",
+        );
+        let said = host.sh("DEBIAN_FRONTEND=noninteractive needrestart -l -r a 2>&1");
+        assert!(said.contains("pop-before-smtp.service"), "{said}");
+        answered_again("needrestart");
+    });
+    assert_ne!(host.main_process(), before, "it was to be restarted");
+    let status = host.status();
+    assert!(status.problems.is_empty(), "{status:?}");
+}
+
+#[test]
+fn needrestart_restarts_it_on_bookworm() {
+    needrestart_restarts_it(Release::Bookworm);
+}
+
+#[test]
+fn needrestart_restarts_it_on_trixie() {
+    needrestart_restarts_it(Release::Trixie);
 }
 
 /// A service that can't start is not started for ever by who asks; once it can, all is as before.

@@ -155,6 +155,7 @@ impl Servers {
                 "prometheus-node-exporter",
                 "prometheus",
                 "logcheck",
+                "logcheck-database",
                 "needrestart",
                 "reportbug",
             ],
