@@ -3,7 +3,7 @@
 use crate::host::{Host, NEAR, wait_until};
 use crate::image::{Release, Servers};
 use crate::mail::{Answer, fetch_mail, send_mail};
-use crate::service::SOON;
+use crate::service::{SETTINGS, SOON};
 
 const README: &str = include_str!("../../README.md");
 /// What node exporter is told in.
@@ -192,11 +192,7 @@ fn logcheck_reports_problems_alone_on_trixie() {
 #[test]
 fn the_examples_work() {
     let examples = "/usr/share/doc/pop-before-smtp/examples";
-    let host = Host::with_service_and(
-        Release::any(),
-        Servers::AdminTools,
-        "servers = [\"built-in\", \"minepop\"]\n",
-    );
+    let host = Host::with_service_and(Release::any(), Servers::Prometheus, "");
     let all = host.run(&["ls", examples]);
     assert_eq!(
         all,
@@ -204,6 +200,7 @@ fn the_examples_work() {
     );
 
     // A server of one's own: the configuration is right only with it.
+    host.write_file(SETTINGS, "servers = [\"built-in\", \"minepop\"]\n");
     assert!(
         !host
             .try_run(&["pop-before-smtp", "check-config"])

@@ -37,6 +37,8 @@ pub enum Servers {
     PackageTools,
     /// Dovecot; and what administrators watch and keep up a host with.
     AdminTools,
+    /// Dovecot; and Prometheus, which is large.
+    Prometheus,
     /// Dovecot; and what carries a journal from one host to another.
     Ssh,
     /// Dovecot; and an engine for containers, and something to run in one.
@@ -120,6 +122,7 @@ impl Servers {
             Servers::Proxies => "proxies",
             Servers::PackageTools => "package-tools",
             Servers::AdminTools => "admin-tools",
+            Servers::Prometheus => "prometheus",
             Servers::Ssh => "ssh",
             Servers::Podman => "podman",
             Servers::NoPostfix => "no-postfix",
@@ -153,12 +156,12 @@ impl Servers {
             ],
             Servers::AdminTools => &[
                 "prometheus-node-exporter",
-                "prometheus",
                 "logcheck",
                 "logcheck-database",
                 "needrestart",
                 "reportbug",
             ],
+            Servers::Prometheus => &["prometheus"],
             Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
             Servers::Podman => &["podman", "crun", "busybox-static"],
             Servers::NoPostfix => &["postfix-", "postfix-lmdb-", "postfix-cdb-"],
@@ -174,8 +177,10 @@ impl Servers {
             | Servers::PackageTools
             | Servers::Courier
             | Servers::SolidPop3d => "",
-            // The test that wants it starts it; and no report goes out by itself.
-            Servers::AdminTools => "systemctl disable prometheus; rm -f /etc/cron.d/logcheck",
+            // No report goes out by itself.
+            Servers::AdminTools => "rm -f /etc/cron.d/logcheck",
+            // Only its tools are wanted.
+            Servers::Prometheus => "systemctl disable prometheus",
             // Debian's waits for the port of uploads.
             Servers::Ssh => "systemctl disable systemd-journal-remote.socket || true",
             Servers::NoPostfix => include_str!("files/no-postfix.sh"),
