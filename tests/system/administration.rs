@@ -235,7 +235,8 @@ fn the_examples_work() {
     let drop_in = "/etc/systemd/system/pop-before-smtp-policy.socket.d/container.conf";
     host.sh(&format!(
         "mkdir -p $(dirname {drop_in}) && sed 's/chgrp 101/chgrp 3456/' {examples}/policy-socket-container.conf >{drop_in} &&
-         systemctl daemon-reload && systemctl restart pop-before-smtp-policy.socket pop-before-smtp"
+         systemctl daemon-reload && systemctl stop pop-before-smtp pop-before-smtp-policy.socket &&
+         systemctl start pop-before-smtp-policy.socket pop-before-smtp"
     ));
     let socket = host.run(&[
         "stat",
