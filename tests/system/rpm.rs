@@ -41,7 +41,7 @@ fn works_with_rpm() {
     let files = |list: &str| {
         host.sh(&format!(
             "{list} | sed 's,zsh/vendor-completions,zsh/site-functions,' | grep -v -e /share/doc/ \
-             -e /share/licenses/ -e /share/lintian/ -e '/$' -e '/etc/.*[^l]$' | sort"
+             -e /share/licenses/ -e /share/lintian/ -e /share/bug/ -e '/$' -e '/etc/.*[^l]$' | sort"
         ))
     };
     assert_eq!(
