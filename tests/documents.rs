@@ -138,6 +138,13 @@ fn every_version_is_that_of_the_crate() {
     told("packaging/rpm/pop-before-smtp.spec", "Version:", " #");
     told("CHANGELOG.md", "## [", "]");
     told("README.md", "Version: ", " ");
+    // Files in the package are dated no later than that; a time to come would leave them their own.
+    let changes = fs::read_to_string(tree("packaging/debian/changelog")).unwrap();
+    let dated = changes
+        .lines()
+        .find(|line| line.starts_with(" -- "))
+        .unwrap();
+    assert!(dated.ends_with(" 00:00:00 +0000"), "{dated}");
     let spec = fs::read_to_string(tree("packaging/rpm/pop-before-smtp.spec")).unwrap();
     let (_, changes) = spec.split_once("%changelog\n").unwrap();
     let newest = changes.lines().next().unwrap();
