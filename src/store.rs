@@ -12,6 +12,7 @@ mod flusher;
 mod keys;
 pub mod manual_file;
 mod reading;
+mod unfinished;
 mod unhurried;
 
 use std::collections::BTreeMap;
@@ -503,6 +504,10 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 fn open_patiently(path: &Path, patience: Duration) -> Result<Db, StoreError> {
     let started = Instant::now();
     loop {
+        unfinished::remove(path).map_err(|source| StoreError::System {
+            path: path.to_owned(),
+            source,
+        })?;
         let opened = catch_unwind(|| {
             let _unhurried = Unhurried::new();
             sled::Config::new()

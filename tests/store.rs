@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -216,6 +217,40 @@ fn a_damaged_store_is_set_aside() {
     }
 }
 
+/// sled writes its snapshot beside, and renames it; a process may be killed in between.
+#[test]
+fn a_snapshot_that_was_not_finished_is_no_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    fill(&path);
+    drop(Store::open(&path).unwrap());
+    let snapshot = snapshot_of(&path);
+    let whole = fs::read(&snapshot).unwrap();
+    let unfinished = snapshot.with_extension(format!(
+        "{}.generating",
+        snapshot.extension().unwrap().to_str().unwrap()
+    ));
+    // One that was longer leaves its end behind the next, which sled writes over it.
+    for content in [&whole[..whole.len() / 2], &[&whole[..], &[7; 99]].concat()] {
+        fs::write(&unfinished, content).unwrap();
+        let Opened {
+            kept, set_aside, ..
+        } = Store::open(&path).unwrap();
+        assert_eq!(set_aside, None);
+        assert_eq!(kept.clients.iter().count(), 2 * 99);
+        assert!(!unfinished.exists());
+    }
+    // Nobody else's is touched.
+    let open = Store::open(&path).unwrap();
+    fs::write(&unfinished, &whole).unwrap();
+    assert!(matches!(
+        Store::open_now(&path),
+        Err(StoreError::Locked { .. })
+    ));
+    assert!(unfinished.exists());
+    drop(open);
+}
+
 #[test]
 fn records_that_cannot_be_read_are_damage() {
     for (tree, key, value) in [
@@ -244,7 +279,12 @@ fn fill_in_format(path: &Path, format: &[u8]) {
 
 /// Writes what the store would not.
 fn put(path: &Path, tree: &str, key: &[u8], value: &[u8]) {
-    let db = sled::open(path).unwrap();
+    // sled's threads may have it open for a moment longer.
+    let mut tries = (0..100).map(|_| {
+        thread::sleep(Duration::from_millis(20));
+        sled::open(path)
+    });
+    let db = tries.find_map(Result::ok).unwrap();
     db.open_tree(tree).unwrap().insert(key, value).unwrap();
     db.flush().unwrap();
 }
@@ -320,7 +360,7 @@ fn a_store_that_another_gives_back_is_opened() {
     ));
     let (opened, is_opened) = std::sync::mpsc::channel();
     let waiting = path.clone();
-    std::thread::spawn(move || opened.send(Store::open(&waiting).map(|o| o.kept.clients.len())));
+    thread::spawn(move || opened.send(Store::open(&waiting).map(|o| o.kept.clients.len())));
     // It waits, and not for longer than it has to.
     assert!(is_opened.recv_timeout(Duration::from_millis(200)).is_err());
     drop(store);

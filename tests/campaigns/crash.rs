@@ -74,6 +74,9 @@ enum End {
     After(u64),
     /// Killed before the so-manieth call of this name.
     Before(&'static str, u32),
+    /// Killed, and so many milliseconds after the next process has begun, that one too: the service, or what
+    /// ends grace in its absence, while it opens the store.
+    Starting(u64),
     /// Its postmap is killed, and then itself.
     Postmap,
     /// Killed, and not started again for some seconds: the timer takes over.
@@ -306,6 +309,17 @@ impl Campaign {
                 ),
                 format!("before {call}"),
             ),
+            End::Starting(milliseconds) => (
+                format!(
+                    "kill -KILL {process}
+                     for n in $(seq 300); do
+                         next=$(pgrep --euid pop-before-smtp --exact --newest pop-before-smtp) && break
+                         sleep 0.01
+                     done
+                     sleep 0.{milliseconds:03}; kill -KILL $next"
+                ),
+                "and the next as it starts".to_owned(),
+            ),
             End::Postmap => (
                 format!(
                     "for n in $(seq 300); do pkill -KILL -x postmap && break; done; \
@@ -339,6 +353,7 @@ impl Campaign {
             4 => End::Postmap,
             5 => End::Away,
             6 => End::Restart,
+            7..9 => End::Starting(plan.random.u64(..40)),
             _ => End::Before(plan.one_of(CALLS), plan.random.u32(1..12)),
         };
         let mut armed = self.arm(&end, before);
@@ -398,4 +413,10 @@ fn killed_at_any_moment_it_loses_nobody_and_leaks_nobody() {
     }
     let status = campaign.host.status();
     assert!(status.problems.is_empty(), "{status:?}");
+    // It is made anew from the journal where it is damaged; but a kill damages nothing.
+    let set_aside = campaign
+        .host
+        .path("/var/lib/pop-before-smtp/store.damaged")
+        .exists();
+    assert!(!set_aside, "{}: the store was damaged", plan.describe());
 }

@@ -34,6 +34,7 @@ mod damage;
 mod disk;
 mod entitled;
 mod faults;
+mod killed_store;
 mod load;
 mod plan;
 mod power;
