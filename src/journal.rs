@@ -10,6 +10,7 @@ mod files;
 mod identifiers;
 pub mod own;
 pub mod reports;
+mod room;
 pub(crate) mod start_position;
 mod units;
 pub mod wait;
@@ -29,6 +30,7 @@ pub use entry::{Container, Entry};
 pub use files::{Files, Unreadable, directories_of};
 pub use identifiers::Match;
 use identifiers::{is_known, known, look_for};
+pub use room::NoRoom;
 use wait::Wait;
 
 /// How long a message usually is at most. Room for a longer one is not kept.

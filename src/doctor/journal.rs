@@ -15,12 +15,15 @@ use super::units::{MailUnits, quoted};
 use crate::daemon;
 use crate::diagnostics::{count, local_time};
 use crate::journal::reports::{Report, reports};
-use crate::journal::{Files, JournalError, Source, directories_of};
+use crate::journal::{Files, JournalError, NoRoom, Source, directories_of};
 
 /// journald's message when it drops a unit's entries (sd-messages.h, SD_MESSAGE_JOURNAL_DROPPED).
 const DROPPED: &str = "a596d6fe7bfa4994828e72309e95d61e";
 /// More notices than one host writes in a day that anybody would want to read.
 const NOTICES: usize = 10_000;
+/// What to do where journald has no room.
+const MAKE_ROOM: &str =
+    "# What takes the room there? df; du -xsh /var/* | sort -h\njournalctl --vacuum-size=100M";
 /// syslog(3): what servers log their logins at, at the least important.
 const INFO: usize = 6;
 
@@ -184,8 +187,11 @@ pub fn reach(host: &Installation) -> Option<Point> {
     )))
 }
 
-/// Does it outlast a boot?
+/// Is there room for it? Does it outlast a boot?
 pub fn storage(host: &Installation) -> Option<Point> {
+    if let Some(no_room) = NoRoom::look(&host.source()?) {
+        return Some(wrong(no_room.to_string().replace('\n', "; "), MAKE_ROOM));
+    }
     Some(match host.journald.as_ref()? {
         Ok(journald) => {
             let kept = directories_of(&host.source()?).next();

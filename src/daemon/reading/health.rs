@@ -1,11 +1,11 @@
-//! What of the journal can't be read, for how long, and what is said of it.
+//! What of the journal can't be read, or not be written, for how long, and what is said of it.
 //!
 //! Pure: it is told what happened and when. Must never take a journal for whole that is not: the
 //! place in it that is kept stays where all could be read (see [`JournalHealth::is_whole`]).
 
 use std::time::{Duration, Instant};
 
-use crate::journal::Unreadable;
+use crate::journal::{NoRoom, Unreadable};
 
 /// After so long, a service that can't read its journal goes on without: whoever has started it is
 /// told, and what is known otherwise is published. So it does where one of several is slow.
@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 /// It looks with rights that the service does not have.
 const WHAT_TO_DO: &str = "'pop-before-smtp doctor', as root, says what to do";
 
-/// What of the journal can't be read.
+/// What is wrong with the journal.
 #[derive(Debug, Default)]
 pub struct JournalHealth {
     /// Why nothing can, and since when.
@@ -23,6 +23,8 @@ pub struct JournalHealth {
     /// Which files can't.
     unreadable: Vec<Unreadable>,
     of_files: Option<String>,
+    /// Why it can't be written.
+    no_room: Option<String>,
 }
 
 impl JournalHealth {
@@ -50,6 +52,11 @@ impl JournalHealth {
         self.of_files.as_deref().filter(|_| any_is_new)
     }
 
+    /// journald has no room to write, or has it again.
+    pub fn room(&mut self, no_room: Option<&NoRoom>) {
+        self.no_room = no_room.map(ToString::to_string);
+    }
+
     /// Whether all files can be read. As long as they can't, no place in the journal is kept beyond
     /// the one where they could: what they hold is to be read when they can be again.
     #[must_use]
@@ -72,7 +79,7 @@ impl JournalHealth {
     /// What is wrong now.
     pub fn problems(&self) -> impl Iterator<Item = &String> {
         let trouble = self.trouble.iter().map(|(_, text)| text);
-        trouble.chain(&self.of_files)
+        trouble.chain(&self.no_room).chain(&self.of_files)
     }
 }
 

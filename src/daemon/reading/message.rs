@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::intake::Intake;
-use crate::journal::{JournalError, Position, Unreadable};
+use crate::journal::{JournalError, NoRoom, Position, Unreadable};
 
 /// What the reader tells the loop.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub enum FromReader {
         /// be read.
         place: Position,
     },
+    /// journald has no room to write it, or has it again.
+    Room(Option<NoRoom>),
     /// Some can be read that could not. The reader ends: what they hold may be older than what it has
     /// read, and libsystemd passes it over. Another is to begin where all could be read last.
     Again,

@@ -20,7 +20,7 @@ use crate::intake::wanted;
 use crate::journal::batch;
 use crate::journal::start_position::StartPosition;
 use crate::journal::wait::{Bell, Wait};
-use crate::journal::{Files, JournalError, Reader, Source};
+use crate::journal::{Files, JournalError, NoRoom, Reader, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// What a look from a known place counts as that has not found the place: entries of its time are
@@ -83,6 +83,7 @@ pub fn start(
                 told: Cell::new(Instant::now()),
                 last_read: None,
                 files: None,
+                no_room: None,
             };
             let mut failures = 0;
             // The loop has left when a message finds no receiver.
@@ -120,6 +121,8 @@ struct Thread {
     last_read: Option<Instant>,
     /// What the journal's files were when they were looked at.
     files: Option<Looked>,
+    /// What the loop knows of journald's having no room.
+    no_room: Option<NoRoom>,
 }
 
 /// What was found when the journal's files were looked at.
@@ -261,7 +264,18 @@ impl Thread {
             return Ok(());
         }
         let files = Files::look(&self.source)?;
-        self.heed(files)
+        self.heed(files)?;
+        self.look_for_room()
+    }
+
+    /// Tells whether journald has room, if that has changed.
+    fn look_for_room(&mut self) -> Result<(), Stop> {
+        let no_room = NoRoom::look(&self.source);
+        if no_room == self.no_room {
+            return Ok(());
+        }
+        self.no_room.clone_from(&no_room);
+        self.tell(FromReader::Room(no_room))
     }
 
     /// Tells which files can't be read, if that has changed.

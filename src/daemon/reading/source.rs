@@ -161,6 +161,7 @@ impl ReadSource {
         self.source = source;
         // It will tell what it can't read.
         self.health.recovered();
+        self.health.room(None);
         self.heard = Instant::now();
         Ok(())
     }
@@ -317,6 +318,7 @@ impl ReadSource {
                 self.health.recovered();
                 diagnostics::journal_recovered(name);
             }
+            FromReader::Room(no_room) => self.health.room(no_room.as_ref()),
             FromReader::Files { unreadable, place } => {
                 let begins_to_be_partial = self.health.is_whole() && !unreadable.is_empty();
                 if let Some(told) = self.health.files(unreadable) {
