@@ -14,6 +14,7 @@ pub struct Fault {
     pub mend: &'static str,
     pub map: Map,
     pub shows: Shows,
+    pub login: Login,
     pub form: Form,
 }
 
@@ -39,6 +40,15 @@ pub enum Shows {
     Nowhere,
 }
 
+/// What becomes of a login while the fault lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// It counts, once all is mended at the latest.
+    Counts,
+    /// journald does not write it.
+    Lost,
+}
+
 /// In which form of the campaign it is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -47,10 +57,12 @@ pub enum Form {
 }
 
 use Form::{Long, Short};
+use Login::{Counts, Lost};
 use Shows::{Journal, Nowhere, Status};
 
 const OLD_MAP: &str = "the map stays whole, as it was; nothing is lost";
 const IN_MEMORY: &str = "the whitelist goes on in memory, and nothing is lost";
+const NOT_WRITTEN: &str = "grace ends in time; what journald can't write is lost, and it is said";
 const MENDED: &str = "the map is put right at once";
 const REBUILT: &str = "the store is made anew from the journal";
 
@@ -63,6 +75,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "make room",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -73,6 +86,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "give it back; or restart the service",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -88,6 +102,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "make it writable",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -98,6 +113,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "a disk that works; the service tries again",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -108,6 +124,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "make room; the service tries again",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -118,6 +135,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "a disk that works; the service tries again",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -128,6 +146,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "a disk that works",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -138,6 +157,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "LimitNOFILE= of the unit; the service tries again",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -148,6 +168,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "LimitNPROC= and TasksMax= of the unit; the service tries again",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -158,6 +179,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "install it; the service tries again",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -170,6 +192,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "nothing need be",
         map: Map::Right,
         shows: Nowhere,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -182,6 +205,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "one that works; the service tries again",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -193,6 +217,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "name the map in main.cf as `check-config` prints it",
         map: Map::Right,
         shows: Nowhere,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -203,6 +228,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "remove it, and `postfix reload`",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -213,6 +239,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "the service does; `postfix reload`",
         map: Map::Right,
         shows: Journal,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -225,6 +252,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "the service does",
         map: Map::Right,
         shows: Journal,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -235,6 +263,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "remove it; the service tries again",
         map: Map::Old,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -245,6 +274,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "the service does",
         map: Map::Right,
         shows: Journal,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -255,6 +285,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "the service does",
         map: Map::Right,
         shows: Nowhere,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -266,6 +297,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "remove it",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -276,6 +308,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "remove it, and restart the service",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -293,6 +326,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "its watchdog does, after three minutes; or `systemctl kill -s KILL systemd-journald`",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -307,6 +341,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "what `doctor` prints",
         map: Map::Right,
         shows: Status,
+        login: Counts,
         form: Short,
     },
     Fault {
@@ -319,6 +354,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "nothing need be",
         map: Map::Right,
         shows: Nowhere,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -329,6 +365,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "nothing need be",
         map: Map::Right,
         shows: Nowhere,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -341,6 +378,7 @@ pub const FAULTS: &[Fault] = &[
         mend: "nothing need be",
         map: Map::Right,
         shows: Nowhere,
+        login: Counts,
         form: Long,
     },
     Fault {
@@ -351,7 +389,81 @@ pub const FAULTS: &[Fault] = &[
         mend: "systemd does, within 90 s",
         map: Map::Untold,
         shows: Status,
+        login: Counts,
         form: Long,
+    },
+    Fault {
+        what: "mmap(2) of the service fails: ENOMEM",
+        promise: OLD_MAP,
+        break_it: "inject mmap ENOMEM",
+        mend_it: "spare",
+        mend: "memory; the service tries again",
+        map: Map::Old,
+        shows: Status,
+        login: Counts,
+        form: Long,
+    },
+    Fault {
+        what: "no memory is left (RLIMIT_AS)",
+        promise: OLD_MAP,
+        break_it: "prlimit --pid $PID --as=1:",
+        mend_it: "prlimit --pid $PID --as=$(prlimit --pid $PID --as --noheadings --output HARD | tr -d ' '):",
+        mend: "LimitAS= of the unit; the service tries again",
+        map: Map::Old,
+        shows: Status,
+        login: Counts,
+        form: Long,
+    },
+    Fault {
+        what: "there is too little memory for the service to start",
+        promise: "nobody is added; grace ends in time, by the timer",
+        break_it: "mkdir -p /run/systemd/system/pop-before-smtp.service.d
+                   printf '[Service]\\nLimitAS=8M\\n' >/run/systemd/system/pop-before-smtp.service.d/memory.conf
+                   systemctl daemon-reload; systemctl restart pop-before-smtp || true",
+        mend_it: "rm /run/systemd/system/pop-before-smtp.service.d/memory.conf
+                  systemctl daemon-reload; systemctl restart pop-before-smtp",
+        mend: "memory",
+        map: Map::Right,
+        shows: Status,
+        login: Counts,
+        form: Long,
+    },
+    Fault {
+        what: "the volatile journal is full",
+        promise: NOT_WRITTEN,
+        break_it: "mkdir -p /run/systemd/journald.conf.d
+                   printf '[Journal]\\nStorage=volatile\\n' >/run/systemd/journald.conf.d/volatile.conf
+                   systemctl restart systemd-journald; sleep 1
+                   echo $(($(df --output=size /run | tail -n 1))) >/root/size
+                   mount -o remount,size=$(($(df --output=used /run | tail -n 1) + 100))k /run
+                   # As long as it finds room, in old files too, it writes.
+                   for n in $(seq 30); do
+                       cat /dev/zero >>/run/filler 2>/dev/null || true
+                       head --bytes=2M /dev/urandom | base64 --wrap=8000 | systemd-cat --identifier=fill
+                       echo mark$n | systemd-cat --identifier=fill
+                       sleep 0.3
+                       journalctl --quiet --identifier=fill --grep=^mark$n$ --lines=1 || break
+                   done
+                   cat /dev/zero >>/run/filler 2>/dev/null || true",
+        mend_it: "rm /run/filler /run/systemd/journald.conf.d/volatile.conf
+                  mount -o remount,size=$(cat /root/size)k /run
+                  systemctl restart systemd-journald",
+        mend: "make room",
+        map: Map::Right,
+        shows: Status,
+        login: Lost,
+        form: Short,
+    },
+    Fault {
+        what: "everything stands still for five seconds, as in a suspend",
+        promise: "whose grace has passed meanwhile is out at once",
+        break_it: "kill -STOP -1; sleep 5; kill -CONT -1",
+        mend_it: "true",
+        mend: "nothing need be",
+        map: Map::Right,
+        shows: Nowhere,
+        login: Counts,
+        form: Short,
     },
 ];
 
