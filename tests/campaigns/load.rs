@@ -107,6 +107,16 @@ journalctl --quiet --cursor-file=/run/campaign/cursor --output=short-unix \
     awk '/ Login: .* rip=PROBES/ { print >>"/run/campaign/probes" } END { print NR }'
 "#;
 
+/// What the journal and the service have of a client, to find out what went wrong.
+const WHAT_IS_KNOWN: &str = r#"
+journalctl --quiet --since=-4min --output=short-precise >/run/campaign/said
+sessions=$(sed -n 's/.* rip=CLIENT,.*session=\(<[^>]*>\)$/\1:/p' /run/campaign/said)
+grep --fixed-strings -e '=CLIENT,' -e ' CLIENT:' -e 'caught up' -e 'damaged' -e ']: reloaded' -e 'restart counter' \
+    -e 'Stopping' -e 'expire' -e "${sessions:-of no session}" /run/campaign/said
+pop-before-smtp list --json | grep '"CLIENT"'
+true
+"#;
+
 impl Stage {
     fn set(pace: Pace) -> Self {
         let settings = format!("grace = \"{}s\"\n", pace.grace.as_secs());
@@ -264,6 +274,10 @@ impl Stage {
             if !wrong.is_empty() {
                 let some = &wrong[..wrong.len().min(10)];
                 let number = wrong.len();
+                for client in some.iter().take(3) {
+                    let known = self.host.sh(&WHAT_IS_KNOWN.replace("CLIENT", client));
+                    eprintln!("of {client} is known:\n{known}");
+                }
                 self.fault(format!(
                     "of {} in the {what}, {number} are {which}: {some:?}",
                     listed.len()
