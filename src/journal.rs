@@ -420,7 +420,7 @@ impl Reader {
             text.clear();
             text.shrink_to(USUAL);
         }
-        (entry.identifiers, entry.messages) = (0, 0);
+        (entry.identifiers, entry.messages, entry.fields) = (0, 0, 0);
         (entry.origin, entry.is_cut) = (Origin::UNKNOWN, false);
         entry.container.clear();
         let mut unit_before = std::mem::take(&mut entry.sender).unit;
@@ -438,6 +438,7 @@ impl Reader {
         };
         self.journal.restart_data();
         while let Some(field) = self.journal.enumerate_data()? {
+            entry.fields += 1;
             let Some(value) = field.value() else { continue };
             let text = || std::str::from_utf8(value).ok();
             match field.name() {
@@ -474,6 +475,19 @@ impl Reader {
         Ok(())
     }
 
+    /// How many fields of the entry can be read: while journald is writing it, perhaps not all.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn count_fields(&mut self) -> Result<usize, JournalError> {
+        self.journal.restart_data();
+        let mut fields = 0;
+        while self.journal.enumerate_data()?.is_some() {
+            fields += 1;
+        }
+        Ok(fields)
+    }
+
     /// The cgroup that the entry's process was in, if journald has seen one: a path such as `/docker/8f3c`.
     fn cgroup(&mut self) -> Result<Option<String>, JournalError> {
         self.journal.restart_data();
@@ -488,6 +502,19 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    /// The place of the entry before, if there is one. The reader stays where it is.
+    ///
+    /// # Errors
+    /// When libsystemd fails.
+    pub fn position_before(&mut self) -> Result<Option<Position>, JournalError> {
+        if self.journal.previous()? == 0 {
+            return Ok(None);
+        }
+        let position = self.position()?;
+        self.journal.next()?;
+        Ok(Some(position))
     }
 
     /// Whether the reader stands on this entry.

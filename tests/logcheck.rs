@@ -157,6 +157,7 @@ fn say_all(name: &str) {
             diagnostics::journal_recovered(source);
             diagnostics::journal_incomplete(source, text);
             diagnostics::reading_again(source, now);
+            diagnostics::read_too_early(now);
         }
         // Why the rules take somebody off.
         for why in [Refusal::Permitted, Refusal::Never] {

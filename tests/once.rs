@@ -170,7 +170,11 @@ fn a_login_counts_whose_client_was_told_before_the_restart() {
 
 #[test]
 fn a_place_that_is_gone_loses_no_login() {
-    let host = Host::new(&[Entry::login(ago(100), "192.0.2.1", "a")]);
+    // The last entry of a journal is read once more: the place is that of the first.
+    let host = Host::new(&[
+        Entry::login(ago(110), "192.0.2.1", "a"),
+        Entry::login(ago(100), "192.0.2.1", "b"),
+    ]);
     host.once();
     fs::remove_file(host.journal.path().join("imported.journal")).unwrap();
     host.journal.add(
@@ -274,6 +278,7 @@ fn entries_of_the_future_list_nobody() {
     let host = Host::new(&[
         Entry::login(ago(10), "192.0.2.1", "a"),
         Entry::login(ago(-7200), "203.0.113.1", "b"),
+        Entry::login(ago(-7201), "203.0.113.1", "b"),
     ]);
     host.once();
     assert_eq!(host.listed(), ["192.0.2.1"]);

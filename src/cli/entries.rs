@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::CommandError;
 use crate::daemon::NamedSource;
 use crate::diagnostics;
-use crate::journal::batch::{self, Failure};
+use crate::journal::batch::{self, End, Failure};
 use crate::journal::entry_channel::{self, EntryReceiver, EntrySender, Read};
 use crate::journal::{Entry, Match, Reader, Source};
 
@@ -77,7 +77,7 @@ fn read(
     }
     reader.hurry()?;
     reader.seek_time(from)?;
-    while !batch::read(&mut reader, to, false)?.at_end {}
+    while batch::read(&mut reader, to, false)?.end != End::OfJournal {}
     Ok(())
 }
 

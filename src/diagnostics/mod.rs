@@ -19,7 +19,7 @@ pub use refusals::Refusals;
 pub use sink::{install, journald_hangs, level, level_for, set_level};
 pub use sources::{
     SourceNames, at_source, cursor_gone, cursor_in_the_future, journal_incomplete,
-    journal_recovered, journal_trouble, of_source, reading_again, source_ahead,
+    journal_recovered, journal_trouble, of_source, read_too_early, reading_again, source_ahead,
 };
 pub use stores::{carrier_connected, carrier_lost, clock_off};
 

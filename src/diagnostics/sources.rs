@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use log::{info, warn};
+use log::{debug, info, warn};
 
 use super::{clock_off, local_time, message_id as id};
 use crate::origin::Id;
@@ -36,6 +36,14 @@ impl SourceNames {
     pub fn owned(&self, source: Id) -> Option<String> {
         self.name(source).map(str::to_owned)
     }
+}
+
+/// An entry was read while journald was writing it, and not all of it was there.
+pub fn read_too_early(written: Timestamp) {
+    debug!(
+        "the entry of {} was read before journald had written all of it; reading it again",
+        local_time(written)
+    );
 }
 
 /// The place in the journal is gone: vacuumed, or of another journal.

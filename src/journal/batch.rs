@@ -1,4 +1,9 @@
 //! Batches of entries: what is handed over at once, and ends at a place from which reading can go on.
+//!
+//! The newest entry may be read while journald is still writing it. journald links an entry to its fields one
+//! after the other, and libsystemd passes over a field that is half linked at that moment
+//! (`sd_journal_enumerate_data()` in its source): even its message may be missing. So such an entry is the
+//! last of its batch, and told as one that is not settled.
 
 use super::entry_channel::{EntrySender, NobodyListens, Read};
 use super::{JournalError, Position, Reader};
@@ -11,9 +16,38 @@ const TEXT: usize = 1 << 15;
 /// What has been read.
 pub struct Batch {
     /// The last entry; `None` if there was none.
-    pub position: Option<Position>,
-    /// Whether that was all there is.
-    pub at_end: bool,
+    pub last: Option<Last>,
+    /// Why it was the last.
+    pub end: End,
+}
+
+/// The last entry of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// Its place.
+    pub position: Position,
+    /// Set if journald may still be writing it.
+    pub unsettled: Option<Unsettled>,
+}
+
+/// What is known of an entry that journald may still be writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// How many of its fields could be read.
+    pub fields: usize,
+    /// The place of the one before it, if the batch has one.
+    pub before: Option<Position>,
+}
+
+/// What ends a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// There are no more entries.
+    OfJournal,
+    /// There were as many as a batch holds.
+    Full,
+    /// journald may still be writing the last of them, of which so many fields could be read.
+    Unsettled(usize),
 }
 
 /// Why none could be handed over.
@@ -31,27 +65,47 @@ pub enum Failure {
 /// # Errors
 /// When the journal can't be read, or nobody receives any more.
 pub fn read<T>(reader: &mut Reader, to: &EntrySender<T>, skip: bool) -> Result<Batch, Failure> {
+    // journald is done with whatever is older.
+    let newest = reader.newest()?;
     let mut entries = to.room();
     let mut read = 0;
-    let at_end = loop {
+    let end = loop {
         if !reader.next()? {
-            break true;
+            break End::OfJournal;
         }
+        read += 1;
         match entries.add(reader) {
             // The whole batch is read again: the last place that is known is before it, and events
             // that come twice change nothing.
             Err(error) if !skip => return Err(error.into()),
-            _ => read += 1,
+            Ok(last) if newest.is_none_or(|newest| last.time >= newest) => {
+                break End::Unsettled(last.fields);
+            }
+            _ => {}
         }
         if read == SIZE || entries.text() >= TEXT {
-            break false;
+            break End::Full;
         }
     };
-    let position = (read > 0).then(|| reader.position()).transpose()?;
-    if let Some(position) = &position {
-        to.send(Read::Batch(entries, position.clone()))?;
+    if read == 0 {
+        return Ok(Batch { last: None, end });
     }
-    Ok(Batch { position, at_end })
+    let position = reader.position()?;
+    let unsettled = match end {
+        End::Unsettled(fields) => {
+            let before = (read > 1).then(|| reader.position_before()).transpose()?;
+            let before = before.flatten();
+            Some(Unsettled { fields, before })
+        }
+        _ => None,
+    };
+    let last = Last {
+        position,
+        unsettled,
+    };
+    to.send(Read::Batch(entries, last.clone()))?;
+    let last = Some(last);
+    Ok(Batch { last, end })
 }
 
 impl From<JournalError> for Failure {

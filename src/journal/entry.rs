@@ -56,6 +56,8 @@ pub struct Entry {
     pub container: Container,
     pub(super) identifiers: usize,
     pub(super) messages: usize,
+    /// How many fields could be read.
+    pub(super) fields: usize,
 }
 
 impl Entry {
@@ -72,6 +74,7 @@ impl Entry {
             container: Container::default(),
             identifiers: 1,
             messages: 1,
+            fields: 2,
         }
     }
 

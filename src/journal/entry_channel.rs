@@ -6,7 +6,8 @@
 
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 
-use super::{Entry, JournalError, Position, Reader};
+use super::batch::Last;
+use super::{Entry, JournalError, Reader};
 
 /// Entries in their order, in room that is used again.
 #[derive(Debug, Default)]
@@ -17,11 +18,11 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Adds the entry that `reader` stands on.
+    /// Adds the entry that `reader` stands on, and returns it.
     ///
     /// # Errors
     /// When it can't be read; then it is not added.
-    pub fn add(&mut self, reader: &mut Reader) -> Result<(), JournalError> {
+    pub fn add(&mut self, reader: &mut Reader) -> Result<&Entry, JournalError> {
         if self.len == self.room.len() {
             self.room.push(Entry::default());
         }
@@ -29,7 +30,7 @@ impl Entries {
         reader.read(entry)?;
         self.text += entry.message.len() + entry.identifier.len();
         self.len += 1;
-        Ok(())
+        Ok(entry)
     }
 
     /// How many there are.
@@ -56,8 +57,8 @@ pub enum Read<T> {
     /// Entries from before the place where reading begins, for what they tell of the lines that
     /// follow. Their events have been told already.
     Before(Entries),
-    /// Entries, up to this place.
-    Batch(Entries, Position),
+    /// Entries, up to this one.
+    Batch(Entries, Last),
     /// What else there is to tell.
     Told(T),
 }

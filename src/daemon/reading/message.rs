@@ -3,18 +3,21 @@
 use jiff::Timestamp;
 
 use crate::intake::Intake;
+use crate::journal::batch::Last;
 use crate::journal::{JournalError, NoRoom, Position, Unreadable};
 
 /// What the reader tells the loop.
 #[derive(Debug)]
 pub enum FromReader {
-    /// Entries were read up to `position`.
+    /// Entries were read.
     Batch {
         /// What they were taken for, in order.
         intakes: Vec<Intake>,
         /// The last of them, whatever it was taken for.
-        position: Position,
+        last: Last,
     },
+    /// All has been read whole up to here, though perhaps not the last entry.
+    Place(Position),
     /// All there was has been read.
     CaughtUp,
     /// All has been read that there was when so many looks had been asked for.

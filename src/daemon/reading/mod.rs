@@ -5,6 +5,7 @@
 //! source that is absent, late or broken holds up none of the others.
 
 mod health;
+mod last_read;
 mod look_requests;
 mod message;
 mod reader;

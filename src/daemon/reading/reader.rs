@@ -11,16 +11,18 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::last_read::LastRead;
 use super::look_requests::Asked;
 use super::message::FromReader;
 use super::recognition::{self, NobodyListens, Read, ToRecognition};
 use super::rescan::{Rescan, Signs};
 use crate::daemon::plan::NamedSource;
+use crate::diagnostics;
 use crate::intake::wanted;
-use crate::journal::batch;
+use crate::journal::batch::{self, End, Last, Unsettled};
 use crate::journal::start_position::StartPosition;
 use crate::journal::wait::{Bell, Wait};
-use crate::journal::{Files, JournalError, NoRoom, Reader, Source};
+use crate::journal::{Files, JournalError, NoRoom, Reader, Resumed, Source};
 use crate::servers::{CONNECT_LIFETIME, Recogniser};
 
 /// What a look from a known place counts as that has not found the place: entries of its time are
@@ -75,6 +77,7 @@ pub fn start(
                 source: source.journal,
                 recogniser,
                 begin,
+                unsettled: None,
                 times,
                 recognition,
                 wait,
@@ -109,7 +112,10 @@ pub fn start(
 struct Thread {
     source: Source,
     recogniser: Arc<Recogniser>,
+    /// Whatever is before has been read whole.
     begin: StartPosition,
+    /// What was read last, unless that was whole for certain.
+    unsettled: Option<LastRead>,
     times: Times,
     recognition: ToRecognition,
     wait: Wait,
@@ -170,6 +176,7 @@ impl Thread {
 
     /// Opens the journal and reads it until there is trouble.
     fn read(&mut self, failures: &mut u32) -> Result<(), Stop> {
+        self.unsettled = None;
         let mut reader = Reader::open(&self.source, wanted(&self.recogniser))?;
         reader.tell(&mut self.wait)?;
         self.heed(reader.files().clone())?;
@@ -185,13 +192,13 @@ impl Thread {
         let mut rescan = Rescan::new(Instant::now());
         let mut much = false;
         loop {
-            let at_end = self.read_batch(&mut reader, *failures >= UNREADABLE)?;
-            much |= !at_end;
+            let end = self.read_batch(&mut reader, *failures >= UNREADABLE)?;
+            much |= end == End::Full;
             if *failures > 0 {
                 *failures = 0;
                 self.tell(FromReader::Recovered)?;
             }
-            if !at_end {
+            if end != End::OfJournal {
                 continue;
             }
             if !self.caught_up {
@@ -216,7 +223,7 @@ impl Thread {
             };
             let begin = Instant::now();
             if rescan.look(sign, begin) {
-                let gone = self.begin.go_to(&mut reader)?;
+                let gone = self.go_back(&mut reader)?;
                 let now = Instant::now();
                 rescan.took(gone.map_or(now - begin, |_| DISPLACED), now);
             }
@@ -345,15 +352,74 @@ impl Thread {
         Ok(self.recognition.send(Read::Before(entries))?)
     }
 
-    /// Reads to the end, or for a batch. True at the end.
-    fn read_batch(&mut self, reader: &mut Reader, skip: bool) -> Result<bool, Stop> {
+    /// Reads to the end, or for a batch.
+    fn read_batch(&mut self, reader: &mut Reader, skip: bool) -> Result<End, Stop> {
+        if !self.settle(reader)? {
+            return Ok(End::OfJournal);
+        }
         let batch = batch::read(reader, &self.recognition, skip)?;
-        if let Some(position) = batch.position {
-            self.begin.move_behind(position);
+        if let Some(Last {
+            position,
+            unsettled,
+        }) = batch.last
+        {
             let now = Instant::now();
             self.told.set(now);
             self.last_read = Some(now);
+            match unsettled {
+                None => self.begin.move_behind(position),
+                Some(Unsettled { fields, before }) => {
+                    self.unsettled = Some(LastRead {
+                        position,
+                        fields,
+                        read: now,
+                    });
+                    if let Some(before) = before {
+                        self.begin.move_behind(before);
+                    }
+                    self.tell(FromReader::Place(self.begin.position()))?;
+                }
+            }
         }
-        Ok(batch.at_end)
+        Ok(batch.end)
+    }
+
+    /// Looks again at the entry that was read last, on which the reader stands, unless that was whole for
+    /// certain. Says whether there may be more to be read.
+    fn settle(&mut self, reader: &mut Reader) -> Result<bool, Stop> {
+        let Some(last) = self.unsettled.take() else {
+            return Ok(true);
+        };
+        // In this order: what is counted after it was settled is right.
+        let is_settled = last.is_settled(reader.newest()?, Instant::now());
+        let more = is_settled || reader.next()?;
+        if more && !is_settled && reader.resume(&last.position)? != Resumed::Exactly {
+            return Err(Stop::Reopen);
+        }
+        if reader.count_fields()? != last.fields {
+            diagnostics::read_too_early(last.position.time);
+            return Err(Stop::Reopen);
+        }
+        if more {
+            self.begin.move_behind(last.position.clone());
+            self.tell(FromReader::Place(last.position))?;
+        } else {
+            self.unsettled = Some(last);
+        }
+        Ok(more)
+    }
+
+    /// Goes back to where the reader was last. If that place is gone, says from when on entries are read
+    /// instead.
+    fn go_back(&mut self, reader: &mut Reader) -> Result<Option<Timestamp>, Stop> {
+        let mut place = self.begin.clone();
+        if let Some(last) = &self.unsettled {
+            place.move_behind(last.position.clone());
+        }
+        let gone = place.go_to(reader)?;
+        if gone.is_some() {
+            self.unsettled = None;
+        }
+        Ok(gone)
     }
 }

@@ -71,10 +71,10 @@ impl Recognition {
                     reads.give_back(entries);
                     continue;
                 }
-                Read::Batch(entries, position) => {
+                Read::Batch(entries, last) => {
                     let intakes = self.take(&entries);
                     reads.give_back(entries);
-                    FromReader::Batch { intakes, position }
+                    FromReader::Batch { intakes, last }
                 }
                 Read::Told(message) => message,
             };

@@ -66,15 +66,15 @@ pub enum News {
     Entries {
         /// What they were taken for, in order.
         intakes: Vec<Intake>,
-        /// The place to be kept, unless files can't be read: it is then to be read from where they
-        /// could.
+        /// The place to be kept, unless files can't be read: it is then to be read from where they could;
+        /// or unless the last entry may not be whole: another place is told.
         position: Option<Position>,
     },
     /// All there was has been read.
     CaughtUp,
     /// The reader is alive, and nothing has happened.
     Alive,
-    /// Some files can't be read any more: this place is to be kept.
+    /// This place is to be kept.
     KeepPlace(Position),
     /// More can be read than could be: it is to be read again, by another reader.
     ReadAgain,
@@ -286,17 +286,23 @@ impl ReadSource {
         self.heard = Instant::now();
         let name = self.source.name();
         match message {
-            FromReader::Batch { intakes, position } => {
+            FromReader::Batch { intakes, last } => {
+                let time = last.position.time;
                 if let Some(silence) = &mut self.silence {
-                    silence.heard(position.time, now);
+                    silence.heard(time, now);
                 }
-                self.note_time(position.time.duration_since(now));
+                self.note_time(time.duration_since(now));
                 if self.caught_up {
-                    self.lag = Some(now.duration_since(position.time));
+                    self.lag = Some(now.duration_since(time));
                 }
-                let position = Some(position).filter(|_| self.health.is_whole());
+                let is_kept = last.unsettled.is_none() && self.health.is_whole();
+                let position = is_kept.then_some(last.position);
                 return Ok(News::Entries { intakes, position });
             }
+            FromReader::Place(place) if self.health.is_whole() => {
+                return Ok(News::KeepPlace(place));
+            }
+            FromReader::Place(_) => {}
             FromReader::CaughtUp => {
                 self.caught_up = true;
                 self.given_up = false;

@@ -1,0 +1,93 @@
+//! An entry that is read while journald writes it. For a moment libsystemd passes over a field that is not
+//! linked yet (`sd_journal_enumerate_data()` in its source): it has been seen to read an entry without its
+//! message. Nobody must be lost by that.
+
+mod foreground;
+mod journal_files;
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use foreground::Foreground;
+use jiff::SignedDuration;
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+
+const EARLY: &str = "192.0.2.20";
+const LAST: &str = "192.0.2.10";
+
+/// A journal file as it is while its last message is being linked.
+struct HalfWritten {
+    path: PathBuf,
+    /// Where the file has how many entries have the message.
+    number: u64,
+}
+
+impl HalfWritten {
+    /// Systemd's JOURNAL_FILE_FORMAT.md has the offsets.
+    fn make(path: &Path, message: &str) -> Self {
+        let bytes = fs::read(path).unwrap();
+        let payload = format!("MESSAGE={message}");
+        let mut found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(payload.as_bytes()));
+        let payload = found.next().unwrap();
+        assert_eq!(found.next(), None);
+        let is_compact = bytes[12] & 1 << 4 != 0;
+        let number = payload - if is_compact { 16 } else { 8 };
+        assert_eq!(bytes[number], 1);
+        let half = HalfWritten {
+            path: path.to_owned(),
+            number: number.try_into().unwrap(),
+        };
+        half.write(0);
+        half
+    }
+
+    fn write(&self, entries: u8) {
+        let file = File::options().write(true).open(&self.path).unwrap();
+        file.write_all_at(&[entries], self.number).unwrap();
+    }
+
+    /// journald goes on.
+    fn finish(self) {
+        self.write(1);
+    }
+}
+
+/// A journal whose last login is not there yet.
+fn journal() -> (JournalFiles, HalfWritten) {
+    let early = Entry::login(SignedDuration::from_secs(200), EARLY, "a");
+    let last = Entry::dovecot(SignedDuration::ZERO, message());
+    let files = JournalFiles::import(&export(&[early, last]));
+    let half = HalfWritten::make(&files.path().join("imported.journal"), &message());
+    (files, half)
+}
+
+fn message() -> String {
+    format!("imap-login: Login: user=<al>, rip={LAST}, lip=192.0.2.1, session=<b>")
+}
+
+fn start() -> (Foreground, HalfWritten) {
+    let (files, half) = journal();
+    let service = Foreground::start_on(files, "permitted-networks = []");
+    service.wait_for("caught up with the journal: 1 client");
+    (service, half)
+}
+
+#[test]
+fn it_is_read_again_once_it_is_whole() {
+    let (service, half) = start();
+    assert!(!service.ask("list").contains(LAST));
+    half.finish();
+    service.wait_for_answer("list", LAST);
+    assert!(service.ask("list").contains(EARLY));
+}
+
+#[test]
+fn it_is_read_by_the_next_process_if_this_one_is_killed_before() {
+    let (mut service, half) = start();
+    service.child.kill().unwrap();
+    half.finish();
+    service.start_again_as(foreground::program());
+    service.wait_for("caught up with the journal: 2 clients");
+}
