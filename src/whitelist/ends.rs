@@ -198,14 +198,10 @@ impl Ends {
     }
 
     /// Whether an end was lost so shortly before this login that it may be the end of its session.
-    pub(super) fn was_lost_before(&mut self, event: &Event, login: Moment) -> bool {
-        let is_late = |time: Moment| time.plus(LOST_BEFORE_LOGIN) < login;
-        while self.lost.front().is_some_and(|(time, ..)| is_late(*time)) {
-            self.lost.pop_front();
-        }
+    pub(super) fn was_lost_before(&self, event: &Event, login: Moment) -> bool {
+        // By time, as other sources may tell of another day.
         (self.lost.iter()).any(|(time, origin, server, protocol)| {
-            // What other sources tell may be of another time.
-            (*time <= login && !is_late(*time))
+            (*time <= login && login <= time.plus(LOST_BEFORE_LOGIN))
                 && *origin == event.origin
                 && **server == *event.server
                 && (protocol.is_none() || *protocol == event.protocol)
