@@ -32,7 +32,7 @@ pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
 use flusher::force;
-use keys::{POSITION, key_of_client, key_of_position, key_of_session, source_of};
+use keys::{ENDS, POSITION, key_of_client, key_of_position, key_of_session, source_of};
 #[doc(hidden)]
 pub use reading::of_two_blocks;
 use reading::{ReadError, decode};
@@ -96,6 +96,24 @@ pub struct Kept {
 
 /// How far the journals have been read, by their sources.
 pub type Positions = BTreeMap<Id, Position>;
+
+/// What the journals have told, up to these places.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// How far they have been read.
+    pub positions: &'a Positions,
+    /// Which servers tell the ends of their sessions, if that has changed.
+    pub ends: Option<&'a [EndsOfServer]>,
+}
+
+impl<'a> From<&'a Positions> for Told<'a> {
+    fn from(positions: &'a Positions) -> Self {
+        Told {
+            positions,
+            ends: None,
+        }
+    }
+}
 
 /// What is in force: the access map, which must not list anybody for ever when another takes its
 /// place, and how long clients stay in it, should the configuration be unable to say.
@@ -270,7 +288,7 @@ impl Store {
             kept.positions
                 .insert(source_of(&key), Position { cursor, time });
         }
-        if let Some(value) = self.meta.get("ends")? {
+        if let Some(value) = self.meta.get(ENDS)? {
             kept.ends = Ends::restore(decode(&value)?);
         }
         if let Some(value) = self.meta.get("in-force")? {
@@ -284,33 +302,33 @@ impl Store {
     ///
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
-    pub fn commit<'a>(
+    pub fn commit<'a, 'b>(
         &mut self,
         clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
         sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
-        positions: &Positions,
+        told: impl Into<Told<'b>>,
     ) -> Result<(), StoreError> {
-        self.write(clients, sessions, positions)?;
+        self.write(clients, sessions, told)?;
         self.flusher().flush()
     }
 
-    /// Writes what has changed (`None` is gone), and how far the journals have been read. It is
-    /// quickest when records come in the order of their keys. It lasts once it has been flushed; a
+    /// Writes what has changed (`None` is gone), and what the journals have told up to where they have been
+    /// read. It is quickest when records come in the order of their keys. It lasts once it has been flushed; a
     /// process that is killed before loses the end of what was written, and never a part from
     /// between.
     ///
     /// One transaction, unless so much has changed (after a catch-up) that it would take sled more
-    /// memory than the whole whitelist: then several, and the places in the journals with the last.
+    /// memory than the whole whitelist: then several, and what the journals have told with the last.
     /// If they are interrupted, the entries from the old place on are read again, and events that
     /// are applied twice change nothing.
     ///
     /// # Errors
     /// When the file system fails. The store is then to be closed and opened again.
-    pub fn write<'a>(
+    pub fn write<'a, 'b>(
         &mut self,
         clients: impl IntoIterator<Item = (Client, Option<Listing<'a>>)>,
         sessions: impl IntoIterator<Item = (SessionKey<'a>, Option<Session>)>,
-        positions: &Positions,
+        told: impl Into<Told<'b>>,
     ) -> Result<(), StoreError> {
         let _unhurried = Unhurried::new();
         let clients = clients.into_iter().map(|(client, listing)| Change {
@@ -324,6 +342,12 @@ impl Store {
         let mut writes = Vec::new();
         self.commit_records(CLIENTS, clients, &mut writes)?;
         self.commit_records(SESSIONS, sessions, &mut writes)?;
+        let Told { positions, ends } = told.into();
+        writes.extend(ends.map(|ends| Write {
+            tree: META,
+            key: ENDS.into(),
+            value: Some(encode(&ends)),
+        }));
         writes.extend(positions.iter().map(|(source, position)| Write {
             tree: META,
             key: key_of_position(*source).into(),
@@ -457,17 +481,6 @@ impl Store {
                 reason: "a transaction was aborted".to_owned(),
             },
         })
-    }
-
-    /// Writes which servers tell the ends of their sessions. It lasts once it has been flushed.
-    ///
-    /// # Errors
-    /// When the file system fails.
-    pub fn write_ends(&self, ends: &[EndsOfServer]) -> Result<(), StoreError> {
-        let _unhurried = Unhurried::new();
-        let written = self.meta.insert("ends", encode(&ends));
-        written.map_err(|error| classify(&self.path, error))?;
-        Ok(())
     }
 
     /// Remembers what is in force.

@@ -10,6 +10,8 @@ use crate::whitelist::SessionKey;
 
 /// How the keys of positions begin.
 pub(super) const POSITION: &[u8] = b"position";
+/// Of which servers tell the ends of their sessions.
+pub(super) const ENDS: &[u8] = b"ends";
 
 /// Of a source.
 pub(super) fn key_of_position(source: Id) -> Vec<u8> {

@@ -12,8 +12,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::diagnostics;
 use crate::journal::Position;
 use crate::origin::Id;
-use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError};
-use crate::whitelist::Whitelist;
+use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError, Told};
+use crate::whitelist::{EndsOfServer, Whitelist};
 
 /// How old the stored place may become while entries go by that mean nothing.
 const POSITION_AGE: Duration = Duration::from_secs(60);
@@ -55,6 +55,18 @@ pub struct StoreKeeper {
 struct UnderWay {
     /// How far the journals had been read when it began: that is kept with the last of it.
     positions: Positions,
+    /// Which servers told the ends of their sessions by then, if that had changed. What comes later is read
+    /// again if this process is killed, and must be new then.
+    ends: Option<Vec<EndsOfServer>>,
+}
+
+impl UnderWay {
+    fn told(&self) -> Told<'_> {
+        Told {
+            positions: &self.positions,
+            ends: self.ends.as_deref(),
+        }
+    }
 }
 
 /// What the store held when it was opened.
@@ -144,22 +156,24 @@ impl StoreKeeper {
 
     fn commit_some(&mut self, whitelist: &mut Whitelist, at_most: usize, always: bool) {
         let Some(store) = &mut self.store else { return };
-        let ends = whitelist.ends_mut().take_change();
-        if let Some(Err(error)) = ends.map(|ends| store.write_ends(ends)) {
-            return self.failed(&error);
-        }
+        let begins = self.under_way.is_none();
+        let under_way = self.under_way.take().unwrap_or_else(|| UnderWay {
+            positions: self.positions.clone(),
+            ends: whitelist.ends_mut().take_change().map(<[_]>::to_vec),
+        });
         let delta = whitelist.take_delta(at_most);
-        let under_way = self.under_way.take();
         let is_last = delta.is_last();
-        if delta.is_empty() && is_last && under_way.is_none() && !always {
+        let is_nothing = delta.is_empty() && under_way.ends.is_none();
+        if begins && is_nothing && is_last && !always {
             return;
         }
-        let under_way = under_way.unwrap_or_else(|| UnderWay {
-            positions: self.positions.clone(),
-        });
         let none = Positions::new();
-        let positions = if is_last { &under_way.positions } else { &none };
-        match store.write(delta.clients(), delta.sessions(), positions) {
+        let told = if is_last {
+            under_way.told()
+        } else {
+            (&none).into()
+        };
+        match store.write(delta.clients(), delta.sessions(), told) {
             Ok(()) if is_last => {
                 let flusher = store.flusher();
                 self.flushing = Some(spawn_blocking(move || flusher.flush()));
