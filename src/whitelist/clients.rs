@@ -400,11 +400,19 @@ impl Clients {
         let told = self.telling.take(at_most);
         for client in &told {
             if let Some(record) = self.records.get_mut(client) {
-                record.is_changed = false;
-                record.is_stored = true;
+                record.tell();
             }
         }
         told
+    }
+
+    /// Those of these that have changed since the store was told of them. It is told now.
+    pub(super) fn tell_of(&mut self, clients: impl Iterator<Item = Client>) -> Vec<Client> {
+        let has_changed = |client: &Client| {
+            let record = self.records.get_mut(client);
+            record.is_some_and(Record::tell)
+        };
+        clients.filter(has_changed).collect()
     }
 }
 
@@ -431,6 +439,12 @@ impl Record {
         self.doubtful = self.doubtful.saturating_sub(u32::from(is_doubtful));
         self.doubtful = self.doubtful.min(self.open);
         self.lost = self.lost.min(self.doubtful);
+    }
+
+    /// The store is told of it now. Says whether it has changed since it was told last.
+    fn tell(&mut self) -> bool {
+        self.is_stored = true;
+        std::mem::take(&mut self.is_changed)
     }
 
     fn changed(&mut self, client: Client, changed: &mut UntoldChanges<Client>) {

@@ -498,14 +498,18 @@ impl Whitelist {
     /// the first of them, in their order; calls that follow yield the others, as they are then, and
     /// nothing that changes meanwhile, until one says that it is the last.
     ///
-    /// A session comes in none before its client.
+    /// A session comes in none before its client, and with it if that has changed since: where its end is
+    /// known, it is known of its client. These may be as many again as `at_most`.
     pub fn take_delta(&mut self, at_most: usize) -> Delta<'_> {
         if self.clients.to_tell() + self.sessions.to_tell() == 0 {
             self.clients.begin_telling();
             self.sessions.begin_telling();
         }
-        let clients = self.clients.tell(at_most);
+        let mut clients = self.clients.tell(at_most);
         let sessions = self.sessions.tell(at_most - clients.len());
+        let of_sessions = self.clients.tell_of(self.sessions.clients_of(&sessions));
+        clients.extend(of_sessions);
+        clients.sort_unstable();
         Delta {
             is_last: self.clients.to_tell() + self.sessions.to_tell() == 0,
             all_clients: &self.clients,

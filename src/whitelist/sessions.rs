@@ -435,15 +435,16 @@ impl Sessions {
         for (server, _) in &gone {
             self.servers.release(*server);
         }
-        // One that is here again will be told of as it is then; or as gone, if it is by then.
+        let mut present = Vec::new();
+        // One that is here again is told of as it is now.
         gone.retain(|gone| match self.slot_of(self.key_of_gone(gone)) {
             Some(slot) => {
-                self.records[slot.get()].is_stored = true;
+                present.push((self.records[slot.get()].near(), slot));
                 false
             }
             None => true,
         });
-        let mut present = self.telling.take(rest);
+        present.extend(self.telling.take(rest));
         present.retain(|(near, slot)| {
             let record = self.records.get_mut(slot.get());
             // Another session may have taken its slot, and is told of in its own.
@@ -470,6 +471,12 @@ impl Sessions {
                 let key = self.key(&self.records[slot.get()]);
                 (key, Some(self.session(*slot)))
             }))
+    }
+
+    /// Whose the sessions are that have changed.
+    pub(super) fn clients_of(&self, changed: &Changed) -> impl Iterator<Item = Client> {
+        let present = changed.present.iter();
+        present.filter_map(|slot| self.records[slot.get()].client)
     }
 
     fn key_of_gone<'a>(&'a self, (server, id): &'a Gone) -> SessionKey<'a> {
@@ -529,8 +536,15 @@ impl Sessions {
         if let Ok(entry) = self.by_key.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
+        // If the store is being told of it, it hears of this, too: with the last that it is told, the place in
+        // the journal moves on.
+        let gone = if self.telling.remove(&(record.near(), slot)) {
+            &mut self.telling_gone
+        } else {
+            &mut self.gone
+        };
         // What is gone goes by the server's number until the store has been told.
-        if !record.is_stored || !self.gone.add((record.server, record.id)) {
+        if !record.is_stored || !gone.add((record.server, record.id)) {
             self.servers.release(record.server);
         }
     }

@@ -6,6 +6,7 @@ mod ends;
 mod interleaved;
 mod model;
 mod origins;
+mod torn;
 
 use super::*;
 use crate::config::Limits;

@@ -19,6 +19,11 @@ impl<T: Ord> UntoldChanges<T> {
         self.0.insert(item)
     }
 
+    /// Removes one. Says whether it was there.
+    pub(super) fn remove(&mut self, item: &T) -> bool {
+        self.0.remove(item)
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
