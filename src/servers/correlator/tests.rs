@@ -1,5 +1,7 @@
 //! The correlator by itself, on definitions made for it.
 
+mod model;
+
 use super::*;
 use crate::servers::{Definition, Recogniser};
 use std::collections::BTreeMap;
