@@ -5,8 +5,8 @@
 //! (`sd_journal_enumerate_data()` in its source): even its message may be missing. So such an entry is the
 //! last of its batch, and told as one that is not settled.
 
-use super::entry_channel::{EntrySender, NobodyListens, Read};
-use super::{JournalError, Position, Reader};
+use super::entry_channel::{EntrySender, Last, NobodyListens, Read, Unsettled};
+use super::{JournalError, Reader};
 
 /// How many entries make a batch, at most: it bounds what is in memory and what is read again.
 pub const SIZE: usize = 64;
@@ -19,24 +19,6 @@ pub struct Batch {
     pub last: Option<Last>,
     /// Why it was the last.
     pub end: End,
-}
-
-/// The last entry of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Last {
-    /// Its place.
-    pub position: Position,
-    /// Set if journald may still be writing it.
-    pub unsettled: Option<Unsettled>,
-}
-
-/// What is known of an entry that journald may still be writing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsettled {
-    /// How many of its fields could be read.
-    pub fields: usize,
-    /// The place of the one before it, if the batch has one.
-    pub before: Option<Position>,
 }
 
 /// What ends a batch.

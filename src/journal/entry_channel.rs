@@ -6,8 +6,7 @@
 
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 
-use super::batch::Last;
-use super::{Entry, JournalError, Reader};
+use super::{Entry, JournalError, Position, Reader};
 
 /// Entries in their order, in room that is used again.
 #[derive(Debug, Default)]
@@ -47,6 +46,24 @@ impl Entries {
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.room[..self.len].iter()
     }
+}
+
+/// The last entry of those that are handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// Its place.
+    pub position: Position,
+    /// Set if journald may still be writing it.
+    pub unsettled: Option<Unsettled>,
+}
+
+/// What is known of an entry that journald may still be writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// How many of its fields could be read.
+    pub fields: usize,
+    /// The place of the one before it, if that is handed over with it.
+    pub before: Option<Position>,
 }
 
 /// What a reader hands over; beside entries, it can tell a `T`.

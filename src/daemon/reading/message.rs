@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::intake::Intake;
-use crate::journal::batch::Last;
+use crate::journal::entry_channel::Last;
 use crate::journal::{JournalError, NoRoom, Position, Unreadable};
 
 /// What the reader tells the loop.
