@@ -455,6 +455,57 @@ pub const FAULTS: &[Fault] = &[
         form: Short,
     },
     Fault {
+        what: "clients leave the sockets half-way: amid a question, one direction closed",
+        promise: "the others are answered",
+        break_it: "echo '
+                       use IO::Socket::UNIX;
+                       my @all;
+                       for (1..20) {
+                           my %half = (q(/run/pop-before-smtp/control) => q({\"method\":\"org.),
+                               q(/var/spool/postfix/pop-before-smtp/policy) => qq(request=smtpd_access_policy\nclient_a));
+                           while (my ($path, $text) = each %half) {
+                               my $s = IO::Socket::UNIX->new(Peer => $path) or next;
+                               $s->send($text);
+                               shutdown($s, $_ % 2);
+                               push @all, $s;
+                           }
+                       }
+                       sleep 600' >/run/halves
+                   systemd-run --quiet --unit=halves perl /run/halves
+                   # The other half has gone.
+                   open() { ss --unix --no-header | grep --count -e /control -e /policy; }
+                   for n in $(seq 50); do [ $(open) -lt 10 ] || break; sleep 0.1; done
+                   [ $(open) -ge 10 ]",
+        mend_it: "systemctl stop halves",
+        mend: "nothing need be",
+        map: Map::Right,
+        shows: Nowhere,
+        login: Counts,
+        form: Long,
+    },
+    Fault {
+        what: "the clock is set forward by an hour",
+        promise: "whose grace has passed by the clock is out at once",
+        break_it: "date --set=+1hour",
+        mend_it: "date --set=-1hour",
+        mend: "the right time",
+        map: Map::Right,
+        shows: Nowhere,
+        login: Counts,
+        form: Long,
+    },
+    Fault {
+        what: "the clock is set back by an hour",
+        promise: "nobody has more than the grace from now on",
+        break_it: "date --set=-1hour",
+        mend_it: "date --set=+1hour",
+        mend: "the right time",
+        map: Map::Right,
+        shows: Nowhere,
+        login: Counts,
+        form: Long,
+    },
+    Fault {
         what: "everything stands still for five seconds, as in a suspend",
         promise: "whose grace has passed meanwhile is out at once",
         break_it: "kill -STOP -1; sleep 5; kill -CONT -1",
