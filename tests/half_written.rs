@@ -91,3 +91,23 @@ fn it_is_read_by_the_next_process_if_this_one_is_killed_before() {
     service.start_again_as(foreground::program());
     service.wait_for("caught up with the journal: 2 clients");
 }
+
+#[test]
+fn the_last_entry_may_go_while_it_is_looked_at() {
+    let first = Entry::login(SignedDuration::from_secs(200), EARLY, "first");
+    let files = JournalFiles::import(&export(&[first]));
+    let service = Foreground::start_on(files, "permitted-networks = []");
+    service.wait_for("caught up with the journal: 1 client");
+    // From the second time on, the service does not look for the place at once.
+    let mut last = "imported.journal".to_owned();
+    for number in 1..4 {
+        fs::remove_file(service.journal.path().join(&last)).unwrap();
+        let client = format!("192.0.2.{number}");
+        let entry = Entry::login(SignedDuration::ZERO, &client, &client);
+        last = format!("file{number}.journal");
+        service.journal.add(&last, &export(&[entry]));
+        service.wait_for_answer("list", &client);
+    }
+    let log = service.log();
+    assert!(!log.contains("reading the journal"), "{log}");
+}

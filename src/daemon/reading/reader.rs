@@ -385,22 +385,24 @@ impl Thread {
         Ok(batch.end)
     }
 
-    /// Looks again at the entry that was read last, on which the reader stands, unless that was whole for
-    /// certain. Says whether there may be more to be read.
+    /// Looks again at the entry that was read last, unless that was whole for certain. Says whether there may
+    /// be more to be read.
     fn settle(&mut self, reader: &mut Reader) -> Result<bool, Stop> {
         let Some(last) = self.unsettled.take() else {
             return Ok(true);
         };
         // In this order: what is counted after it was settled is right.
         let is_settled = last.is_settled(reader.newest()?, Instant::now());
-        let more = is_settled || reader.next()?;
-        if more && !is_settled && reader.resume(&last.position)? != Resumed::Exactly {
-            return Err(Stop::Reopen);
-        }
-        if reader.count_fields()? != last.fields {
+        let mut more = is_settled || reader.next()?;
+        // It stands nowhere once the file has been rotated.
+        let is_there = matches!(reader.is_at(&last.position), Ok(true))
+            || reader.resume(&last.position)? == Resumed::Exactly;
+        if is_there && reader.count_fields()? != last.fields {
             diagnostics::read_too_early(last.position.time);
             return Err(Stop::Reopen);
         }
+        // Nobody will know more of one that is gone.
+        more |= !is_there;
         if more {
             self.begin.move_behind(last.position.clone());
             self.tell(FromReader::Place(last.position))?;
