@@ -13,6 +13,8 @@ chmod 755 "$root/usr/sbin/policy-rc.d"
 cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+# There is no such directory in here.
+unset TMPDIR
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 chroot "$root" apt-get update --quiet --option Acquire::Languages=none
 chroot "$root" apt-get install --yes --quiet --no-install-recommends "$@"
