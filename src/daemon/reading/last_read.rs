@@ -28,8 +28,8 @@ pub struct LastRead {
 }
 
 impl LastRead {
-    /// Whether journald is done with it at `now`, when the `newest` time in the journal is this: it writes one
-    /// entry after the other.
+    /// Whether journald, which writes one entry after the other, is done with it: by the `newest` time in the
+    /// journal, or as it must be by `now`.
     pub fn is_settled(&self, newest: Option<Timestamp>, now: Instant) -> bool {
         newest.is_some_and(|newest| newest > self.position.time) || now >= self.read + HELD_UP
     }

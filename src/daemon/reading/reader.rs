@@ -394,7 +394,7 @@ impl Thread {
         // In this order: what is counted after it was settled is right.
         let is_settled = last.is_settled(reader.newest()?, Instant::now());
         let mut more = is_settled || reader.next()?;
-        // It stands nowhere once the file has been rotated.
+        // It stands nowhere once the file has gone.
         let is_there = matches!(reader.is_at(&last.position), Ok(true))
             || reader.resume(&last.position)? == Resumed::Exactly;
         if is_there && reader.count_fields()? != last.fields {

@@ -11,6 +11,7 @@ description = "two lines a login"
 identifiers = ["popa3d"]
 sessions = "pid"
 client-of-unit = true
+cut-at = 60
 senders = { users = ["*"], units = ["popa3d.service", "popa3d@*.service"] }
 [[connect]]
 pattern = 'Session from {client}$'
@@ -20,6 +21,8 @@ pattern = 'Authentication passed for {user}$'
 pattern = 'Authentication failed'
 [[logout]]
 pattern = 'Premature disconnect$'
+[[start]]
+pattern = 'Ready$'
 "#;
 
 const CYRUS: &str = r#"name = "cyrus"

@@ -4,25 +4,6 @@ use super::*;
 
 use proptest::prelude::*;
 
-/// A server of two lines a login, whose logger cuts lines.
-const SERVER: &str = r#"name = "popa3d"
-description = "two lines a login"
-identifiers = ["popa3d"]
-sessions = "pid"
-cut-at = 60
-senders = { users = ["*"], units = ["popa3d.service"] }
-[[connect]]
-pattern = 'Session from {client}$'
-[[login]]
-pattern = 'Authentication passed for {user}$'
-[[failure]]
-pattern = 'Authentication failed'
-[[logout]]
-pattern = 'Disconnected$'
-[[start]]
-pattern = 'Ready$'
-"#;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Says {
     Connect(u8),
@@ -49,7 +30,7 @@ impl Says {
             Says::Connect(client) => format!("Session from 192.0.2.{client}"),
             Says::Login => "Authentication passed for al".to_owned(),
             Says::Failure => "Authentication failed for al".to_owned(),
-            Says::Logout => "Disconnected".to_owned(),
+            Says::Logout => "Premature disconnect".to_owned(),
             Says::Start => "Ready".to_owned(),
             Says::Half => format!("Authentication failed for {:a<60}", ""),
             Says::Other => "hello".to_owned(),
@@ -151,7 +132,7 @@ proptest! {
         passes_on in any::<bool>(),
     ) {
         let unknown = if passes_on { Unknown::PassOn } else { Unknown::Drop };
-        let mut lines = Lines::new(SERVER, unknown);
+        let mut lines = Lines::new(POPA3D, unknown);
         let mut all: Vec<Line> = Vec::new();
         let mut was_set_back = false;
         for (pid, later, says) in said {
