@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use pop_before_smtp::networks::Networks;
+use pop_before_smtp::postfix::access_map::{AccessMap, kind_at};
 use pop_before_smtp::postfix::command::Programs;
 use pop_before_smtp::postfix::map_type::MapType;
 use pop_before_smtp::postfix::postconf::{default_type, mynetworks, supported_types};
@@ -70,17 +71,86 @@ fn the_default_type_is_postfixs_own_if_we_can_use_it() {
     }
 }
 
+/// An upgrade of Postfix may change its default, and main.cf names the former type.
+#[test]
+fn the_type_of_the_map_that_is_there_stays() {
+    for kind in MapType::ALL {
+        let other = match kind {
+            MapType::Cdb => "lmdb",
+            _ => "cdb",
+        };
+        let (directory, programs) = configuration(&format!("default_database_type = {other}"));
+        let path = directory.path().join("clients");
+        assert_eq!(kind_at(&path, &programs).unwrap().name(), other);
+
+        let map = AccessMap {
+            programs: programs.clone(),
+            ..AccessMap::new(&path, kind, "OK")
+        };
+        map.publish(&[]).unwrap();
+        assert_eq!(kind_at(&path, &programs).unwrap(), kind);
+    }
+}
+
+#[test]
+fn of_several_maps_it_is_the_type_of_the_one_that_was_not_emptied() {
+    for (old, new) in [
+        (MapType::Hash, MapType::Lmdb),
+        (MapType::Lmdb, MapType::Hash),
+    ] {
+        let (directory, programs) = configuration("default_database_type = cdb");
+        let mut map = AccessMap {
+            programs: programs.clone(),
+            ..AccessMap::new(directory.path().join("clients"), old, "OK")
+        };
+        map.publish(&[]).unwrap();
+        map.kind = new;
+        map.publish(&[]).unwrap();
+        map.withdraw_other_types().unwrap();
+        assert_eq!(kind_at(&map.path, &programs).unwrap(), new);
+    }
+}
+
+/// Postfix 3.11 with `postfix non-bdb enable-redirect`: postmap hash:X makes X.cdb.
+#[test]
+fn types_that_postfix_redirects_are_not_had() {
+    let (_directory, programs) = postconf(
+        "case $* in
+         -m) printf '%s\\n' btree cdb hash lmdb ;;
+         '-h default_database_type') echo cdb ;;
+         '-h non_bdb_migration_level') echo enable-redirect ;;
+         esac",
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clients");
+    AccessMap::new(&path, MapType::Hash, "OK")
+        .publish(&[])
+        .unwrap();
+    assert_eq!(
+        supported_types(&programs).unwrap(),
+        [MapType::Lmdb, MapType::Cdb]
+    );
+    assert_eq!(kind_at(&path, &programs).unwrap(), MapType::Cdb);
+}
+
 #[test]
 fn without_a_type_of_ours_the_error_names_the_package() {
-    // A postconf of a Postfix that we don't have: it was built without any of them.
+    let (_directory, programs) = postconf("printf '%s\\n' cidr regexp texthash");
+    let error = default_type(&programs).unwrap_err().to_string();
+    assert!(error.contains("cidr, regexp, texthash"), "{error}");
+    assert!(error.contains("install postfix-lmdb"), "{error}");
+}
+
+/// The postconf of a Postfix that we don't have.
+fn postconf(script: &str) -> (TempDir, Programs) {
     let directory = tempfile::tempdir().unwrap();
-    let script = "#!/bin/sh\nprintf '%s\\n' cidr regexp texthash\n";
+    let script = format!("#!/bin/sh\n{script}\n");
     let written = Command::new("sh")
         .args([
             "-c",
             r#"printf %s "$1" >"$2" && chmod 755 "$2""#,
             "sh",
-            script,
+            &script,
         ])
         .arg(directory.path().join("postconf"))
         .status()
@@ -90,9 +160,7 @@ fn without_a_type_of_ours_the_error_names_the_package() {
         directories: vec![directory.path().to_owned()],
         ..Programs::installed()
     };
-    let error = default_type(&programs).unwrap_err().to_string();
-    assert!(error.contains("cidr, regexp, texthash"), "{error}");
-    assert!(error.contains("install postfix-lmdb"), "{error}");
+    (directory, programs)
 }
 
 #[test]

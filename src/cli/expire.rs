@@ -20,9 +20,8 @@ use crate::daemon::{
 };
 use crate::diagnostics::{self, Change, Floods, Kept as Left};
 use crate::networks::Networks;
-use crate::postfix::access_map::{self, AccessMap, MapChange, Marks, PublishError};
+use crate::postfix::access_map::{self, AccessMap, MapChange, Marks, PublishError, kind_at};
 use crate::postfix::command::Programs;
-use crate::postfix::postconf;
 use crate::store::manual_file::ManualFile;
 use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError};
 use crate::whitelist::{Listing, Rules, Whitelist};
@@ -278,11 +277,11 @@ fn map_in_force(
         let map = AccessMap::new(&last.path, last.kind, &last.value);
         return Ok(AccessMap { programs, ..map });
     }
+    let path = map_path(settings, state_directory);
     let kind = match settings.and_then(|s| s.map.kind) {
         Some(kind) => kind,
-        None => postconf::default_type(&programs).map_err(crate::daemon::PlanError::from)?,
+        None => kind_at(&path, &programs).map_err(crate::daemon::PlanError::from)?,
     };
-    let path = map_path(settings, state_directory);
     let value = settings.map_or_else(|| "OK".to_owned(), |s| s.map.value.clone());
     Ok(AccessMap {
         programs,

@@ -16,7 +16,7 @@ use crate::intake::{Senders, Taker};
 use crate::journal::Source;
 use crate::networks::Networks;
 use crate::origin::Id;
-use crate::postfix::access_map::AccessMap;
+use crate::postfix::access_map::{AccessMap, kind_at};
 use crate::postfix::command::{CommandError, Programs};
 use crate::postfix::postconf::{self, PostconfError};
 use crate::servers::{
@@ -322,7 +322,7 @@ fn journal(directory: Option<&PathBuf>, namespace: Option<&String>) -> Source {
 
 fn access_map(settings: &Settings, programs: Programs) -> Result<AccessMap, PlanError> {
     let kind = match settings.map.kind {
-        None => postconf::default_type(&programs)?,
+        None => kind_at(&settings.map.path, &programs)?,
         Some(kind) => {
             let supported = postconf::supported_types(&programs)?;
             if !supported.contains(&kind) {

@@ -20,10 +20,9 @@ use crate::control::protocol::Status;
 use crate::daemon::{self, Plan, PlanError};
 use crate::journal::own::beginning;
 use crate::journal::{Entry, JournalError, Reader, Source};
-use crate::postfix::access_map::AccessMap;
+use crate::postfix::access_map::{AccessMap, kind_at};
 use crate::postfix::command::{CommandError, Programs};
 use crate::postfix::configuration::Configuration;
-use crate::postfix::postconf;
 use crate::servers::Catalogue;
 
 /// How long each program, and each answer of the service, may take. There are a dozen of them.
@@ -192,7 +191,7 @@ impl Installation {
             let map = &self.settings()?.map;
             let kind = match map.kind {
                 Some(kind) => kind,
-                None => postconf::default_type(&self.programs).ok()?,
+                None => kind_at(&map.path, &self.programs).ok()?,
             };
             AccessMap::new(&map.path, kind, &map.value)
         };

@@ -7,6 +7,7 @@
 
 mod aside;
 mod entry;
+mod kind;
 mod lock;
 mod lookup;
 mod marks;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aside::{Aside, Built};
 pub use entry::validate_value;
+pub use kind::kind_at;
 pub use lookup::LookupError;
 pub use marks::{MapChange, Marks};
 
@@ -229,7 +231,11 @@ impl AccessMap {
     pub fn withdraw_other_types(&self) -> Result<Vec<MapType>, PublishError> {
         let mut emptied = Vec::new();
         let mut failed = None;
-        for kind in other_types(&self.path, self.kind) {
+        let ours = self.index();
+        for kind in kind::indexes(&self.path) {
+            if kind.index(&self.path) == ours {
+                continue;
+            }
             match self.withdraw(kind) {
                 Ok(true) => emptied.push(kind),
                 Ok(false) => {}
@@ -242,10 +248,7 @@ impl AccessMap {
     /// Empties the map of one other type; `false` if that was done before.
     fn withdraw(&self, kind: MapType) -> Result<bool, PublishError> {
         let _lock = lock::take(self)?;
-        if self
-            .look_up_sentinel(kind, &self.path)?
-            .starts_with(WITHDRAWN)
-        {
+        if look_up_sentinel(&self.programs, kind, &self.path)?.starts_with(WITHDRAWN) {
             return Ok(false);
         }
         let aside = Aside::new(&self.path, kind);
@@ -289,7 +292,7 @@ impl AccessMap {
 
     /// Looks the sentinel up, and says what was found instead.
     fn check_sentinel(&self, aside: &Aside, proof: &str) -> Result<(), PublishError> {
-        let found = self.look_up_sentinel(aside.kind, &aside.source)?;
+        let found = look_up_sentinel(&self.programs, aside.kind, &aside.source)?;
         if found == proof {
             return Ok(());
         }
@@ -311,16 +314,6 @@ impl AccessMap {
         }
         writeln!(to, "{SENTINEL}\t{proof}")
     }
-
-    /// What an index says of the sentinel: its value, or why there is none.
-    fn look_up_sentinel(&self, kind: MapType, path: &Path) -> Result<String, PublishError> {
-        let output = self.programs.look_up(&table(kind, path), SENTINEL)?;
-        Ok(if output.status.success() {
-            output.text().trim_end_matches('\n').to_owned()
-        } else {
-            output.stderr.trim().to_owned()
-        })
-    }
 }
 
 /// Removes the map that a Postfix which is gone has left at `path`, of whatever type: nobody could ever
@@ -341,25 +334,18 @@ pub fn remove(path: &Path) -> Result<(), PublishError> {
     Ok(())
 }
 
-/// The types other than ours whose index is beside the map.
-fn other_types(path: &Path, ours: MapType) -> Vec<MapType> {
-    let ours = ours.index(path);
-    let mut types: Vec<MapType> = Vec::new();
-    for kind in [MapType::Lmdb, MapType::Cdb, MapType::Hash] {
-        let index = kind.index(path);
-        if index == ours || !index.is_file() {
-            continue;
-        }
-        types.push(match kind {
-            // Whatever can't be told from one is taken for one.
-            MapType::Hash => MapType::of_berkeley_db(&index)
-                .ok()
-                .flatten()
-                .unwrap_or(kind),
-            _ => kind,
-        });
-    }
-    types
+/// What an index says of the sentinel: its value, or why there is none.
+fn look_up_sentinel(
+    programs: &Programs,
+    kind: MapType,
+    path: &Path,
+) -> Result<String, CommandError> {
+    let output = programs.look_up(&table(kind, path), SENTINEL)?;
+    Ok(if output.status.success() {
+        output.text().trim_end_matches('\n').to_owned()
+    } else {
+        output.stderr.trim().to_owned()
+    })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -50,6 +50,12 @@ impl MapType {
         index.into()
     }
 
+    /// Whether it takes a Postfix with Berkeley DB.
+    #[must_use]
+    pub fn is_berkeley_db(self) -> bool {
+        matches!(self, Self::Hash | Self::Btree)
+    }
+
     /// Whether a file of Berkeley DB is a hash or a tree, which share their extension; `None` if it
     /// is neither. The mark stands behind the first three words, or in version 1.85 at the
     /// beginning, in the order of the machine that wrote it (magic(5)).

@@ -32,15 +32,20 @@ pub enum PostconfError {
     },
 }
 
-/// The types of access maps that this Postfix supports, the best first.
+/// The types of access maps that this Postfix makes, the best first.
+///
+/// Postfix 3.11 lists types of Berkeley DB also where it makes tables of another type in their place
+/// (`non_bdb_migration_level`, NON_BERKELEYDB_README).
 ///
 /// # Errors
 /// When postconf can't be run.
 pub fn supported_types(programs: &Programs) -> Result<Vec<MapType>, CommandError> {
     let supported = all_types(programs)?;
+    let is_redirected = value(programs, &["-h", "non_bdb_migration_level"])?.starts_with("enable");
     Ok(MapType::ALL
         .into_iter()
         .filter(|kind| supported.iter().any(|name| name == kind.name()))
+        .filter(|kind| !(is_redirected && kind.is_berkeley_db()))
         .collect())
 }
 
