@@ -22,6 +22,8 @@ const SHORT: Duration = Duration::from_secs(30);
 const WRITTEN: Duration = Duration::from_secs(1);
 /// How late a client may be out of the map: a restart, or the timer that takes over.
 const LATE: Duration = Duration::from_secs(8);
+/// For how long nothing is expected of a service that may just have been stopped.
+const KEPT_AWAY: Duration = Duration::from_secs(5);
 /// It may relay all the time.
 const ALLOWED: &str = "192.0.2.60";
 /// It never may.
@@ -93,6 +95,8 @@ struct Campaign {
     table: String,
     session: u64,
     marker: u32,
+    /// Whether the service is being stopped for a while.
+    is_kept_away: bool,
     ends: BTreeMap<String, usize>,
 }
 
@@ -144,6 +148,7 @@ impl Campaign {
             table,
             session: 0,
             marker: 0,
+            is_kept_away: false,
             ends: BTreeMap::new(),
             host,
         };
@@ -227,10 +232,13 @@ impl Campaign {
                     self.entitled.revoke(&client);
                 }
             }
-            97 => drop(
-                self.host
-                    .try_run(&["systemctl", "reload", "pop-before-smtp"]),
-            ),
+            97 => {
+                let command: &[&str] = match plan.random.bool() {
+                    true => &["systemctl", "reload", "pop-before-smtp"],
+                    false => &["journalctl", "--rotate", "--vacuum-files=30"],
+                };
+                self.host.try_run(command);
+            }
             _ => thread::sleep(Duration::from_millis(plan.random.u64(..200))),
         }
         thread::sleep(Duration::from_millis(plan.random.u64(..30)));
@@ -244,9 +252,15 @@ impl Campaign {
         let session = self.session;
         let begin = Instant::now();
         while !self.host.map_permits(&marker) {
+            if self.is_kept_away && begin.elapsed() > KEPT_AWAY {
+                self.host.systemctl("start");
+            }
             assert!(
                 begin.elapsed() < 2 * SOON,
-                "{marker} has logged in, and is not in the map"
+                "{marker} has logged in, and is not in the map: {}",
+                (self.host)
+                    .try_run(&["systemctl", "status", "--no-pager", "pop-before-smtp"])
+                    .transcript()
             );
             thread::sleep(Duration::from_millis(20));
         }
@@ -356,6 +370,7 @@ impl Campaign {
             7..9 => End::Starting(plan.random.u64(..40)),
             _ => End::Before(plan.one_of(CALLS), plan.random.u32(1..12)),
         };
+        self.is_kept_away = matches!(end, End::Away);
         let mut armed = self.arm(&end, before);
         let begin = Instant::now();
         let is_over =
