@@ -173,15 +173,25 @@ fn nobody_is_refused_while(host: &Host, events: impl FnOnce(&dyn Fn(&str))) -> [
     askers
 }
 
+/// Makes /opt/newer.deb, the package with a higher version, which is returned.
+fn newer_package(host: &Host) -> String {
+    host.sh(
+        "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb newer &&
+         sed -i 's/^Version: .*/&+newer/' newer/DEBIAN/control &&
+         dpkg-deb --root-owner-group --build newer newer.deb >/dev/null &&
+         dpkg-deb --field newer.deb Version",
+    )
+}
+
+fn installed_version(host: &Host) -> String {
+    host.sh("dpkg-query --show --showformat='${Version}' pop-before-smtp")
+}
+
 fn refuses_nobody(release: Release) {
     let host = Host::with_service(release, "grace = \"1h\"\n");
     fetch_mail(&host, NEAR[0]);
     host.await_clients(&[NEAR[0]]);
-    host.sh(
-        "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb newer &&
-         sed -i 's/^Version: .*/Version: 2.0.1~newer/' newer/DEBIAN/control &&
-         dpkg-deb --root-owner-group --build newer newer.deb",
-    );
+    let newer = newer_package(&host);
     let askers = nobody_is_refused_while(&host, |answered_again| {
         for _ in 0..15 {
             host.run(&["systemctl", "restart", "pop-before-smtp.service"]);
@@ -207,8 +217,7 @@ fn refuses_nobody(release: Release) {
         host.run(&["dpkg", "--install", "--force-confold", "/opt/newer.deb"]);
         answered_again("the same version again");
     });
-    let version = host.sh("dpkg-query --show --showformat='${Version}' pop-before-smtp");
-    assert_eq!(version, "2.0.1~newer");
+    assert_eq!(installed_version(&host), newer);
     // The askers were in the way of what happened: else nothing was tried here.
     assert!(askers[1].asked_again.load(Ordering::Relaxed) > 0);
 }
@@ -223,14 +232,35 @@ fn refuses_nobody_on_trixie() {
     refuses_nobody(Release::Trixie);
 }
 
-/// needrestart restarts the service when a library that it uses has been replaced, as it does after an
-/// unattended upgrade, and nobody who asks is refused.
-fn needrestart_restarts_it(release: Release) {
+/// Offers /opt/newer.deb as a distribution offers an update, to unattended-upgrades too.
+const OFFER: &str = r#"
+    mkdir /srv/updates && cd /srv/updates && cp /opt/newer.deb . &&
+    {
+        dpkg-deb --field newer.deb
+        echo "Filename: ./newer.deb"
+        echo "Size: $(stat --format=%s newer.deb)"
+        echo "SHA256: $(sha256sum newer.deb | cut --delimiter=' ' --fields=1)"
+    } >Packages &&
+    {
+        echo "Origin: updates"
+        echo "SHA256:"
+        echo " $(sha256sum Packages | cut --delimiter=' ' --fields=1) $(stat --format=%s Packages) Packages"
+    } >Release &&
+    echo "deb [trusted=yes] file:/srv/updates ./" >/etc/apt/sources.list.d/updates.list &&
+    echo 'Unattended-Upgrade::Origins-Pattern { "origin=updates"; };' >/etc/apt/apt.conf.d/60updates &&
+    apt-get -o Dir::Etc::SourceList=/etc/apt/sources.list.d/updates.list -o Dir::Etc::SourceParts=- update
+"#;
+
+/// needrestart restarts the service when a library that it uses has been replaced, unattended-upgrades when it
+/// installs a newer package, and nobody who asks is refused.
+fn it_is_restarted_unattended(release: Release) {
     let host = Host::with_service_and(release, Servers::AdminTools, "grace = \"1h\"\n");
     fetch_mail(&host, NEAR[0]);
     host.await_clients(&[NEAR[0]]);
-    let before = host.main_process();
+    let newer = newer_package(&host);
+    host.sh(OFFER);
     nobody_is_refused_while(&host, |answered_again| {
+        let before = host.main_process();
         // As dpkg does it: another file takes the library's place.
         host.sh(
             "library=$(realpath /lib/*/libsystemd.so.0) && cp \"$library\" \"$library.new\" &&
@@ -239,20 +269,26 @@ fn needrestart_restarts_it(release: Release) {
         let said = host.sh("DEBIAN_FRONTEND=noninteractive needrestart -l -r a 2>&1");
         assert!(said.contains("pop-before-smtp.service"), "{said}");
         answered_again("needrestart");
+        assert_ne!(host.main_process(), before, "it was to be restarted");
+
+        let before = host.main_process();
+        let said = host.sh("unattended-upgrade --verbose 2>&1");
+        assert_eq!(installed_version(&host), newer, "{said}");
+        answered_again("unattended-upgrades");
+        assert_ne!(host.main_process(), before, "it was to be restarted");
     });
-    assert_ne!(host.main_process(), before, "it was to be restarted");
     let status = host.status();
     assert!(status.problems.is_empty(), "{status:?}");
 }
 
 #[test]
-fn needrestart_restarts_it_on_bookworm() {
-    needrestart_restarts_it(Release::Bookworm);
+fn it_is_restarted_unattended_on_bookworm() {
+    it_is_restarted_unattended(Release::Bookworm);
 }
 
 #[test]
-fn needrestart_restarts_it_on_trixie() {
-    needrestart_restarts_it(Release::Trixie);
+fn it_is_restarted_unattended_on_trixie() {
+    it_is_restarted_unattended(Release::Trixie);
 }
 
 /// A service that can't start is not started for ever by who asks; once it can, all is as before.

@@ -160,6 +160,7 @@ impl Servers {
                 "logcheck-database",
                 "needrestart",
                 "reportbug",
+                "unattended-upgrades",
             ],
             Servers::Prometheus => &["prometheus"],
             Servers::Ssh => &["openssh-server", "openssh-client", "systemd-journal-remote"],
