@@ -209,7 +209,7 @@ impl StoreKeeper {
         }
         self.is_slow = true;
         let (path, seconds) = (self.path.display(), LONG.as_secs());
-        let text = format!("{path}: has not reached the disk within {seconds} s: is it hanging?");
+        let text = format!("{path}: has not reached the disk within {seconds} s (is it hanging?)");
         diagnostics::store_trouble(&text);
         self.trouble = Some(text);
         None
