@@ -191,6 +191,8 @@ impl Campaign {
             format!("192.0.2.{}", 30 + number % 20),
         );
         let what = fault.what;
+        // Of a map that others change again and again, it tells no more each time.
+        self.host.systemctl("restart");
         let begin = self.host.run(&["date", "+%s.%N"]);
         let session = self.log_in(&expired);
         self.host.await_clients(&sorted(&[ALLOWED, &expired]));
