@@ -268,7 +268,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "the map's lock is a directory",
         promise: OLD_MAP,
-        break_it: "rm $S/clients.lock; mkdir $S/clients.lock",
+        // It is made anew at once.
+        break_it: "until mkdir $S/clients.lock 2>/dev/null; do rm -f $S/clients.lock; done",
         mend_it: "rmdir $S/clients.lock",
         mend: "remove it; the service tries again",
         map: Map::Old,
