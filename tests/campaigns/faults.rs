@@ -191,7 +191,7 @@ impl Campaign {
             format!("192.0.2.{}", 30 + number % 20),
         );
         let what = fault.what;
-        // Of a map that others change again and again, it tells no more each time.
+        // One that has seen the map changed several times would not tell of each change any more.
         self.host.systemctl("restart");
         let begin = self.host.run(&["date", "+%s.%N"]);
         let session = self.log_in(&expired);

@@ -173,7 +173,7 @@ fn nobody_is_refused_while(host: &Host, events: impl FnOnce(&dyn Fn(&str))) -> [
     askers
 }
 
-/// Makes /opt/newer.deb, the package with a higher version, which is returned.
+/// Makes /opt/newer.deb, the package with a higher version, and returns that version.
 fn newer_package(host: &Host) -> String {
     host.sh(
         "cd /opt && dpkg-deb --raw-extract pop-before-smtp.deb newer &&
