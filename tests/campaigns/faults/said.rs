@@ -105,6 +105,8 @@ fn same(text: &str) -> String {
         (r"next try in \d+ s", "next try in … s"),
         (r"(uid|gid) \d+", "$1 …"),
         (r"(published again: \S+) [^;<]*", "$1 …"),
+        // A place in sled's log.
+        (r"lsn \d+", "lsn …"),
         (r"\d{5,}", "…"),
     ] {
         let pattern = Regex::new(pattern).unwrap();
