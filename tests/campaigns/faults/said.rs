@@ -105,6 +105,9 @@ fn same(text: &str) -> String {
         (r"next try in \d+ s", "next try in … s"),
         (r"(uid|gid) \d+", "$1 …"),
         (r"(published again: \S+) [^;<]*", "$1 …"),
+        // Of the release: its numbers of users, and where systemd looks for programs.
+        (r"(no longer to) \d+ and \d+", "$1 … and …"),
+        (r"(postmap not found in) [^ ]+:", "$1 …:"),
         // A place in sled's log.
         (r"lsn \d+", "lsn …"),
         (r"\d{5,}", "…"),
