@@ -29,6 +29,10 @@ pub struct Exported {
     pub time: Option<Timestamp>,
     /// By what it is known again: `__CURSOR`.
     pub id: Option<EntryId>,
+    /// Whether it has a `MESSAGE`.
+    pub has_message: bool,
+    /// Whether it has a `_PID`.
+    pub has_pid: bool,
 }
 
 /// It is not an export.
@@ -68,9 +72,14 @@ pub fn next(from: &mut impl BufRead) -> Result<Option<Exported>, ExportError> {
                 (b"_MACHINE_ID", id) => entry.machine = Some(String::from_utf8_lossy(id).into()),
                 (b"__REALTIME_TIMESTAMP", time) => entry.time = microseconds(time),
                 (b"__CURSOR", cursor) => entry.id = EntryId::of_cursor(cursor),
+                (b"MESSAGE", _) => entry.has_message = true,
+                (b"_PID", _) => entry.has_pid = true,
                 _ => {}
             },
-            None if line.ends_with(b"\n") => read_binary(from, &mut entry)?,
+            None if line.ends_with(b"\n") => {
+                entry.has_message |= line == b"MESSAGE\n";
+                read_binary(from, &mut entry)?;
+            }
             None => return Err(ExportError::Malformed),
         }
     }
@@ -157,11 +166,26 @@ mod tests {
         assert_eq!(entries[0].machine.as_deref(), Some("bb"));
         assert_eq!(entries[1].machine.as_deref(), Some("aa"));
         assert_eq!(entries[1].bytes, LOGIN);
+        assert!(
+            entries
+                .iter()
+                .all(|entry| entry.has_message && !entry.has_pid)
+        );
         assert_eq!(entries[0].time, None);
         assert_eq!(entries[1].time.unwrap().as_microsecond(), 5);
         assert_eq!(
             entries[1].id,
             EntryId::of_cursor(b"s=9;i=9;b=3;m=4;t=5;x=6")
+        );
+    }
+
+    #[test]
+    fn one_without_its_message_or_its_pid_is_known() {
+        let entries = all(b"_PID=1\nMESSAGE_ID=x\n\n_PID=1\nMESSAGE=\n\n").unwrap();
+        let has = |entry: &Exported| (entry.has_message, entry.has_pid);
+        assert_eq!(
+            entries.iter().map(has).collect::<Vec<_>>(),
+            [(false, true), (true, true)]
         );
     }
 

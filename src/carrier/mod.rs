@@ -5,6 +5,7 @@
 //! it talks to the network, which the service can't. Must never judge an entry: the service does, and
 //! by what the configuration says of that host.
 
+mod ask_again;
 mod clock;
 pub mod export;
 pub mod line;
@@ -22,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::diagnostics::{self, printable};
 use crate::journal::{JournalError, Match, Reader, Source};
+use ask_again::AskAgain;
 use clock::StoreClock;
 use line::{Greeting, Line, explain, last_line, version};
 use seen::{EntryId, Seen};
@@ -72,10 +74,11 @@ pub fn run(store: &Store) -> io::Result<()> {
         .map_err(|error| with_path(&store.runtime, "another carrier may be running", &error))?;
     let (mut pause, mut since) = (FIRST_PAUSE, Timestamp::now());
     let mut known = "it is being connected".to_owned();
+    let mut ask_again = AskAgain::default();
     say(store, &file, &State::down(since, &known));
     loop {
         let begin = Instant::now();
-        let end = carry(store, &file);
+        let end = carry(store, &file, &mut ask_again);
         // A disk that is full, say, lets each connection end at once.
         if begin.elapsed() > LONGEST_PAUSE {
             pause = FIRST_PAUSE;
@@ -94,15 +97,20 @@ pub fn run(store: &Store) -> io::Result<()> {
 }
 
 /// Carries until the line is lost.
-fn carry(store: &Store, file: &StateFile) -> End {
+fn carry(store: &Store, file: &StateFile, ask_again: &mut AskAgain) -> End {
     let mut was_connected = false;
-    let result = try_to_carry(store, file, &mut was_connected);
+    let result = try_to_carry(store, file, ask_again, &mut was_connected);
     let why = result.unwrap_or_else(|error| error.to_string());
     End { was_connected, why }
 }
 
 /// Says why it has ended.
-fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io::Result<String> {
+fn try_to_carry(
+    store: &Store,
+    file: &StateFile,
+    ask_again: &mut AskAgain,
+    was_connected: &mut bool,
+) -> io::Result<String> {
     let now = Timestamp::now();
     let kept_for = SignedDuration::try_from(store.kept_for).unwrap_or(SignedDuration::MAX);
     let oldest = now.checked_sub(kept_for).unwrap_or(Timestamp::MIN);
@@ -170,6 +178,13 @@ fn try_to_carry(store: &Store, file: &StateFile, was_connected: &mut bool) -> io
         }
         if entry.is_too_large || !entry.id.is_none_or(|id| seen.is_new(id)) {
             continue;
+        }
+        let is_whole = entry.has_message && entry.has_pid;
+        if !is_whole && ask_again.now(Instant::now()) {
+            drop(line.close());
+            return Ok(
+                "it sent an entry too early, not whole: it is asked for it again".to_owned(),
+            );
         }
         spool
             .write(&entry.bytes)

@@ -452,3 +452,37 @@ fn an_uploaded_journal_is_a_source_on_bookworm() {
 fn an_uploaded_journal_is_a_source_on_trixie() {
     an_uploaded_journal_is_a_source(Release::Trixie);
 }
+
+/// journalctl may read an entry while journald writes it: no test can make it do so, but one that never
+/// becomes whole looks the same.
+#[test]
+fn an_entry_that_is_not_whole_is_asked_for_again_once() {
+    let (store, relay) = store_and_relay(Release::any(), "grace = \"10m\"\n");
+    add_store(&relay, "store1", &store, STORE);
+    let [first, second] = NEAR;
+    fetch_mail(&store, first);
+    relay.await_clients(&[first]);
+    let write = |number: u8| {
+        store.sh(&format!(
+            "printf 'SYSLOG_IDENTIFIER=dovecot\\nNOT_WHOLE={number}\\n' | logger --journald"
+        ));
+    };
+    let asked = || {
+        let said = relay.service_journal();
+        let is_it = |line: &&String| line.contains("not whole: it is asked for it again");
+        said.iter().filter(is_it).count()
+    };
+    write(1);
+    wait_until("it is asked for it", SOON, || (asked() == 1).then_some(()));
+    // Not any more, within a minute.
+    write(2);
+    fetch_mail(&store, second);
+    relay.await_clients(&[first, second]);
+    assert_eq!(asked(), 1);
+    // They are filed as they are, once.
+    let filed = relay.sh(
+        "journalctl --directory=/var/lib/pop-before-smtp-store/store1 --output=export | grep ^NOT_WHOLE= | sort",
+    );
+    assert_eq!(filed, "NOT_WHOLE=1\nNOT_WHOLE=2");
+    assert_eq!(relay.status().problems, [""; 0]);
+}
