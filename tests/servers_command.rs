@@ -149,7 +149,7 @@ fn a_journal_that_cant_be_read_is_no_no() {
     assert_eq!(server(&servers, "dovecot")["seen-identifiers"], Value::Null);
     let text = host.shows(&["servers"]);
     assert!(text.contains(" seen: unknown\n"), "{text}");
-    assert!(text.contains("/nonexistent: is not a directory"), "{text}");
+    assert!(text.contains("/nonexistent: does not exist"), "{text}");
     let empty = tempfile::tempdir().unwrap();
     let host = Host::new(&format!("journal.directory = {:?}\n", empty.path()), &[]);
     let text = host.shows(&["servers"]);
@@ -168,9 +168,11 @@ fn a_definition_is_shown_as_it_is_and_can_be_put_to_use() {
     fs::write(host.path("servers.d/dovecot.toml"), &shown).unwrap();
     let servers: Value = serde_json::from_str(&host.shows(&["servers", "--json"])).unwrap();
     assert_eq!(server(&servers, "dovecot")["built-in"], false);
-    let said = host.complains(&["servers", "--show", "nosuch"]);
+    let unknown = host.run(&["servers", "--show", "nosuch"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&unknown.stderr);
     assert!(
-        said.contains("no definition of 'nosuch'; there are: "),
+        said.contains("there is no server 'nosuch'; there are: "),
         "{said}"
     );
 }

@@ -35,16 +35,16 @@ const OWN_JOURNAL: &str = "journal";
 /// What is in it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It holds the versions of what is installed, 'status', 'doctor', 'show-config', and the last messages of
-the service. Users, hosts, stores, mail addresses and addresses are replaced, the same one always by the
-same: user-1, host-1, source-1, mail-1, ipv4-public-1.2 (the second host of the first network),
-ipv6-private-1.1. So is every other word that does not stand in this program's own messages: name-1; and
+It holds the versions of what is installed, 'status', 'doctor', 'show-config', and the last messages of \
+the service. Users, hosts, stores, mail addresses and addresses are replaced, the same one always by the \
+same: user-1, host-1, source-1, mail-1, ipv4-public-1.2 (the second host of the first network), \
+ipv6-private-1.1. So is every other word that does not stand in this program's own messages: name-1; and \
 long numbers. 127.0.0.1, ::1, 10.0.0.0/8 and the like stay.
 
-A word that is also one of our own, such as 'mail', is let through where nothing says that it is a name.
+A word that is also one of our own, such as 'mail', is let through where nothing says that it is a name. \
 Read the report before you send it.
 
-It changes nothing and starts nothing. What can't be found out, as the service is stopped or this user
+It changes nothing and starts nothing. What can't be found out, as the service is stopped or this user \
 may not, it says; run it as root to have all. It takes a minute or two where something hangs.
 
 Debian's reportbug puts it into reports by itself.")]

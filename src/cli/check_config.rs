@@ -9,6 +9,7 @@ use clap::Args;
 use super::CommandResult;
 use crate::daemon::{Plan, check_all_examples};
 use crate::diagnostics::count;
+use crate::postfix::policy::SERVER;
 use crate::servers::Catalogue;
 
 /// How much is said.
@@ -53,12 +54,15 @@ pub fn run(config: Option<&Path>, args: &CheckConfigArgs, out: &mut impl Write) 
         plan.settings.servers.join(", "),
         count(examples, "example"),
     )?;
-    if let Some(map) = &plan.map {
-        write!(out, "; access map {}:{}", map.kind, map.path.display())?;
-    }
-    writeln!(out)?;
-    if let Some(map) = plan.map.filter(|_| plan.settings.publish.map) {
-        writeln!(out, "main.cf needs: {}", map.main_cf_line())?;
+    match plan.map.filter(|_| plan.settings.publish.map) {
+        Some(map) => {
+            writeln!(out, "; access map {}:{}", map.kind, map.path.display())?;
+            writeln!(out, "main.cf needs: {}", map.main_cf_line())?;
+        }
+        None => writeln!(
+            out,
+            "; no access map\nmain.cf needs, before reject_unauth_destination: check_policy_service {SERVER}"
+        )?,
     }
     Ok(ExitCode::SUCCESS)
 }

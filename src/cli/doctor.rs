@@ -16,16 +16,16 @@ use crate::doctor::{self, Point, Verdict};
 /// How it is shown.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each point has a verdict: ok; notice, for what may be intended but is worth knowing; wrong, with the
-commands that fix it; and unknown, where this user could not look (run it as root to see all).
-Commands are printed in a form that a shell accepts; lines that begin with # say what no command can
+Each point has a verdict: ok; notice, for what may be intended but is worth knowing; wrong, with the \
+commands that fix it; and unknown, where this user could not look (run it as root to see all). \
+Commands are printed in a form that a shell accepts; lines that begin with # say what no command can \
 do. Run it again after a change: it checks everything again.
 
-It changes nothing, and does not start a stopped service. It ends by itself within a minute or two,
+It changes nothing, and does not start a stopped service. It ends by itself within a minute or two, \
 even if programs or the service hang.
 
-The objects of --json have the keys: point (a name that stays the same; several objects can have
-the same one), verdict (\"ok\", \"notice\", \"wrong\", \"unknown\"), finding, and mend (text with one
+The objects of --json have the keys: point (a name that stays the same; several objects can have \
+the same one), verdict (\"ok\", \"notice\", \"wrong\", \"unknown\"), finding, and mend (text with one \
 command per line, or null).
 
 Exit status: 0 if all points are ok or notices; 1 if any is wrong or unknown.")]

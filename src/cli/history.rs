@@ -21,16 +21,8 @@ const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Whose history, and how much of it.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// The client's address
-    #[arg(
-        value_name = "ADDRESS",
-        required_unless_present = "user",
-        conflicts_with = "user"
-    )]
-    client: Option<Client>,
-    /// A user instead of a client, by the name that the server logs
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Begin here, instead of a day ago: '2026-11-24 10:30', '10:30', 'today', '1h' (ago), RFC 3339
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
     since: Option<Timestamp>,
@@ -45,10 +37,21 @@ pub struct HistoryArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// The client's address
+    #[arg(value_name = "ADDRESS")]
+    client: Option<Client>,
+    /// A user instead of a client, by the name that the server logs
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
 /// Prints a line for each thing that happened. Fails if nothing did.
 pub fn run(config: Option<&Path>, args: &HistoryArgs, out: &mut impl Write) -> CommandResult {
     let settings = config::load(config)?.settings;
-    let about = match (&args.client, &args.user) {
+    let about = match (&args.whose.client, &args.whose.user) {
         (Some(client), _) => About::Client(*client),
         (None, user) => About::User(user.clone().unwrap_or_default()),
     };

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::control::client::Service;
 use crate::control::protocol::{ClientInfo, Filter};
 use crate::diagnostics::{count, local_time, printable};
+use crate::whitelist::network;
 
 /// Columns are as wide as so many first rows need; a later cell that is longer sticks out.
 const MEASURED: usize = 1000;
@@ -29,7 +30,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "ADDRESS")]
     client: Option<Client>,
     /// Only clients in this network: 192.0.2.0/24, 2001:db8::/32
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
     network: Option<IpNet>,
     /// Only clients that this user logged in from last
     #[arg(long, value_name = "NAME")]

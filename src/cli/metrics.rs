@@ -28,9 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 For node exporter's textfile collector, every minute:
   systemctl enable --now pop-before-smtp-metrics.timer
 
-Where the service does not answer, the file says so, and nothing else: pop_before_smtp_up is 0, and the
-command ends with 69 (with 0 where --no-start finds the service stopped). Without --output, nothing is
-printed then.")]
+Where the service does not answer, the file says so, and nothing else: pop_before_smtp_up is 0, \
+and the command ends with 69 (with 0 where --no-start finds the service stopped). Without --output, \
+nothing is printed then.")]
 pub struct MetricsArgs {
     /// Write to this file, which is replaced as a whole, instead of standard output
     #[arg(long, value_name = "FILE")]

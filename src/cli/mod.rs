@@ -103,7 +103,7 @@ enum Command {
     LogLevel(log_level::LogLevelArgs),
     /// Look at the whole installation, and say what is wrong and how to fix it
     Doctor(doctor::DoctorArgs),
-    /// Print a report for those who look for a mistake, without anybody's name or address
+    /// Print what a bug report needs, without anybody's name or address
     BugReport(bug_report::BugReportArgs),
     /// Check the configuration and the definitions of servers
     CheckConfig(check_config::CheckConfigArgs),
@@ -172,6 +172,8 @@ enum CommandError {
     File { path: PathBuf, source: io::Error },
     #[error("can't read {}: {source}", path.display())]
     ReadFile { path: PathBuf, source: io::Error },
+    #[error("there is no server '{name}'; there are: {known}")]
+    NoServer { name: String, known: String },
     #[error("there is no store {0}: 'pop-before-smtp store list' shows those that there are")]
     NoStore(String),
     #[error("there is a store {0} already: 'pop-before-smtp store remove {0}' takes it away")]

@@ -11,7 +11,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{CommandResult, when};
+use super::{CommandError, CommandResult, when};
 use crate::config::{self, Settings};
 use crate::daemon::{self, NamedSource};
 use crate::diagnostics::{local_time, printable};
@@ -29,11 +29,11 @@ To change a built-in definition, copy it to servers.d and edit the copy, which t
   pop-before-smtp servers --show dovecot > /etc/pop-before-smtp/servers.d/dovecot.toml
   pop-before-smtp check-config
 
-The objects of --json have the keys: name, description, identifiers, users, units (who may write its
-entries) and containers (in which it runs; all four include what the configuration adds), on, built-in
-(false if from servers.d), defined-in (the file, or null), followed-in-containers (false if its lines
-are tied by their process, which an engine hides), counts-in-containers (a login with an address counts
-there, if only by itself, without a session), seen-identifiers (also containers; those seen since
+The objects of --json have the keys: name, description, identifiers, users, units (who may write its \
+entries) and containers (in which it runs; all four include what the configuration adds), on, built-in \
+(false if from servers.d), defined-in (the file, or null), followed-in-containers (false if its lines \
+are tied by their process, which an engine hides), counts-in-containers (a login with an address counts \
+there, if only by itself, without a session), seen-identifiers (also containers; those seen since \
 --since), and seen (true, false). The last two are null if the journal can't be read.")]
 pub struct ServersArgs {
     /// Print an array of objects, for programs
@@ -137,7 +137,9 @@ fn show(mut catalogue: Catalogue, name: &str, out: &mut impl Write) -> CommandRe
         return Ok(ExitCode::SUCCESS);
     }
     if catalogue.errors.is_empty() {
-        Err(unknown_server(&catalogue, name).into())
+        let name = name.to_owned();
+        let known = catalogue.names();
+        Err(CommandError::NoServer { name, known })
     } else {
         Err(catalogue.errors.swap_remove(0).into())
     }

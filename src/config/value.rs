@@ -36,6 +36,7 @@ pub(super) fn wrong_type(value: &Value<'_>, expected: &str) -> Wrong {
         DeValue::Float(number) => format!("the number {}", number.as_str()),
         DeValue::Boolean(truth) => format!("{truth}"),
         DeValue::Datetime(_) => "a date or time".to_owned(),
+        DeValue::Array(list) if list.is_empty() => "an empty list".to_owned(),
         DeValue::Array(_) => "a list".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
     };

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens, or we may not ask.
-    #[error("{}: {source}{}", path.display(), advice(source))]
+    #[error("the service can't be reached: {}: {source}{}", path.display(), advice(source))]
     Connect {
         /// The socket.
         path: PathBuf,
@@ -73,7 +73,7 @@ fn advice(error: &std::io::Error) -> &'static str {
             " (only root and the members of the socket's group may connect: use sudo)"
         }
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-            " (systemctl enable --now pop-before-smtp.socket pop-before-smtp.service)"
+            "; to start it: systemctl enable --now pop-before-smtp.socket pop-before-smtp.service"
         }
         _ => "",
     }

@@ -8,13 +8,11 @@ use super::Installation;
 use super::point::{Point, notice, ok, unknown, wrong};
 use crate::postfix::configuration::{Configuration, Service};
 use crate::postfix::map_type::MapType;
+use crate::postfix::policy::SERVER as POLICY;
 use crate::postfix::restrictions::{self, End, Policy, Step, Table};
 
 /// Both lists are gone through for each recipient, and what one refuses is refused.
 const LISTS: [&str; 2] = ["smtpd_relay_restrictions", "smtpd_recipient_restrictions"];
-/// What stands in a list for the policy socket.
-const POLICY: &str = "{ unix:pop-before-smtp/policy, default_action=DUNNO, timeout=5s }";
-
 /// What there is for Postfix to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Offer {

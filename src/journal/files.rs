@@ -17,6 +17,15 @@ use super::{JournalError, Source};
 /// but its own to a unit with PrivateUsers=.
 const UNMAPPED: u32 = 65_534;
 
+/// A file or directory that can't be looked at; if it exists, it is not what it should be.
+fn missing(path: &Path, error: &io::Error, reason: &'static str) -> JournalError {
+    let is_there = error.kind() != io::ErrorKind::NotFound;
+    JournalError::Missing {
+        path: path.to_owned(),
+        reason: if is_there { reason } else { "does not exist" },
+    }
+}
+
 /// A file, or a directory with files, that this process may not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
@@ -40,6 +49,8 @@ enum Takes {
     /// That can't be told from here.
     Unknown,
 }
+
+const NO_FILE: &str = "is not a journal file";
 
 /// The files of a journal, as they are when they are looked at.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +83,12 @@ impl Files {
                 }
             }
             Source::Directory(path) => {
-                if let Some(Err(_)) = files.add_all_in(path) {
-                    return Err(JournalError::Missing {
-                        path: path.clone(),
-                        reason: "is not a directory with journal files",
-                    });
+                if let Some(Err(error)) = files.add_all_in(path) {
+                    return Err(missing(
+                        path,
+                        &error,
+                        "is not a directory with journal files",
+                    ));
                 }
                 for below in machines_in(path) {
                     let _ = files.add_all_in(&below);
@@ -86,11 +98,12 @@ impl Files {
                 for path in paths {
                     match fs::metadata(path) {
                         Err(error) if is_forbidden(&error) => files.forbidden(path),
+                        Err(error) => return Err(missing(path, &error, NO_FILE)),
                         Ok(file) if file.is_file() => files.add(path),
-                        _ => {
+                        Ok(_) => {
                             return Err(JournalError::Missing {
                                 path: path.clone(),
-                                reason: "is not a journal file",
+                                reason: NO_FILE,
                             });
                         }
                     }

@@ -16,6 +16,10 @@ use crate::client::Client;
 /// line_length_limit (2048).
 pub const LARGEST_REQUEST: usize = 64 * 1024;
 
+/// What `check_policy_service` takes in a list of restrictions (SMTPD_POLICY_README): the socket, in Postfix's
+/// queue directory; mail goes on if there is no answer.
+pub const SERVER: &str = "{ unix:pop-before-smtp/policy, default_action=DUNNO, timeout=5s }";
+
 /// What Postfix asks: may this client send this mail? The texts are any bytes, where they were
 /// received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -131,15 +131,23 @@ pub struct NotANetwork(String);
 impl FromStr for Scope {
     type Err = NotANetwork;
 
-    /// Reads an address or a network. Bits behind the prefix are dropped.
+    /// Reads an address or a network, as [`network`] does.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(client) = text.parse::<Client>() {
-            return Ok(client.into());
-        }
-        text.parse::<IpNet>()
-            .map(|network| Scope::Network(unmapped(network.trunc())))
-            .map_err(|_| NotANetwork(text.chars().take(64).collect()))
+        network(text).map(Scope::Network)
     }
+}
+
+/// Reads a network, or an address as the network that it is alone in. Bits behind the prefix are dropped.
+///
+/// # Errors
+/// When it is neither.
+pub fn network(text: &str) -> Result<IpNet, NotANetwork> {
+    if let Ok(client) = text.parse::<Client>() {
+        return Ok(IpNet::from(client.address()));
+    }
+    text.parse::<IpNet>()
+        .map(|network| unmapped(network.trunc()))
+        .map_err(|_| NotANetwork(text.chars().take(64).collect()))
 }
 
 impl fmt::Display for Scope {

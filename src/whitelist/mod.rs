@@ -25,7 +25,7 @@ pub use delta::Delta;
 pub use ends::{Ends, EndsOfServer, Untold};
 pub use manual::{
     Grant, LONGEST_GRANT, LONGEST_NOTE, MANUAL, Manual, NotANetwork, Revocation, Scope,
-    TooManyRevocations,
+    TooManyRevocations, network,
 };
 pub use outcome::Outcome;
 pub use record::{Listing, Session, SessionKey};

@@ -74,7 +74,7 @@ const NOT_REACHED: i32 = 77;
 enum End {
     /// Killed after so many milliseconds.
     After(u64),
-    /// Killed before the so-manieth call of this name.
+    /// Killed before the nth call of this name.
     Before(&'static str, u32),
     /// Killed, and so many milliseconds after the next process has begun, that one too: the service, or what
     /// ends grace in its absence, while it opens the store.

@@ -26,13 +26,13 @@ Examples:
     '^[LOGTIME] \\S+ imapd\\[\\d+\\]: Login user=\\S+ host=\\[(\\d+\\.\\d+\\.\\d+\\.\\d+)\\]'
   pop-before-smtp convert-pattern --name mine < /etc/pop-before-smtp/pop-before-smtp.conf
 
-Time, host, identifier and pid are removed, as the journal keeps them apart. The address becomes
-{client}, IPv4 or IPv6. Where the old pattern allowed any text before the address, the new one is
-made strict, and a comment says how. Before use, name the senders (users and units); then put the
-definition into /etc/pop-before-smtp/servers.d, run 'pop-before-smtp check-config' and
+Time, host, identifier and pid are removed, as the journal keeps them apart. The address becomes \
+{client}, IPv4 or IPv6. Where the old pattern allowed any text before the address, the new one is \
+made strict, and a comment says how. Before use, name the senders (users and units); then put the \
+definition into /etc/pop-before-smtp/servers.d, run 'pop-before-smtp check-config' and \
 'pop-before-smtp test --explain --server NAME', and name the server in 'servers'.
 
-Lookarounds, back references and patterns without a group for the address can't be converted; the
+Lookarounds, back references and patterns without a group for the address can't be converted; the \
 command then says so, with exit status 1.")]
 pub struct ConvertPatternArgs {
     /// The old $pat: as a pattern, or as in the old configuration, with quotes and dots. Without it,

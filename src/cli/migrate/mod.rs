@@ -46,8 +46,8 @@ Examples:
   pop-before-smtp migrate --old-config /root/pop-before-smtp-conf.pl
   pop-before-smtp migrate --old-map hash:/etc/postfix/pop-before-smtp
 
-Prints, step by step, what to stop, write and change, and what can't be carried over. It changes
-nothing itself. The old configuration is a Perl program: it is read as text and never run; whatever
+Prints, step by step, what to stop, write and change, and what can't be carried over. It changes \
+nothing itself. The old configuration is a Perl program: it is read as text and never run; whatever \
 only Perl could work out is listed.")]
 pub struct MigrateArgs {
     /// The old configuration; by default, the first that exists of /etc/pop-before-smtp-conf.pl,
