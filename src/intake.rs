@@ -69,6 +69,11 @@ pub enum NoEvent {
     /// A line that was cut off, or may be the rest of one that was.
     #[error("half a line: its server cuts lines off, and this one or the one before was long")]
     Half,
+    /// A line whose end journald has taken away.
+    #[error(
+        "its end is missing: journald has stripped it of blanks, and what is left may be a user's name"
+    )]
+    NoEnd,
     /// A line with a syslog header, of a server whose lines belong together.
     #[error(
         "a line that was passed on, of a server whose lines belong together: the journal does not \
@@ -216,8 +221,17 @@ impl Taker {
     }
 
     /// Whether a server's sender, on the machine that this source is about, has written the entry.
-    fn check(&mut self, server: &Server, entry: &Entry) -> Result<(), Distrust> {
+    fn check(
+        &mut self,
+        server: &Server,
+        entry: &Entry,
+        is_passed_on: bool,
+    ) -> Result<(), Distrust> {
         self.trust(server).check(&entry.sender)?;
+        // Whoever passes lines on has read a stream or a file.
+        if server.syslog_only && (is_passed_on || !entry.is_by_syslog) {
+            return Err(Distrust::Stream);
+        }
         // Whoever has written it says that it is a container's, and nobody has named that.
         if !entry.container.name.is_empty() {
             return Err(Distrust::Container);
@@ -247,7 +261,14 @@ impl Taker {
             return self.take_from_container(&recogniser, entry);
         }
         if entry.is_cut {
-            return self.take_half(&recogniser, entry);
+            return self.take_half(&recogniser, entry, |_| true);
+        }
+        if entry.lacks_end {
+            // How long it was can't be known.
+            let half = self.take_half(&recogniser, entry, Server::cuts_lines);
+            if half != Intake::Nothing {
+                return half;
+            }
         }
         let message = if name.is_empty() {
             Cow::Borrowed(&*entry.message)
@@ -256,6 +277,9 @@ impl Taker {
         };
         match recogniser.recognise(&entry.identifier, &message) {
             Some(verdict) if entry.is_ambiguous() => noted(verdict.server, NoEvent::Ambiguous),
+            Some(verdict) if entry.lacks_end && verdict.meaning.lets_in() => {
+                noted(verdict.server, NoEvent::NoEnd)
+            }
             Some(verdict) => self.judge(verdict, entry),
             None => {
                 if !entry.is_ambiguous()
@@ -308,6 +332,13 @@ impl Taker {
             Writer::Engine | Writer::Quadlet => self.check_machine(entry),
             Writer::Other if is_its_own(self.trust(server)) => self.check_machine(entry),
             Writer::Other => Err(Distrust::Engine),
+        };
+        // An engine reads a stream, and so has whatever wrote into it.
+        let believed = match believed {
+            Ok(()) if server.syslog_only && self.senders == Senders::Trusted => {
+                Err(Distrust::Stream)
+            }
+            believed => believed,
         };
         if let Err(why) = believed {
             return self.refuse(server, meaning, entry, why);
@@ -386,16 +417,23 @@ impl Taker {
         })
     }
 
-    /// Takes in an entry that journald has cut off: neither it nor its rest counts, as a stranger who
-    /// chooses a long text chooses how the rest begins.
-    fn take_half(&mut self, recogniser: &Recogniser, entry: &Entry) -> Intake {
+    /// Takes in an entry that was cut off, by journald or, for all we know, by the logger of one of these
+    /// servers: neither it nor its rest counts, as a stranger who chooses a long text chooses how the rest
+    /// begins.
+    fn take_half(
+        &mut self,
+        recogniser: &Recogniser,
+        entry: &Entry,
+        is_one: impl Fn(&Server) -> bool,
+    ) -> Intake {
         let Ok(identifier) = std::str::from_utf8(&entry.identifier) else {
             return Intake::Nothing;
         };
         let is_believed = |server: &&Server| {
             self.senders == Senders::Any || self.trust(server).check(&entry.sender).is_ok()
         };
-        let Some(server) = recogniser.known_under(identifier).find(is_believed) else {
+        let mut servers = recogniser.known_under(identifier).filter(|s| is_one(s));
+        let Some(server) = servers.find(is_believed) else {
             return Intake::Nothing;
         };
         self.correlator(entry.origin).cut_off(&entry.sender);
@@ -432,7 +470,7 @@ impl Taker {
         let is_rest = of(&entry.origin).is_some_and(|known| known.expects_a_rest_of(sender));
         let serves = of(&origin).is_some_and(|known| known.serves(server, sender));
         if self.senders == Senders::Trusted
-            && let Err(why) = self.check(server, entry)
+            && let Err(why) = self.check(server, entry, passed_on.is_some())
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
             return self.refuse(server, meaning, entry, why);

@@ -26,6 +26,7 @@ use systemd::journal::{
 
 use crate::origin::{Id, Origin};
 use crate::servers::LONGEST_MESSAGE;
+use entry::lacks_end;
 pub use entry::{Container, Entry};
 pub use files::{Files, Unreadable, directories_of};
 pub use identifiers::Match;
@@ -422,6 +423,7 @@ impl Reader {
         }
         (entry.identifiers, entry.messages, entry.fields) = (0, 0, 0);
         (entry.origin, entry.is_cut) = (Origin::UNKNOWN, false);
+        (entry.lacks_end, entry.is_by_syslog) = (false, false);
         entry.container.clear();
         let mut unit_before = std::mem::take(&mut entry.sender).unit;
         let first = |count: &mut usize, text: &mut Vec<u8>, value: &[u8]| {
@@ -449,6 +451,8 @@ impl Reader {
                 // What a stream wrote without an end of its line (systemd.journal-fields(7)): too much of
                 // it, or up to the process that wrote on.
                 b"_LINE_BREAK" => entry.is_cut = matches!(value, b"line-max" | b"pid-change"),
+                b"SYSLOG_RAW" => entry.lacks_end |= lacks_end(value),
+                b"_TRANSPORT" => entry.is_by_syslog = value == b"syslog",
                 // Of several, the first: an engine writes one.
                 b"CONTAINER_NAME" => name(&mut entry.container.name, value),
                 b"CONTAINER_TAG" => name(&mut entry.container.tag, value),

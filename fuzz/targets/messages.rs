@@ -85,6 +85,8 @@ fn check(made: &[Made], intake: &Intake, is_checked: bool) {
         shown()
     );
     assert!(!entry.is_cut && !entry.container.is_partial, "{}", shown());
+    let is_login = matches!(event.kind, EventKind::Login { .. });
+    assert!(!entry.lacks_end || !is_login, "{}", shown());
     let definition = DEFINITIONS.iter().find(|d| d.name == *event.server);
     let definition = definition.expect("an event of a server that is on");
     assert_eq!(event.time, entry.time);
@@ -93,6 +95,8 @@ fn check(made: &[Made], intake: &Intake, is_checked: bool) {
         !entry.origin.is_known() || event.origin.host.machine == entry.origin.host.machine
     });
     if is_checked {
+        let is_stream = !entry.is_by_syslog || !entry.container.name.is_empty();
+        assert!(!definition.syslog_only || !is_stream, "{}", shown());
         let is_logout = matches!(event.kind, EventKind::Logout { .. });
         assert!(
             may_write(definition, is_logout, entry),

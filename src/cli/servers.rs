@@ -188,8 +188,8 @@ impl<'a> Row<'a> {
             users: with(&definition.users, configured.map(|senders| &senders.users)),
             units: with(&definition.units, configured.map(|senders| &senders.units)),
             containers,
-            followed_in_containers: !definition.ties_lines(),
-            counts_in_containers: definition.cut_at.is_none(),
+            followed_in_containers: !definition.ties_lines() && !definition.syslog_only,
+            counts_in_containers: definition.cut_at.is_none() && !definition.syslog_only,
             on: settings.servers.contains(&definition.name),
             built_in: loaded.file.is_none(),
             defined_in: loaded.file.as_deref(),
@@ -225,7 +225,7 @@ impl<'a> Row<'a> {
                 let what = if self.counts_in_containers {
                     "a login with an address counts, without a session"
                 } else {
-                    "no line counts, as its logger cuts them"
+                    "no line counts: it has to log by syslog(3)"
                 };
                 line("containers", &format!("{names}; {what}"))?;
             }

@@ -203,6 +203,12 @@ impl Refused {
         if self.why == Distrust::Container && self.container.is_some() {
             return Remedy::Lines(lines_of(server, &self.with_its_container()));
         }
+        if self.why == Distrust::Stream {
+            return Remedy::None(format!(
+                "its users' names may hold line feeds, and each begins another line of its output; have \
+                 {server} log by syslog(3): 'pop-before-smtp servers --show {server}'"
+            ));
+        }
         if self.why == Distrust::Machine {
             return Remedy::None(
                 "a source is the journal of one host: write a table [sources.NAME] for each; if that \

@@ -52,6 +52,10 @@ pub struct Entry {
     pub origin: Origin,
     /// Whether journald has cut it off, so that the next entry of the same process is the rest of it.
     pub is_cut: bool,
+    /// Whether journald has taken away what was at its end: what looks like the end of the line need not be.
+    pub lacks_end: bool,
+    /// Whether it came by syslog(3), as one datagram. In a stream, each line feed ends an entry.
+    pub is_by_syslog: bool,
     /// What it says of a container. Only where a container engine wrote it, it is more than a claim.
     pub container: Container,
     pub(super) identifiers: usize,
@@ -71,6 +75,8 @@ impl Entry {
             sender,
             origin: Origin::OF_LINES,
             is_cut: false,
+            lacks_end: false,
+            is_by_syslog: true,
             container: Container::default(),
             identifiers: 1,
             messages: 1,
@@ -89,5 +95,38 @@ impl Entry {
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.identifiers > 1 || self.messages > 1
+    }
+}
+
+/// Whether journald has taken more from the end of a datagram than its line feed: blanks, or what came behind
+/// a zero byte. `SYSLOG_RAW` is what came, where that is not what `MESSAGE` has (systemd.journal-fields(7)).
+pub(super) fn lacks_end(syslog_raw: &[u8]) -> bool {
+    let line = syslog_raw.strip_suffix(b"\n").unwrap_or(syslog_raw);
+    let is_blank = |byte: &u8| b" \t\r\n".contains(byte);
+    line.last().is_some_and(is_blank) || line.contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_feed_at_the_end_of_a_datagram_is_none_of_its_line() {
+        for (raw, expected) in [
+            (&b"<22>Nov 29 10:00:00 pop3d: LOGIN"[..], false),
+            (
+                b"<22>Nov 29 10:00:00 perdition[7]: Auth: status=\"ok\"\n",
+                false,
+            ),
+            (b"<22> Nov 29 pop3d:  LOGIN", false),
+            (b"<22>Nov 29 10:00:00 pop3d: LOGIN ", true),
+            (b"<22>Nov 29 10:00:00 pop3d: LOGIN \n", true),
+            (b"<22>Nov 29 10:00:00 pop3d: LOGIN\n\n", true),
+            (b"<22>Nov 29 10:00:00 pop3d: LOGIN\t", true),
+            (b"<22>Nov 29 10:00:00 pop3d: LOGIN\0 FAILED", true),
+            (b"", false),
+        ] {
+            assert_eq!(lacks_end(raw), expected, "{}", raw.escape_ascii());
+        }
     }
 }

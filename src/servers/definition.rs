@@ -32,6 +32,9 @@ pub struct Definition {
     pub units: Vec<String>,
     /// Whether an entry without a unit is not trusted, as the users also run other programs.
     pub unit_required: bool,
+    /// Whether only what came by syslog(3) counts: a name may hold a line feed, and in a stream each line is an
+    /// entry; or the length of a line matters, and journald takes the blanks from the end of a stream's lines.
+    pub syslog_only: bool,
     /// The line that tells a client's address before its login, if the login does not.
     pub connect: Vec<Pattern>,
     /// What a login looks like.
@@ -174,6 +177,8 @@ struct SendersText {
     units: Vec<String>,
     #[serde(default)]
     unit_required: bool,
+    #[serde(default)]
+    syslog_only: bool,
 }
 
 /// How lines are tied if they name no session.
@@ -256,6 +261,7 @@ impl Definition {
             description: read.description,
             identifiers: read.identifiers.into_inner(),
             unit_required: senders.unit_required,
+            syslog_only: senders.syslog_only,
             users: senders.users,
             units: senders.units,
             connect: connect.into_iter().flatten().collect(),

@@ -42,6 +42,14 @@ pub enum Meaning {
     CutOff,
 }
 
+impl Meaning {
+    /// Whether it may let a client in, by itself or with a line that follows.
+    #[must_use]
+    pub fn lets_in(&self) -> bool {
+        matches!(self, Meaning::Login { .. } | Meaning::Connect { .. })
+    }
+}
+
 impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |client: &Option<Client>| client.map(|client| client.to_string());

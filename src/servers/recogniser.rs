@@ -30,6 +30,8 @@ pub struct Server {
     pub(super) sessions_by_pid: bool,
     pub(super) client_of_unit: bool,
     pub(super) cut_at: Option<usize>,
+    /// Whether only what came by syslog(3) counts.
+    pub syslog_only: bool,
     pub(super) connect: Vec<Pattern>,
     pub(super) login: Vec<Pattern>,
     pub(super) failure: Vec<Pattern>,
@@ -121,6 +123,7 @@ impl Recogniser {
                 sessions_by_pid: definition.sessions_by_pid,
                 client_of_unit: definition.client_of_unit,
                 cut_at: definition.cut_at,
+                syslog_only: definition.syslog_only,
                 connect: definition.connect,
                 failure: definition.failure,
                 login: definition.login,

@@ -145,6 +145,11 @@ pub enum Distrust {
         "all clients of a container may seem to come from that address, as from a bridge or a proxy"
     )]
     Bridge,
+    /// It came from a stream, where a name can begin a line of its own.
+    #[error(
+        "it did not come by syslog(3), and in a stream a user's name can begin a line of its own"
+    )]
+    Stream,
     /// It was written on another machine than what its source has shown before.
     #[error("it was written on another machine than the entries of this source before it")]
     Machine,

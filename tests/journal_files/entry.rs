@@ -24,6 +24,7 @@ impl Entry {
             .with("SYSLOG_IDENTIFIER", "dovecot")
             .with("_MACHINE_ID", "54dbce5889844eebaf4e0d3de63073fd")
             .with("_BOOT_ID", BOOT)
+            .with("_TRANSPORT", "syslog")
             .with("_UID", "0")
             .with("_SYSTEMD_UNIT", "dovecot.service")
     }

@@ -50,6 +50,8 @@ pub fn entries(data: &[u8], definitions: &[Definition]) -> Vec<Made> {
             let mut entry = Entry::new(time, identifier, &written_out(message), sender);
             entry.origin = origin_of(origin);
             entry.is_cut = when & 0x10 != 0;
+            entry.lacks_end = when & 0x40 != 0;
+            entry.is_by_syslog = when & 0x80 == 0;
             entry.container = container;
             entry.container.is_partial &= when & 0x20 != 0;
             Some(Made { entry, may_write })

@@ -188,6 +188,7 @@ impl Summary {
                     NoEvent::NoSession | NoEvent::Half => ("nothing", reason, Show::Everything),
                     NoEvent::NoConnection
                     | NoEvent::PassedOn
+                    | NoEvent::NoEnd
                     | NoEvent::Untrusted { .. }
                     | NoEvent::Ambiguous => {
                         self.missed += 1;

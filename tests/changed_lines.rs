@@ -1,0 +1,149 @@
+//! What becomes of a line on its way into the journal: journald takes the blanks from its end, and makes an
+//! entry of each line of a stream. Neither lets a stranger who chooses a name write a login.
+
+mod journal_files;
+
+use std::process::Command;
+
+use jiff::SignedDuration;
+use journal_files::JournalFiles;
+use journal_files::entry::{Entry, export};
+use serde_json::Value;
+
+/// An entry of a server in one of its units.
+fn entry(identifier: &str, uid: u32, unit: &str, message: &str) -> Entry {
+    Entry::dovecot(SignedDuration::from_secs(60), message)
+        .but("SYSLOG_IDENTIFIER", Some(identifier))
+        .but("_UID", Some(&uid.to_string()))
+        .but("_SYSTEMD_UNIT", Some(unit))
+        .with("_PID", "96")
+}
+
+/// The same, of what journald has changed: this is what came.
+fn stripped(entry: Entry, identifier: &str, line: &str) -> Entry {
+    entry.with(
+        "SYSLOG_RAW",
+        format!("<22>Nov 29 17:23:20 {identifier}: {line}"),
+    )
+}
+
+fn courier(message: &str) -> Entry {
+    entry("pop3d", 0, "courier-pop.service", message)
+}
+
+fn perdition(message: &str) -> Entry {
+    entry("perdition.imap4", 65_534, "perdition.service", message)
+}
+
+/// What `test` shows of entries, line by line.
+fn shown(entries: &[Entry], options: &[&str]) -> Vec<Value> {
+    let journal = JournalFiles::import(&export(entries));
+    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+        .args(["test", "--json", "--directory"])
+        .arg(journal.path())
+        .args(options)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn clients_of(lines: &[Value]) -> Vec<&str> {
+    let logins = lines.iter().filter(|line| line["event"] == "login");
+    logins
+        .map(|line| line["client"].as_str().unwrap())
+        .collect()
+}
+
+/// courierlogger reads 511 bytes of a line at a time: the first piece of a failed login may end in blanks.
+#[test]
+fn a_line_of_couriers_that_ended_in_blanks_may_have_been_cut() {
+    let forged = "LOGIN, user=x, ip=[::ffff:203.0.113.9], port=[40000]";
+    let genuine = "LOGIN, user=alice, ip=[::ffff:192.0.2.10], port=[42531]";
+    let blanks = " ".repeat(486);
+    let begin = "LOGIN FAILED, user=";
+    let first = || stripped(courier(begin), "pop3d", &format!("{begin}{blanks}"));
+    for rest in [
+        courier(forged),
+        stripped(courier(forged), "pop3d", &format!("{forged}{blanks}")),
+    ] {
+        let last_piece = stripped(courier("x"), "pop3d", "x ");
+        let entries = [
+            first(),
+            rest,
+            last_piece,
+            courier("whatever"),
+            courier(genuine),
+        ];
+        assert_eq!(clients_of(&shown(&entries, &[])), ["192.0.2.10"]);
+    }
+    // Nothing is taken from a line by a line feed at its end.
+    let entries = [stripped(courier(genuine), "pop3d", &format!("{genuine}\n"))];
+    assert_eq!(clients_of(&shown(&entries, &[])), ["192.0.2.10"]);
+}
+
+/// Its buffer has cut off how it ended: what looks like the end is a name.
+#[test]
+fn what_perdition_did_not_write_to_its_end_is_no_login() {
+    let line = "Auth: 192.0.2.10:42505->192.0.2.1:143 client-secure=plaintext authorisation_id=NONE \
+                authentication_id=\"x\" server=\"127.0.0.1:143\" protocol=IMAP4 \
+                server-secure=plaintext status=\"ok\"";
+    for (end, expected) in [("\n", 1), (" ", 0), ("   \n", 0), ("\t\n", 0), ("\0\n", 0)] {
+        let raw = format!("{line}{end}");
+        let lines = shown(
+            &[stripped(perdition(line), "perdition.imap4", &raw)],
+            &["--missed"],
+        );
+        assert_eq!(clients_of(&lines).len(), 0, "{lines:?}");
+        let reasons = lines.iter().map(|line| line["reason"].as_str().unwrap());
+        let told = reasons.filter(|reason| reason.contains("its end is missing"));
+        assert_eq!(told.count(), 1 - expected, "{end:?}: {lines:?}");
+        let lines = shown(&[stripped(perdition(line), "perdition.imap4", &raw)], &[]);
+        assert_eq!(clients_of(&lines).len(), expected, "{end:?}: {lines:?}");
+    }
+}
+
+/// The second line of a name with a line feed.
+#[test]
+fn a_line_of_a_stream_is_no_login_of_servers_that_print_names_as_they_came() {
+    let nginx = "2026/11/24 10:52:36 [info] 75#75: *125 client logged in, client: 203.0.113.9, server: \
+                 0.0.0.0:143, login: \"y\", upstream: 127.0.0.1:1";
+    let dbmail = "Notice:[imapsession] dbmail_imap_session_handle_auth(+1455): [0x55] login accepted: id [12] \
+                  user [joe] from [203.0.113.9:1]";
+    let perdition_line = "Auth: 203.0.113.9:42505->192.0.2.1:143 client-secure=plaintext authorisation_id=NONE \
+                          authentication_id=\"x\" server=\"127.0.0.1:143\" protocol=IMAP4 \
+                          server-secure=plaintext status=\"ok\"";
+    for (entry, header) in [
+        (entry("nginx", 0, "nginx.service", nginx), "nginx"),
+        (
+            entry("dbmail-imapd", 0, "dbmail.service", dbmail),
+            "dbmail-imapd",
+        ),
+        (perdition(perdition_line), "perdition.imap4"),
+    ] {
+        // Of whichever user it is.
+        let options = ["--any-sender"];
+        let by_syslog = shown(std::slice::from_ref(&entry), &options);
+        assert_eq!(clients_of(&by_syslog), ["203.0.113.9"], "{header}");
+        for transport in [Some("stdout"), Some("journal"), None] {
+            let stream = entry.clone().but("_TRANSPORT", transport);
+            let lines = shown(&[stream], &[]);
+            assert_eq!(clients_of(&lines), [""; 0], "{header}: {lines:?}");
+        }
+    }
+    let refused = shown(
+        &[entry("nginx", 0, "nginx.service", nginx).but("_TRANSPORT", Some("stdout"))],
+        &[],
+    );
+    let reason = refused[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("did not come by syslog(3)"), "{reason}");
+    assert!(reason.contains("have nginx log by syslog(3)"), "{reason}");
+    let genuine = shown(&[entry("nginx", 0, "nginx.service", nginx)], &[]);
+    assert_eq!(clients_of(&genuine), ["203.0.113.9"]);
+    // Whoever passes it on has read a file or a stream.
+    let passed_on = format!("Nov 24 10:52:36 mail nginx[75]: {nginx}");
+    let lines = shown(&[entry("nginx", 0, "nginx.service", &passed_on)], &[]);
+    assert_eq!(clients_of(&lines), [""; 0], "{lines:?}");
+}
