@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use jiff::SignedDuration;
 use pop_before_smtp::client::Client;
 use pop_before_smtp::event::EventKind;
-use pop_before_smtp::intake::{Intake, Senders, Taker};
+use pop_before_smtp::intake::{Intake, Senders, Taker, line_of};
 use pop_before_smtp::journal::Entry;
 use pop_before_smtp::servers::{
     BUILT_IN, Definition, LONGEST_MESSAGE, Meaning, Recogniser, Senders as Added, Unknown,
@@ -109,6 +109,10 @@ fn check(made: &[Made], intake: &Intake, is_checked: bool) {
         return;
     };
     let mut told = addresses(&entry.message);
+    if !entry.container.name.is_empty() {
+        // Colours may stand amid an address.
+        told.extend(addresses(&line_of(&entry.message)));
+    }
     told.extend(entry.sender.client_of_unit());
     if !told.contains(client) && definition.ties_lines() {
         told = told_before(made, entry);
