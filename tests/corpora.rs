@@ -107,6 +107,15 @@ fn replays(target: &str) {
     assert!(tried > 0);
 }
 
+/// They are in the repository, and given to the targets with each change.
+#[test]
+fn the_corpora_are_small() {
+    let all: Vec<Vec<u8>> = ALL.iter().flat_map(|(target, _)| inputs(target)).collect();
+    let bytes: usize = all.iter().map(Vec::len).sum();
+    assert!(all.len() <= 120, "{} files", all.len());
+    assert!(bytes <= 300_000, "{bytes} bytes");
+}
+
 /// A test for each target.
 macro_rules! tests {
     ($($target:ident),*) => {

@@ -1,5 +1,8 @@
 //! Patterns of the Perl daemon: what becomes of one is a definition that can be read, and that takes no
 //! address out of a name, or it is an error.
+//!
+//! The first byte chooses what the rest is: a configuration ("0"), a pattern ("1"), or what stands in a
+//! pattern between the host and the address ("2").
 
 use std::collections::BTreeMap;
 
@@ -42,11 +45,14 @@ const LINES: [&str; 4] = [
 
 /// See the top.
 pub fn run(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    convert(&text);
+    let Some((how, rest)) = data.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(rest);
     let escaped = text.replace('\\', "\\\\").replace('\'', "\\'");
-    convert(&format!("$pat = '{escaped}';"));
-    convert(&format!(
-        "$pat = '^[LOGTIME] \\S+ {escaped} (\\d+\\.\\d+\\.\\d+\\.\\d+)';"
-    ));
+    convert(&match how % 3 {
+        0 => text.into_owned(),
+        1 => format!("$pat = '{escaped}';"),
+        _ => format!("$pat = '^[LOGTIME] \\S+ {escaped} (\\d+\\.\\d+\\.\\d+\\.\\d+)';"),
+    });
 }
