@@ -28,7 +28,7 @@ const UNITS: [&str; 12] = [
     "b", "d", "h", "kb", "m", "mb", "min", "ms", "s", "sec", "us", "w",
 ];
 
-/// The words that are let through, in small letters.
+/// The words that are let through, in lower case.
 static VOCABULARY: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut vocabulary: HashSet<String> = WORDS.lines().map(str::to_owned).collect();
     // What the system says of its errors.

@@ -15,13 +15,13 @@ pub fn is_source_name(name: &str) -> bool {
 
 /// What [`is_server_name`] expects.
 pub(super) const SERVER_NAME: &str =
-    "the name of a server: small letters, digits and hyphens, such as \"dovecot\"";
+    "the name of a server: lower-case letters, digits and hyphens, such as \"dovecot\"";
 
 /// What `[journal]` is called among the sources.
 pub(super) const DEFAULT_SOURCE: &str = "journal";
 
 /// What the name of another source is.
-pub(super) const SOURCE_NAME: &str = "the name of a source: small letters, digits and hyphens, such as \"store1\"; \
+pub(super) const SOURCE_NAME: &str = "the name of a source: lower-case letters, digits and hyphens, such as \"store1\"; \
      not \"journal\", which is that of [journal]";
 
 /// What `servers` calls all built-in definitions.

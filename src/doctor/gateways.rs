@@ -55,7 +55,7 @@ impl Gateways {
     #[must_use]
     pub fn what(&self, client: Client) -> Option<&'static str> {
         if self.own.contains(&client) {
-            Some("an address of this host itself (a bridge to containers, a proxy, web mail)")
+            Some("an address of this host itself (a bridge to containers, a proxy, webmail)")
         } else if self.routers.contains(&client) {
             Some("this host's default gateway")
         } else {

@@ -91,7 +91,7 @@ fn judge(logins: &Logins, gateways: &Gateways) -> Vec<Point> {
             return None;
         };
         let finding = format!(
-            "{} logged in within an hour{from}: if that is a bridge, a proxy or a web mail server, \
+            "{} logged in within an hour{from}: if that is a bridge, a proxy or a webmail server, \
              a login lets in everybody behind it",
             count(users.len(), "user")
         );

@@ -94,7 +94,7 @@ fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {
     if !trusted.is_empty() {
         points.push(notice(format!(
             "login_trusted_networks = {trusted}: these hosts may give Dovecot any client address, \
-             and so list any; a web mail server there lists its users' addresses"
+             and so list any; a webmail server there lists its users' addresses"
         )));
     }
     or_ok(

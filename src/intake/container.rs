@@ -87,7 +87,7 @@ pub(super) fn run_of(container: &Container, sender: &Sender) -> Vec<u8> {
 
 /// The networks that engines make for containers, unless they are told otherwise: Docker's bridges, the
 /// ingress of its swarms, slirp4netns, and podman's bridges. What has an address there is another
-/// container, a proxy of web mail's, or what forwards a port and hides the client.
+/// container, a proxy of webmail, or what forwards a port and hides the client.
 const NETWORKS: [(Ipv4Addr, u8); 5] = [
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(10, 0, 0, 0), 24),

@@ -134,7 +134,7 @@ fn a_login_lists_until_grace_has_passed_and_not_a_second_longer() {
     assert_eq!(whitelist.next_deadline(), None);
 }
 
-/// A process (its pid is the session's id) serves web mail on this host, and then a printer.
+/// A process (its pid is the session's id) serves webmail on this host, and then a printer.
 #[test]
 fn an_end_that_comes_behind_its_login_says_nothing_of_the_next_session() {
     let mut whitelist = Whitelist::new(rules());

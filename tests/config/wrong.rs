@@ -69,7 +69,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
             "2:1 senders.dovecot.user",
             &["`senders.dovecot.users`"],
         ),
-        ("[senders.Dovecot]", "1:10 senders", &["small letters"]),
+        ("[senders.Dovecot]", "1:10 senders", &["lower-case letters"]),
         (
             "journal = 3",
             "1:11 journal",
@@ -137,14 +137,18 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
         (
             "servers = ['dovecot', 'Dovecot']",
             "1:23 servers",
-            &["small letters", "\"Dovecot\""],
+            &["lower-case letters", "\"Dovecot\""],
         ),
-        ("servers = ['../x']", "1:12 servers", &["small letters"]),
-        ("servers = ['']", "1:12 servers", &["small letters"]),
+        (
+            "servers = ['../x']",
+            "1:12 servers",
+            &["lower-case letters"],
+        ),
+        ("servers = ['']", "1:12 servers", &["lower-case letters"]),
         (
             "servers = [3]",
             "1:12 servers",
-            &["small letters", "the number 3"],
+            &["lower-case letters", "the number 3"],
         ),
         (
             "servers = ['a', 'b', 'a']",

@@ -19,7 +19,7 @@ use crate::diagnostics::printable;
 /// Which store, and where it is.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// What it is called here: small letters, digits and hyphens
+    /// What it is called here: lower-case letters, digits and hyphens
     #[arg(value_name = "NAME", value_parser = name)]
     name: String,
     /// Its host name or address; by default, its name

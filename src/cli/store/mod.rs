@@ -55,7 +55,7 @@ fn name(text: &str) -> Result<String, String> {
     if is_source_name(text) && !text.starts_with('-') {
         Ok(text.to_owned())
     } else {
-        Err("small letters, digits and hyphens make a name, such as store1".to_owned())
+        Err("lower-case letters, digits and hyphens make a name, such as store1".to_owned())
     }
 }
 
