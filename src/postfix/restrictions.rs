@@ -4,6 +4,7 @@
 //! elsewhere; and writes a list anew with one restriction more, or less. Must never change any other
 //! word of a list.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::networks::{SEPARATORS, next_token};
@@ -173,15 +174,17 @@ fn restrictions(list: &str) -> impl Iterator<Item = Restriction<'_>> {
 /// for.
 pub fn steps<'a>(list: &str, class: &dyn Fn(&str) -> Option<&'a str>) -> Vec<Step> {
     let mut steps = Vec::new();
-    add_steps(list, class, DEPTH, &mut steps);
+    add_steps(list, class, DEPTH, &mut BTreeSet::new(), &mut steps);
     steps
 }
 
-/// Returns whether the list has come to its end.
+/// Returns whether the list has come to its end. A class that was `seen` has nothing new to say; and classes of
+/// classes would take for ever.
 fn add_steps<'a>(
     list: &str,
     class: &dyn Fn(&str) -> Option<&'a str>,
     depth: usize,
+    seen: &mut BTreeSet<String>,
     steps: &mut Vec<Step>,
 ) -> bool {
     for restriction in restrictions(list) {
@@ -199,8 +202,10 @@ fn add_steps<'a>(
             }
             Some(_) => {}
             None => {
-                if let Some(inner) = class(name).filter(|_| depth > 0)
-                    && add_steps(inner, class, depth - 1, steps)
+                if depth > 0
+                    && let Some(inner) = class(name)
+                    && seen.insert(name.to_owned())
+                    && add_steps(inner, class, depth - 1, seen, steps)
                 {
                     return true;
                 }
@@ -324,6 +329,24 @@ mod tests {
         assert_eq!(
             steps("logged_in, loop refuse permit", &class),
             [table("lmdb:/c"), Step::End(End::Refuses)]
+        );
+    }
+
+    #[test]
+    fn classes_of_the_same_classes_are_followed_once() {
+        // Each in the one before it, again and again.
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let inner = names.map(|name| format!("{name} ").repeat(100));
+        let class = |name: &str| {
+            let at = names.iter().position(|known| *known == name)?;
+            Some(match inner.get(at + 1) {
+                Some(inner) => inner.as_str(),
+                None => "check_client_access hash:/x",
+            })
+        };
+        assert_eq!(
+            steps("a a reject", &class),
+            [table("hash:/x"), Step::End(End::Refuses)]
         );
     }
 
