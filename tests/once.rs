@@ -3,7 +3,7 @@
 mod journal_files;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use jiff::SignedDuration;
