@@ -9,6 +9,7 @@ mod blocks;
 mod closer;
 mod error;
 mod flusher;
+mod in_force;
 mod keys;
 pub mod manual_file;
 mod reading;
@@ -32,6 +33,7 @@ pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
 use flusher::force;
+pub use in_force::{FormerMap, InForce};
 use keys::{ENDS, POSITION, key_of_client, key_of_position, key_of_session, source_of};
 #[doc(hidden)]
 pub use reading::of_two_blocks;
@@ -41,7 +43,6 @@ use unhurried::Unhurried;
 use crate::client::Client;
 use crate::journal::Position;
 use crate::origin::Id;
-use crate::postfix::map_type::MapType;
 use crate::whitelist::{Clients, Ends, EndsOfServer, Listing, Session, SessionKey, Sessions};
 
 /// The format of what is kept. Another one is not read but rebuilt from the journal.
@@ -92,6 +93,8 @@ pub struct Kept {
     pub positions: Positions,
     /// What was in force.
     pub in_force: Option<InForce>,
+    /// The maps from before that are yet to be emptied.
+    pub former_maps: Vec<FormerMap>,
 }
 
 /// How far the journals have been read, by their sources.
@@ -113,24 +116,6 @@ impl<'a> From<&'a Positions> for Told<'a> {
             ends: None,
         }
     }
-}
-
-/// What is in force: the access map, which must not list anybody for ever when another takes its
-/// place, and how long clients stay in it, should the configuration be unable to say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct InForce {
-    /// Its path.
-    pub path: PathBuf,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: MapType,
-    /// What it says of a listed client.
-    pub value: String,
-    /// How long a client may relay after its last login or logout.
-    pub grace: Duration,
-    /// When a session whose logout never comes is taken to have ended.
-    pub max_session: Duration,
 }
 
 /// A store that was opened.
@@ -197,8 +182,14 @@ impl Store {
         }
         let mut whole = Self::open_whole(path, LOCK_PATIENCE)?;
         let set_aside = Some((aside, error.to_string()));
-        if let StoreError::OtherFormat { in_force, .. } = error {
+        if let StoreError::OtherFormat {
+            in_force,
+            former_maps,
+            ..
+        } = error
+        {
             whole.1.in_force = in_force.map(|in_force| *in_force);
+            whole.1.former_maps = former_maps;
         }
         Ok(opened(whole, set_aside))
     }
@@ -250,10 +241,15 @@ impl Store {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(ReadError::Sled(error))) => Err(classify(path, error)),
             Ok(Err(ReadError::Record(reason))) => Err(damaged(reason)),
-            Ok(Err(ReadError::OtherFormat { format, in_force })) => Err(StoreError::OtherFormat {
+            Ok(Err(ReadError::OtherFormat {
+                format,
+                in_force,
+                former_maps,
+            })) => Err(StoreError::OtherFormat {
                 path: path.to_owned(),
                 format,
-                in_force: in_force.map(Box::new),
+                in_force,
+                former_maps,
             }),
             Err(_) => Err(damaged("sled panicked".to_owned())),
         }
@@ -263,10 +259,10 @@ impl Store {
         match self.meta.get("format")? {
             Some(format) if format == FORMAT => {}
             Some(other) => {
-                let in_force = self.meta.get("in-force")?;
                 return Err(ReadError::OtherFormat {
                     format: reading::other_format(&other),
-                    in_force: in_force.and_then(|value| decode(&value).ok()),
+                    in_force: in_force::read(&self.meta).unwrap_or_default().map(Box::new),
+                    former_maps: in_force::read_former_maps(&self.meta).unwrap_or_default(),
                 });
             }
             // sled takes some damage for a store that is new.
@@ -291,9 +287,8 @@ impl Store {
         if let Some(value) = self.meta.get(ENDS)? {
             kept.ends = Ends::restore(decode(&value)?);
         }
-        if let Some(value) = self.meta.get("in-force")? {
-            kept.in_force = Some(decode(&value)?);
-        }
+        kept.in_force = in_force::read(&self.meta)?;
+        kept.former_maps = in_force::read_former_maps(&self.meta)?;
         Ok(kept)
     }
 
@@ -481,19 +476,6 @@ impl Store {
                 reason: "a transaction was aborted".to_owned(),
             },
         })
-    }
-
-    /// Remembers what is in force.
-    ///
-    /// # Errors
-    /// When the file system fails.
-    pub fn set_in_force(&self, in_force: &InForce) -> Result<(), StoreError> {
-        let _unhurried = Unhurried::new();
-        self.meta
-            .insert("in-force", encode(in_force))
-            .and_then(|_| force(&self.db, &self.path))
-            .map_err(|error| classify(&self.path, error))?;
-        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use pop_before_smtp::client::Client;
 use pop_before_smtp::journal::Position;
 use pop_before_smtp::origin::{Id, Origin};
 use pop_before_smtp::postfix::map_type::MapType;
-use pop_before_smtp::store::{InForce, Opened, Positions, Store, StoreError};
+use pop_before_smtp::store::{FormerMap, InForce, Opened, Positions, Store, StoreError};
 use pop_before_smtp::whitelist::{Listing, Session, SessionKey};
 
 fn at(second: i64) -> Timestamp {
@@ -68,6 +68,14 @@ fn in_force() -> InForce {
     }
 }
 
+fn former_map() -> FormerMap {
+    FormerMap {
+        path: "/var/lib/x/former".into(),
+        kind: MapType::Hash,
+        value: "OK".to_owned(),
+    }
+}
+
 fn position(n: i64) -> Position {
     Position {
         cursor: format!("s=1;i={n}"),
@@ -104,10 +112,16 @@ fn what_was_committed_is_there_again_with_its_position() {
     assert_eq!(kept.clients.len(), 197);
     assert_eq!(kept.positions, [(Id::DEFAULT_SOURCE, position(99))].into());
     let in_force = in_force();
-    store.set_in_force(&in_force).unwrap();
+    store.set_in_force(&in_force, &[former_map()]).unwrap();
+    drop(store);
+    let Opened { store, kept, .. } = Store::open(&path).unwrap();
+    assert_eq!(kept.in_force.as_ref(), Some(&in_force));
+    assert_eq!(kept.former_maps, [former_map()]);
+    store.set_former_maps(&[]).unwrap();
     drop(store);
     let Opened { kept, .. } = Store::open(&path).unwrap();
     assert_eq!(kept.in_force, Some(in_force));
+    assert_eq!(kept.former_maps, []);
 }
 
 #[test]
@@ -257,6 +271,7 @@ fn records_that_cannot_be_read_are_damage() {
         ("clients", &b"abc"[..], &b"{}"[..]),
         ("clients", b"\xc0\x00\x02\x0a", b"{\"since\":1}"),
         ("meta", b"position", b"junk"),
+        ("meta", b"former-maps", b"junk"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
@@ -272,7 +287,7 @@ fn records_that_cannot_be_read_are_damage() {
 fn fill_in_format(path: &Path, format: &[u8]) {
     fill(path);
     let Opened { store, .. } = Store::open(path).unwrap();
-    store.set_in_force(&in_force()).unwrap();
+    store.set_in_force(&in_force(), &[former_map()]).unwrap();
     drop(store);
     put(path, "meta", b"format", format);
 }
@@ -308,6 +323,7 @@ fn the_store_of_another_version_still_tells_which_map_was_in_force() {
         );
         assert!(reason.ends_with(&expected), "{reason}");
         assert_eq!(opened.kept.in_force, Some(in_force()));
+        assert_eq!(opened.kept.former_maps, [former_map()]);
         assert!(opened.kept.clients.is_empty());
         drop(opened.store);
         fs::remove_dir_all(&path).unwrap();

@@ -2,7 +2,7 @@
 //! and read again. That nothing is allocated without bound, cargo-fuzz sees to.
 
 use pop_before_smtp::origin::Origin;
-use pop_before_smtp::store::{InForce, of_two_blocks};
+use pop_before_smtp::store::{FormerMap, InForce, of_two_blocks};
 use pop_before_smtp::whitelist::{EndsOfServer, Listing, Manual, Session};
 
 /// Reads a record of this type; writes it and reads it once more.
@@ -86,7 +86,10 @@ pub fn run(data: &[u8]) {
         0 => again!(Listing<'_>, bytes),
         1 => again!(Session, bytes),
         2 => again!(Vec<EndsOfServer>, bytes),
-        3 => again!(InForce, bytes),
+        3 => {
+            again!(InForce, bytes);
+            again!(Vec<FormerMap>, bytes);
+        }
         4 => {
             if let Ok(manual) = serde_json::from_slice::<Manual>(bytes) {
                 let written = serde_json::to_vec(&manual).expect("it is JSON");

@@ -4,6 +4,8 @@
 //! steps back as soon as the service is there again, who then publishes what is right. Without Postfix
 //! there is nothing to publish.
 
+mod maps;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,11 +22,12 @@ use crate::daemon::{
 };
 use crate::diagnostics::{self, Change, Floods, Kept as Left};
 use crate::networks::Networks;
-use crate::postfix::access_map::{self, AccessMap, MapChange, Marks, PublishError, kind_at};
+use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError};
 use crate::postfix::command::Programs;
 use crate::store::manual_file::ManualFile;
 use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError};
 use crate::whitelist::{Listing, Rules, Whitelist};
+use maps::FormerMaps;
 
 /// Where the state is if the configuration can't say.
 const STATE_DIRECTORY: &str = "/var/lib/pop-before-smtp";
@@ -66,23 +69,29 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
     let mut published = InPlace::default();
     let mut with_sessions: HashSet<Client> = HashSet::new();
     let mut floods = Floods::default();
+    let mut former_maps = FormerMaps::default();
     loop {
         // Only who has the store may publish. If the service has it, all is in good hands.
-        let Some((mut store, kept)) = take_store(&path)? else {
+        let Some((mut store, mut kept)) = take_store(&path)? else {
             return Ok(ExitCode::SUCCESS);
         };
         let now = Timestamp::now();
         let programs = Programs::installed();
+        let former = std::mem::take(&mut kept.former_maps);
+        let (named, last) = (settings.as_ref(), kept.in_force.as_ref());
         if !programs.have_postfix() {
-            access_map::remove(&map_path(settings.as_ref(), &state_directory))?;
+            maps::remove_all(named, last, &former, &state_directory)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let last = kept.in_force.as_ref();
-        let map = map_in_force(settings.as_ref(), last, &state_directory, programs)?;
+        let map = maps::in_force(named, last, &state_directory, programs)?;
+        if whitelist.is_none() {
+            maps::make_next(named, &map);
+        }
         if settings.as_ref().is_some_and(|s| !s.publish.map) {
             // It lists nobody; and it is there, as Postfix defers all mail where it is told to read one
             // that is missing.
             map.publish(&[])?;
+            former_maps.empty(store.as_ref(), &former, &map, true)?;
             return Ok(ExitCode::SUCCESS);
         }
         let whitelist = whitelist.get_or_insert_with(|| {
@@ -135,6 +144,10 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
                     next = now.checked_add(RETRY).ok();
                 }
             },
+        }
+        if let Some(pause) = former_maps.empty(store.as_ref(), &former, &map, args.now)? {
+            let later = now.checked_add(pause).unwrap_or(now);
+            next = next.map_or(later, |next| next.min(later)).into();
         }
         if args.now {
             floods.finish(listed);
@@ -218,7 +231,17 @@ fn take_store(path: &Path) -> Result<Option<(Option<Store>, Kept)>, CommandError
         Err(error @ StoreError::NotOurs { .. }) => Err(error.into()),
         Err(error) => {
             diagnostics::warning(&format!("{error}: withdrawing everybody"));
-            Ok(Some((None, Kept::default())))
+            let mut kept = Kept::default();
+            if let StoreError::OtherFormat {
+                in_force,
+                former_maps,
+                ..
+            } = error
+            {
+                kept.in_force = in_force.map(|in_force| *in_force);
+                kept.former_maps = former_maps;
+            }
+            Ok(Some((None, kept)))
         }
     }
 }
@@ -262,34 +285,4 @@ fn restore(settings: Option<&Settings>, kept: Kept) -> Whitelist {
         never: Networks::default(),
     };
     Whitelist::restore(rules, kept.clients, kept.sessions)
-}
-
-/// The map that the configuration names; if it can't, the one that was published last.
-fn map_in_force(
-    settings: Option<&Settings>,
-    last: Option<&InForce>,
-    state_directory: &Path,
-    programs: Programs,
-) -> Result<AccessMap, CommandError> {
-    if let Some(last) = last
-        && settings.is_none_or(|s| s.map.path == last.path)
-    {
-        let map = AccessMap::new(&last.path, last.kind, &last.value);
-        return Ok(AccessMap { programs, ..map });
-    }
-    let path = map_path(settings, state_directory);
-    let kind = match settings.and_then(|s| s.map.kind) {
-        Some(kind) => kind,
-        None => kind_at(&path, &programs).map_err(crate::daemon::PlanError::from)?,
-    };
-    let value = settings.map_or_else(|| "OK".to_owned(), |s| s.map.value.clone());
-    Ok(AccessMap {
-        programs,
-        ..AccessMap::new(path, kind, value)
-    })
-}
-
-/// Where the configuration has the map; if it can't say, where it is unless it does.
-fn map_path(settings: Option<&Settings>, state_directory: &Path) -> PathBuf {
-    settings.map_or_else(|| state_directory.join("clients"), |s| s.map.path.clone())
 }

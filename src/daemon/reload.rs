@@ -77,7 +77,6 @@ pub fn put_in_force(rooms: &mut Rooms, plan: Result<Plan, PlanError>) -> Result<
 }
 
 fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
-    let former = rooms.plan.in_force();
     let former_sources = rooms.plan.sources.clone();
     let same_rules = plan.rules == rooms.plan.rules;
     rooms.plan = plan;
@@ -89,9 +88,10 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
     let settings = &plan.settings;
     rooms.policy.configure(settings);
     let (map, publish) = (plan.map.clone(), settings.publish.map);
-    rooms.publishing.change(map, publish, settings.map.debounce);
-    rooms.publishing.withdraw_former(former);
+    // Kept before anything is published: whoever is killed finds what is to be emptied.
     rooms.keeping.put_in_force(plan.in_force());
+    let (debounce, former) = (settings.map.debounce, rooms.keeping.maps_to_empty());
+    rooms.publishing.change(map, publish, debounce, former);
     // They have been asked about everybody who is listed.
     if !same_rules {
         rooms.clients.change_rules(&plan.rules);

@@ -118,6 +118,7 @@ impl Service {
         let due = [
             self.give_up_on_journal(),
             self.rooms.write_to_store(),
+            self.rooms.publishing.withdraw_if_due(),
             self.rooms.publish(),
             self.rooms.publishing.give_up_if_due(),
             self.rooms.publishing.tell_if_late(),
@@ -208,6 +209,7 @@ impl Service {
                     activity.published(publication);
                 }
             }
+            publishing::News::Emptied(index) => rooms.keeping.map_emptied(&index),
             publishing::News::Nothing => {}
         }
         Ok(self.become_ready())

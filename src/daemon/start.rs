@@ -36,8 +36,8 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
         plan.map.as_ref(),
     );
     let (map, publish) = (plan.map.clone(), &settings.publish);
-    let publishing = Publishing::start(map, publish.map, settings.map.debounce)?;
-    publishing.withdraw_former(kept.in_force);
+    let former = keeping.maps_to_empty();
+    let publishing = Publishing::start(map, publish.map, settings.map.debounce, former)?;
 
     let mut whitelist = Whitelist::restore(plan.rules.clone(), kept.clients, kept.sessions);
     *whitelist.ends_mut() = kept.ends;

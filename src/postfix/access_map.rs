@@ -215,10 +215,37 @@ impl AccessMap {
         if !self.programs.have_postfix() {
             return remove(&self.path);
         }
-        if self.exists() {
+        if self.is_there()? {
             self.publish(&[])?;
         }
         Ok(())
+    }
+
+    /// The same for a map that is used no more, beside `ours`: if both are at the same path, the source is
+    /// ours, and stays.
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub fn withdraw_beside(&self, ours: &AccessMap) -> Result<(), PublishError> {
+        if ours.path != self.path || !self.programs.have_postfix() {
+            return self.withdraw_everybody();
+        }
+        if self.is_there()? {
+            self.withdraw(self.kind)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is an index, for certain: one that can't be looked at may be there.
+    fn is_there(&self) -> Result<bool, PublishError> {
+        let index = self.index();
+        match fs::metadata(&index) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+                _ => Err(file_error(&index, "can't look for it")(error)),
+            },
+        }
     }
 
     /// Empties the maps of other types that are beside ours, left from before the type was

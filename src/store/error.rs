@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::InForce;
+use super::{FormerMap, InForce};
 
 /// The store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,8 @@ pub enum StoreError {
         format: String,
         /// What was in force: that is of the same form in all.
         in_force: Option<Box<InForce>>,
+        /// Which maps were yet to be emptied, likewise.
+        former_maps: Vec<FormerMap>,
     },
 }
 

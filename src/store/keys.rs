@@ -12,6 +12,10 @@ use crate::whitelist::SessionKey;
 pub(super) const POSITION: &[u8] = b"position";
 /// Of which servers tell the ends of their sessions.
 pub(super) const ENDS: &[u8] = b"ends";
+/// Of what is in force.
+pub(super) const IN_FORCE: &[u8] = b"in-force";
+/// Of the maps that are yet to be emptied.
+pub(super) const FORMER_MAPS: &[u8] = b"former-maps";
 
 /// Of a source.
 pub(super) fn key_of_position(source: Id) -> Vec<u8> {

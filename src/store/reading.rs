@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::blocks;
 use super::keys::{client_of, session_of};
-use super::{InForce, StoreError};
+use super::{FormerMap, InForce, StoreError};
 use crate::whitelist::{Clients, KeptClients, Listing, Sessions};
 
 /// Why a store can't be read.
@@ -14,10 +14,11 @@ use crate::whitelist::{Clients, KeptClients, Listing, Sessions};
 pub(super) enum ReadError {
     Sled(sled::Error),
     Record(String),
-    /// Another version has written it. What it had in force is of the same form in all.
+    /// Another version has written it. What it had in force, and before, is of the same form in all.
     OtherFormat {
         format: String,
-        in_force: Option<InForce>,
+        in_force: Option<Box<InForce>>,
+        former_maps: Vec<FormerMap>,
     },
 }
 

@@ -2,6 +2,7 @@
 //! operators do by hand.
 
 mod manual_keeper;
+mod maps;
 mod store_keeper;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::Instant;
 
 use crate::journal::Position;
 use crate::origin::Id;
-use crate::store::{InForce, StoreError};
+use crate::store::{FormerMap, InForce, StoreError};
 use crate::whitelist::Whitelist;
 use manual_keeper::ManualKeeper;
 use store_keeper::StoreKeeper;
@@ -84,9 +85,19 @@ impl Keeping {
         self.store.flushed().await;
     }
 
-    /// Remembers what is in force.
+    /// Remembers what is in force, and what was as one to be emptied.
     pub fn put_in_force(&mut self, in_force: Option<InForce>) {
         self.store.put_in_force(in_force);
+    }
+
+    /// The maps that are to list nobody any more.
+    pub fn maps_to_empty(&self) -> Vec<FormerMap> {
+        self.store.maps_to_empty()
+    }
+
+    /// The map with this index lists nobody any more.
+    pub fn map_emptied(&mut self, index: &Path) {
+        self.store.map_emptied(index);
     }
 
     /// What is wrong now.

@@ -4,15 +4,16 @@
 //! is never kept without what was read up to it. Nothing here waits for the disk, which may be busy:
 //! another thread does, and what changes meanwhile is committed together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::maps::Maps;
 use crate::diagnostics;
 use crate::journal::Position;
 use crate::origin::Id;
-use crate::store::{InForce, Kept, Opened, Positions, Store, StoreError, Told};
+use crate::store::{FormerMap, InForce, Kept, Opened, Positions, Store, StoreError, Told};
 use crate::whitelist::{EndsOfServer, Whitelist};
 
 /// How old the stored place may become while entries go by that mean nothing.
@@ -36,8 +37,7 @@ pub struct StoreKeeper {
     /// None while it can't be written.
     store: Option<Store>,
     retry: Option<(Instant, Duration)>,
-    /// None: what was in force before is remembered, as it is what has been published.
-    in_force: Option<InForce>,
+    maps: Maps,
     positions: Positions,
     under_way: Option<UnderWay>,
     /// What was written is on its way to the disk, which another thread waits for.
@@ -93,7 +93,7 @@ impl StoreKeeper {
             path,
             store: Some(store),
             retry: None,
-            in_force: in_force.clone(),
+            maps: Maps::kept(kept.in_force.clone(), kept.former_maps.clone()),
             positions: kept.positions.clone(),
             under_way: None,
             flushing: None,
@@ -238,14 +238,31 @@ impl StoreKeeper {
         }
     }
 
-    /// Remembers what is in force.
+    /// Remembers what is in force, and what was as one to be emptied.
     pub fn put_in_force(&mut self, in_force: Option<InForce>) {
-        if let (Some(store), Some(in_force)) = (&self.store, &in_force)
-            && let Err(error) = store.set_in_force(in_force)
+        let is_any = in_force.is_some();
+        self.maps.put_in_force(in_force);
+        if is_any
+            && let (Some(store), Some((in_force, former))) = (&self.store, self.maps.to_keep())
+            && let Err(error) = store.set_in_force(in_force, former)
         {
             self.failed(&error);
         }
-        self.in_force = in_force;
+    }
+
+    /// The maps that are to list nobody any more.
+    pub fn maps_to_empty(&self) -> Vec<FormerMap> {
+        self.maps.to_empty()
+    }
+
+    /// The map with this index lists nobody any more.
+    pub fn map_emptied(&mut self, index: &Path) {
+        if self.maps.emptied(index)
+            && let Some(store) = &self.store
+            && let Err(error) = store.set_former_maps(self.maps.former())
+        {
+            self.failed(&error);
+        }
     }
 
     /// sled can't go on after an error: the store is closed, and opened again later.
@@ -278,8 +295,8 @@ impl StoreKeeper {
                  mut store, kept, ..
              }| {
                 write_all(&mut store, &kept, whitelist, &self.positions)?;
-                if let Some(in_force) = &self.in_force {
-                    store.set_in_force(in_force)?;
+                if let Some((in_force, former)) = self.maps.to_keep() {
+                    store.set_in_force(in_force, former)?;
                 }
                 Ok(store)
             },
@@ -328,7 +345,6 @@ fn write_all(
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::path::Path;
 
     use jiff::{SignedDuration, Timestamp};
 
@@ -351,6 +367,36 @@ mod tests {
         };
         let (keeper, found) = StoreKeeper::open(path.to_owned(), Some(in_force)).unwrap();
         (keeper, found.kept)
+    }
+
+    #[test]
+    fn a_former_map_is_kept_with_the_next_one_until_it_is_emptied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (keeper, kept) = keeper(&path);
+        assert!(keeper.maps_to_empty().is_empty());
+        assert!(kept.in_force.is_none());
+        drop(keeper);
+        let in_force = kept_in(&path).in_force.unwrap();
+        let next = InForce {
+            path: "/var/lib/x/next".into(),
+            ..in_force.clone()
+        };
+        // Whoever opens it is killed before the former map is emptied.
+        drop(StoreKeeper::open(path.clone(), Some(next.clone())).unwrap());
+        let kept = kept_in(&path);
+        assert_eq!(kept.in_force.as_ref(), Some(&next));
+        assert_eq!(kept.former_maps, [in_force.clone().into()]);
+        let (mut keeper, _) = StoreKeeper::open(path.clone(), Some(next)).unwrap();
+        assert_eq!(keeper.maps_to_empty(), [in_force.clone().into()]);
+        keeper.map_emptied(&in_force.index());
+        drop(keeper);
+        assert_eq!(kept_in(&path).former_maps, []);
+    }
+
+    /// What the store keeps that nobody has open.
+    fn kept_in(path: &Path) -> Kept {
+        Store::open(path).unwrap().kept
     }
 
     fn whitelist(rules: Rules, kept: Kept) -> Whitelist {

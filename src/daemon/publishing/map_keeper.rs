@@ -10,13 +10,12 @@ use jiff::Timestamp;
 
 use super::foreign_changes::{ForeignChanges, Tell};
 use super::lateness::Lateness;
-use super::postmap_thread::{Done, Job, PostmapThread};
+use super::postmap_thread::{Job, PostmapThread};
 use super::schedule::{Due, Schedule};
 use super::snapshot::{PART, Snapshot};
 use crate::control::protocol::PublicationStatus;
 use crate::diagnostics::{self, Kept, RELOAD_POSTFIX};
 use crate::postfix::access_map::{AccessMap, MapChange, Marks, PublishError, Published};
-use crate::store::InForce;
 use crate::whitelist::Whitelist;
 
 /// How long a start waits for the journal to be caught up with, which takes no longer as a rule, so as
@@ -48,8 +47,6 @@ pub struct MapKeeper {
     /// The last generation of the whitelist in which somebody was removed.
     removal: Option<u64>,
     last: Option<PublicationStatus>,
-    /// Whether maps of other types beside ours have been seen to.
-    other_types_withdrawn: bool,
     since: Instant,
     /// By what our last publication is known again; none while what lies there is to be replaced.
     marks: Option<Marks>,
@@ -60,14 +57,13 @@ pub struct MapKeeper {
     foreign_changes: ForeignChanges,
     trouble: Option<String>,
     lateness: Lateness,
-    withdrawal: Option<String>,
     directory_trouble: Option<String>,
     /// That somebody changes the map again and again.
     fight: Option<String>,
 }
 
 impl MapKeeper {
-    /// Keeps `map`, of which nothing is known yet; an unwanted one is emptied.
+    /// Keeps `map`, of which nothing is known yet.
     #[must_use]
     pub fn new(
         publisher: PostmapThread,
@@ -75,7 +71,7 @@ impl MapKeeper {
         wanted: bool,
         schedule: Schedule,
     ) -> Self {
-        let keeper = MapKeeper {
+        MapKeeper {
             publisher,
             schedule,
             gathered: None,
@@ -83,7 +79,6 @@ impl MapKeeper {
             map,
             removal: None,
             last: None,
-            other_types_withdrawn: false,
             since: Instant::now(),
             marks: None,
             first_marks: None,
@@ -91,12 +86,9 @@ impl MapKeeper {
             foreign_changes: ForeignChanges::default(),
             trouble: None,
             lateness: Lateness::default(),
-            withdrawal: None,
             directory_trouble: None,
             fight: None,
-        };
-        keeper.withdraw_unwanted();
-        keeper
+        }
     }
 
     /// The map, if there is a Postfix that could make one.
@@ -119,7 +111,6 @@ impl MapKeeper {
     pub fn troubles(&self) -> impl Iterator<Item = &String> {
         let late = self.lateness.trouble().into_iter();
         late.chain(&self.trouble)
-            .chain(&self.withdrawal)
             .chain(&self.directory_trouble)
             .chain(&self.fight)
     }
@@ -282,20 +273,18 @@ impl MapKeeper {
         }
     }
 
-    /// The publisher is done with something.
+    /// The publisher is done with a publication.
     ///
     /// # Errors
     /// When the map could not be published. It has been reported, and will be tried again.
-    pub fn done(&mut self, done: Done) -> Result<(), PublishError> {
-        if let Done::Published(_) = done {
-            self.lateness.over();
-        }
+    pub fn done(&mut self, done: Result<Published, PublishError>) -> Result<(), PublishError> {
+        self.lateness.over();
         match done {
-            Done::Published(Ok(published)) => {
+            Ok(published) => {
                 self.succeeded(published);
                 Ok(())
             }
-            Done::Published(Err(error)) => {
+            Err(error) => {
                 let retry = self.schedule.failed(Instant::now());
                 // Some of it may be in place.
                 self.marks = None;
@@ -315,12 +304,6 @@ impl MapKeeper {
                     }
                 });
                 Err(error)
-            }
-            Done::NotWithdrawn(error) => {
-                let text = format!("a former access map may still list clients: {error}");
-                diagnostics::warning(&text);
-                self.withdrawal = Some(text);
-                Ok(())
             }
         }
     }
@@ -344,13 +327,6 @@ impl MapKeeper {
             milliseconds,
         });
         diagnostics::published(clients, took);
-        // Not before this map is there: Postfix may still look into one of them.
-        if self.schedule.published().is_some()
-            && let Some(map) = &self.map
-            && !std::mem::replace(&mut self.other_types_withdrawn, true)
-        {
-            self.publisher.give(Job::WithdrawOtherTypes(map.clone()));
-        }
     }
 
     /// Another map, or the same, is to be kept from now on.
@@ -361,7 +337,6 @@ impl MapKeeper {
         if self.gathered.take().is_some() {
             self.schedule.given_up();
         }
-        self.other_types_withdrawn &= !is_other;
         if is_other {
             self.marks = None;
             self.disturbed = false;
@@ -374,25 +349,6 @@ impl MapKeeper {
         if !wanted {
             self.trouble = None;
             self.fight = None;
-        }
-        self.withdraw_unwanted();
-    }
-
-    fn withdraw_unwanted(&self) {
-        if let Some(map) = self.map.as_ref().filter(|_| !self.wanted) {
-            self.publisher.give(Job::Withdraw(map.clone()));
-        }
-    }
-
-    /// A map that was published before and is not any more must not list anybody for ever.
-    pub fn withdraw_former(&self, former: Option<InForce>) {
-        let is_ours =
-            |former: &InForce, map: &AccessMap| former.path == map.path && former.kind == map.kind;
-        if let Some(former) = former
-            && !self.map.as_ref().is_some_and(|map| is_ours(&former, map))
-        {
-            let map = AccessMap::new(former.path, former.kind, former.value);
-            self.publisher.give(Job::Withdraw(map));
         }
     }
 }
@@ -459,7 +415,7 @@ mod tests {
     fn published(given: &mpsc::Receiver<Job>) -> (AccessMap, usize) {
         match given.try_recv().unwrap() {
             Job::Publish(map, clients) => (map, clients.len()),
-            other => panic!("{other:?}"),
+            other @ Job::Withdraw(..) => panic!("{other:?}"),
         }
     }
 
@@ -479,7 +435,7 @@ mod tests {
             took,
             marks,
         };
-        keeper.done(Done::Published(Ok(published))).unwrap();
+        keeper.done(Ok(published)).unwrap();
     }
 
     #[test]
@@ -500,7 +456,6 @@ mod tests {
         assert!(!keeper.has_published(whitelist.generation()));
         keeper.hurry();
         gather(&mut keeper, &whitelist);
-        assert!(matches!(given.try_recv(), Ok(Job::WithdrawOtherTypes(_))));
         assert_eq!(published(&given), (map("/a"), number + 1));
         succeed(&mut keeper, number + 1);
         assert!(keeper.has_published(whitelist.generation()));
@@ -553,7 +508,6 @@ mod tests {
         assert_eq!(keeper.publish_if_due(&whitelist, Journal::CatchingUp), None);
         assert_eq!(published(&given), (map, 1));
         succeed(&mut keeper, 1);
-        assert!(matches!(given.try_recv(), Ok(Job::WithdrawOtherTypes(_))));
 
         // What somebody else has changed meanwhile can't wait either.
         log_in(&mut whitelist, FIRST + 1);
@@ -574,23 +528,14 @@ mod tests {
         gather(&mut keeper, &whitelist);
         assert!(keeper.is_under_way());
         assert_eq!(published(&given), (map("/b"), whitelist.len()));
-        // None is wanted any more: nothing is gathered, and what is there is withdrawn.
+        // None is wanted any more: nothing is gathered.
         keeper.change(Some(map("/b")), false, Duration::ZERO);
-        assert!(matches!(given.try_recv(), Ok(Job::Withdraw(_))));
         succeed(&mut keeper, whitelist.len());
         assert_eq!(keeper.publish_if_due(&whitelist, Journal::CaughtUp), None);
         assert!(given.try_recv().is_err());
-        // Nor can any be made: what was in force is withdrawn.
+        // Nor can any be made.
         keeper.change(None, true, Duration::ZERO);
         assert!(!keeper.is_wanted() && keeper.has_published(whitelist.generation()));
-        keeper.withdraw_former(Some(InForce {
-            path: "/b".into(),
-            kind: MapType::Lmdb,
-            value: "OK".to_owned(),
-            grace: Duration::ZERO,
-            max_session: Duration::ZERO,
-        }));
-        assert!(matches!(given.try_recv(), Ok(Job::Withdraw(_))));
         assert_eq!(keeper.publish_if_due(&whitelist, Journal::CaughtUp), None);
     }
 }

@@ -11,7 +11,9 @@ mod postmap_thread;
 mod schedule;
 mod snapshot;
 mod waiters;
+mod withdrawals;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -21,13 +23,14 @@ use crate::control::protocol::PublicationStatus;
 use crate::daemon::error::{RunError, system};
 use crate::diagnostics;
 use crate::postfix::access_map::{AccessMap, PublishError};
-use crate::store::InForce;
+use crate::store::FormerMap;
 use crate::whitelist::Whitelist;
 use directory_watch::Bell;
 use map_keeper::MapKeeper;
 use postmap_thread::{Done, PostmapThread};
 use schedule::Schedule;
 use waiters::Waiters;
+use withdrawals::Withdrawals;
 
 pub use directory_watch::DirectoryWatch;
 pub use foreign_changes::{ForeignChanges, Tell};
@@ -42,6 +45,7 @@ const WATCH: &str = "can't watch the access map";
 /// The access map, whoever changes it, and those who wait for it.
 pub struct Publishing {
     map: MapKeeper,
+    withdrawals: Withdrawals,
     done: mpsc::UnboundedReceiver<Done>,
     /// Rings when the map may have been changed.
     watch: DirectoryWatch,
@@ -67,12 +71,14 @@ pub enum News {
     Published,
     /// It could not be; that has been reported, and is tried again.
     NotPublished(PublishError),
+    /// The map with this index, which is not ours or not wanted, lists nobody.
+    Emptied(PathBuf),
     /// Nothing that matters to others.
     Nothing,
 }
 
 impl Publishing {
-    /// Begins to keep `map`, of which nothing is known yet; an unwanted one is emptied.
+    /// Begins to keep `map`, of which nothing is known yet; an unwanted one is emptied, and so are former ones.
     ///
     /// # Errors
     /// When the system does not give what it takes.
@@ -80,11 +86,15 @@ impl Publishing {
         map: Option<AccessMap>,
         wanted: bool,
         debounce: Duration,
+        former: Vec<FormerMap>,
     ) -> Result<Self, RunError> {
         let (sender, done) = mpsc::unbounded_channel();
         let thread = PostmapThread::start(sender).map_err(system("can't start a thread"))?;
         let watch = DirectoryWatch::new().map_err(system(WATCH))?;
+        let mut withdrawals = Withdrawals::new(thread.clone());
+        withdrawals.change(map.as_ref(), wanted, former);
         Ok(Publishing {
+            withdrawals,
             map: MapKeeper::new(thread, map, wanted, Schedule::new(debounce)),
             done,
             bell: watch.bell().map_err(system(WATCH))?,
@@ -116,7 +126,12 @@ impl Publishing {
 
     /// What is wrong now.
     pub fn troubles(&self) -> impl Iterator<Item = &String> {
-        self.map.troubles()
+        self.map.troubles().chain(self.withdrawals.troubles())
+    }
+
+    /// Empties other maps, if it is due. Says when there is more to do.
+    pub fn withdraw_if_due(&mut self) -> Option<Instant> {
+        self.withdrawals.give_due(Instant::now())
     }
 
     /// Starts a publication if one is due, or goes on with it. Says when there is more to do.
@@ -172,13 +187,16 @@ impl Publishing {
                 self.look();
                 return News::Nothing;
             }
-            Heard::Done(done) => done,
+            Heard::Done(Done::Withdrawn(number, result)) => {
+                let emptied = self.withdrawals.done(number, result, Instant::now());
+                return emptied.map_or(News::Nothing, News::Emptied);
+            }
+            Heard::Done(Done::Published(done)) => self.map.done(done),
         };
-        let is_publication = matches!(done, Done::Published(_));
-        let done = self.map.done(done);
-        if is_publication {
-            self.watch();
+        if self.map.is_known() {
+            self.withdrawals.published();
         }
+        self.watch();
         if let Err(error) = done {
             self.waiters.failed(&error);
             return News::NotPublished(error);
@@ -186,11 +204,7 @@ impl Publishing {
         let map = &self.map;
         self.waiters
             .published(|generation| map.has_published(generation));
-        if is_publication {
-            News::Published
-        } else {
-            News::Nothing
-        }
+        News::Published
     }
 
     /// Looks whether what was published still lies there.
@@ -214,21 +228,26 @@ impl Publishing {
         self.look();
     }
 
-    /// Another map, or the same, is to be kept from now on.
-    pub fn change(&mut self, map: Option<AccessMap>, wanted: bool, debounce: Duration) {
+    /// Another map, or the same, is to be kept from now on; former ones are to list nobody.
+    pub fn change(
+        &mut self,
+        map: Option<AccessMap>,
+        wanted: bool,
+        debounce: Duration,
+        former: Vec<FormerMap>,
+    ) {
+        self.withdrawals.change(map.as_ref(), wanted, former);
         self.map.change(map, wanted, debounce);
-    }
-
-    /// A map that was published before and is not any more must not list anybody for ever.
-    pub fn withdraw_former(&self, former: Option<InForce>) {
-        self.map.withdraw_former(former);
     }
 
     /// Waits, not for long, for a publication that is under way.
     pub async fn finish(mut self) {
-        if self.map.is_under_way() {
-            // Its outcome no longer matters to us; that it is whole does, and it always is.
-            let _ = timeout(LAST_PUBLICATION, self.done.recv()).await;
+        if !self.map.is_under_way() {
+            return;
         }
+        // Its outcome no longer matters to us; that it is whole does, and it always is. What is to list
+        // nobody is remembered.
+        let published = async { while let Some(Done::Withdrawn(..)) = self.done.recv().await {} };
+        let _ = timeout(LAST_PUBLICATION, published).await;
     }
 }

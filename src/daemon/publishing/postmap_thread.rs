@@ -15,10 +15,34 @@ use crate::postfix::access_map::{AccessMap, PublishError, Published};
 pub enum Job {
     /// Make the map list these clients.
     Publish(AccessMap, Vec<Client>),
-    /// Make a map that is used no more list nobody.
-    Withdraw(AccessMap),
-    /// Make the maps of other types beside this one list nobody.
-    WithdrawOtherTypes(AccessMap),
+    /// Make another map list nobody. The number comes back with the outcome.
+    Withdraw(u64, Withdrawal),
+}
+
+/// What is to list nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// A map that is used no more.
+    Map(AccessMap),
+    /// The same, while `ours` is used, which may be at the same path.
+    Beside {
+        /// The one that is used no more.
+        map: AccessMap,
+        /// The one that is.
+        ours: AccessMap,
+    },
+    /// The maps of other types beside this one.
+    OtherTypes(AccessMap),
+}
+
+impl Withdrawal {
+    fn carry_out(&self) -> Result<(), PublishError> {
+        match self {
+            Withdrawal::Map(map) => map.withdraw_everybody(),
+            Withdrawal::Beside { map, ours } => map.withdraw_beside(ours),
+            Withdrawal::OtherTypes(map) => map.withdraw_other_types().map(drop),
+        }
+    }
 }
 
 /// What became of a job.
@@ -26,12 +50,12 @@ pub enum Job {
 pub enum Done {
     /// Of [`Job::Publish`].
     Published(Result<Published, PublishError>),
-    /// Of [`Job::Withdraw`], if it failed.
-    NotWithdrawn(PublishError),
+    /// Of [`Job::Withdraw`] with this number.
+    Withdrawn(u64, Result<(), PublishError>),
 }
 
 /// The publisher's thread, from the loop's side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PostmapThread {
     jobs: mpsc::Sender<Job>,
 }
@@ -48,15 +72,10 @@ impl PostmapThread {
             .spawn(move || {
                 while let Ok(job) = receiver.recv() {
                     let outcome = match job {
-                        Job::Publish(map, clients) => Some(Done::Published(map.publish(&clients))),
-                        Job::Withdraw(map) => {
-                            map.withdraw_everybody().err().map(Done::NotWithdrawn)
-                        }
-                        Job::WithdrawOtherTypes(map) => {
-                            map.withdraw_other_types().err().map(Done::NotWithdrawn)
-                        }
+                        Job::Publish(map, clients) => Done::Published(map.publish(&clients)),
+                        Job::Withdraw(number, what) => Done::Withdrawn(number, what.carry_out()),
                     };
-                    if outcome.is_some_and(|outcome| done.send(outcome).is_err()) {
+                    if done.send(outcome).is_err() {
                         return;
                     }
                 }
