@@ -161,7 +161,10 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
             .next_deadline()
             .map_or(next, |sum_up| next.min(sum_up));
         drop(store);
-        timer.set(Some(next)).map_err(CommandError::Wait)?;
+        if timer.set(Some(next)).map_err(CommandError::Wait)? {
+            // The clock was set since it was looked at.
+            continue;
+        }
         // A directory that is not there is tried again; otherwise it rings, and may have before.
         let _ = watch.watch(map.directory());
         watch.silence();

@@ -11,10 +11,12 @@ pub struct Alarm {
     watch: TimerWatch,
     /// None if it is to be set anew.
     set_for: Option<Option<Timestamp>>,
+    /// Whether the clock was set, and nobody has been woken for it yet.
+    clock_set: bool,
 }
 
 impl Alarm {
-    /// One that is not set yet.
+    /// One without a deadline. From now on no set clock escapes it.
     ///
     /// # Errors
     /// When the system has none.
@@ -24,6 +26,7 @@ impl Alarm {
             watch: timer.watch().map_err(system("can't wait for a timer"))?,
             timer,
             set_for: None,
+            clock_set: false,
         })
     }
 
@@ -33,8 +36,8 @@ impl Alarm {
     /// When the system refuses.
     pub fn set(&mut self, deadline: Option<Timestamp>) -> Result<(), RunError> {
         if self.set_for != Some(deadline) {
-            let set = self.timer.set(deadline);
-            set.map_err(system("can't set the timer"))?;
+            let clock_set = self.timer.set(deadline);
+            self.clock_set |= clock_set.map_err(system("can't set the timer"))?;
             self.set_for = Some(deadline);
         }
         Ok(())
@@ -42,8 +45,29 @@ impl Alarm {
 
     /// Waits, and says what for. It is then to be set anew.
     pub async fn woken(&mut self) -> Woken {
-        let woken = self.watch.woken().await;
+        let woken = if std::mem::take(&mut self.clock_set) {
+            Woken::ClockSet
+        } else {
+            self.watch.woken().await
+        };
         self.set_for = None;
         woken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_before_the_alarm_was_wakes_once() {
+        let mut alarm = Alarm::new().unwrap();
+        alarm.set(None).unwrap();
+        // As the timer says where the clock was set in between.
+        alarm.clock_set = true;
+        alarm.set(Some(Timestamp::UNIX_EPOCH)).unwrap();
+        assert_eq!(alarm.woken().await, Woken::ClockSet);
+        alarm.set(Some(Timestamp::UNIX_EPOCH)).unwrap();
+        assert_eq!(alarm.woken().await, Woken::Deadline);
     }
 }

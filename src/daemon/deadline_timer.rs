@@ -1,7 +1,8 @@
 //! A timer for a time of the wall clock, which also says when that clock was set.
 //!
 //! timerfd_create(2): CLOCK_REALTIME goes on while the machine is suspended, and
-//! TFD_TIMER_CANCEL_ON_SET wakes us when the clock jumps, so that deadlines are looked at again.
+//! TFD_TIMER_CANCEL_ON_SET wakes us when the clock jumps, so that deadlines are looked at again. The
+//! kernel tells of each jump once: whoever reads the timer, or sets it anew.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -35,22 +36,25 @@ pub struct DeadlineTimer {
 }
 
 impl DeadlineTimer {
-    /// A timer that is not set yet.
+    /// A timer without a deadline, which tells from now on if the clock is set.
     ///
     /// # Errors
     /// When the system has none.
     pub fn new() -> std::io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        Ok(DeadlineTimer {
+        let timer = DeadlineTimer {
             fd: timerfd_create(TimerfdClockId::Realtime, flags)?,
-        })
+        };
+        timer.set(None)?;
+        Ok(timer)
     }
 
-    /// Sets the timer for `deadline`; one that has passed comes at once.
+    /// Sets the timer for `deadline`; one that has passed comes at once. Says whether the clock was
+    /// set since the timer told of that last: it does not tell of it again.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn set(&self, deadline: Option<Timestamp>) -> std::io::Result<()> {
+    pub fn set(&self, deadline: Option<Timestamp>) -> std::io::Result<bool> {
         let deadline = deadline.unwrap_or_else(|| {
             let far = jiff::SignedDuration::from_secs(FAR);
             Timestamp::now().checked_add(far).unwrap_or(Timestamp::MAX)
@@ -69,11 +73,7 @@ impl DeadlineTimer {
             it_interval: never,
             it_value: time,
         };
-        match timerfd_settime(&self.fd, flags, &value) {
-            // The clock was set since; the timer is armed all the same, and read() will tell.
-            Ok(_) | Err(Errno::CANCELED) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        was_clock_set(timerfd_settime(&self.fd, flags, &value).map(drop))
     }
 
     /// The timer, for a loop: readable when it has something to say.
@@ -95,6 +95,18 @@ impl DeadlineTimer {
         // An interruption is as good as a deadline: the caller looks at the clock.
         let _ = rustix::event::poll(&mut poll, None);
         let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+    }
+}
+
+/// What timerfd_settime(2) says of the clock. With ECANCELED the timer is armed all the same; but the
+/// kernel has told now, and a later read() will not (timerfd_create(2), NOTES; `timerfd_setup()` in its
+/// fs/timerfd.c). No test shows the kernel's part, as there is no clock to be set for it: time
+/// namespaces have none of their own for CLOCK_REALTIME.
+fn was_clock_set(set: Result<(), Errno>) -> std::io::Result<bool> {
+    match set {
+        Ok(()) => Ok(false),
+        Err(Errno::CANCELED) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -121,6 +133,20 @@ impl TimerWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_no_error_and_not_nothing() {
+        assert!(!was_clock_set(Ok(())).unwrap());
+        assert!(was_clock_set(Err(Errno::CANCELED)).unwrap());
+        assert!(was_clock_set(Err(Errno::INVAL)).is_err());
+    }
+
+    #[test]
+    fn a_new_timer_is_armed() {
+        let timer = DeadlineTimer::new().unwrap();
+        let left = rustix::time::timerfd_gettime(&timer.fd).unwrap().it_value;
+        assert!(left.tv_sec > FAR / 2, "{left:?}");
+    }
 
     #[test]
     fn a_deadline_that_has_passed_comes_at_once() {

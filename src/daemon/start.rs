@@ -23,10 +23,11 @@ use crate::whitelist::Whitelist;
 /// When the store can't be opened, or the system does not give what a service needs.
 pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     plan.put_log_level_in_force();
-    let now = Timestamp::now();
     let settings = &plan.settings;
     let opened = Keeping::open(&settings.state_directory, plan.in_force())?;
     let (mut keeping, Found { kept, set_aside }) = opened;
+    // Another process may have had the store for a while.
+    let now = Timestamp::now();
     if let Some((aside, reason)) = &set_aside {
         diagnostics::store_set_aside(aside, reason, oldest(&plan.rules, now));
     }
@@ -62,6 +63,7 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
         plan,
     };
     // A clock that was set while the service was away must lend nobody time.
+    let now = Timestamp::now();
     rooms.clients.clock_set(now);
     rooms.clients.set_rules(rooms.plan.rules.clone());
     rooms.end_sessions_of_former_boots(now);
