@@ -5,54 +5,16 @@
 mod foreground;
 mod journal_files;
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::fs;
 
 use foreground::Foreground;
 use jiff::SignedDuration;
 use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
+use journal_files::half_written::HalfWritten;
 
 const EARLY: &str = "192.0.2.20";
 const LAST: &str = "192.0.2.10";
-
-/// A journal file as it is while its last message is being linked.
-struct HalfWritten {
-    path: PathBuf,
-    /// Where the file has how many entries have the message.
-    number: u64,
-}
-
-impl HalfWritten {
-    /// Systemd's JOURNAL_FILE_FORMAT.md has the offsets.
-    fn make(path: &Path, message: &str) -> Self {
-        let bytes = fs::read(path).unwrap();
-        let payload = format!("MESSAGE={message}");
-        let mut found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(payload.as_bytes()));
-        let payload = found.next().unwrap();
-        assert_eq!(found.next(), None);
-        let is_compact = bytes[12] & 1 << 4 != 0;
-        let number = payload - if is_compact { 16 } else { 8 };
-        assert_eq!(bytes[number], 1);
-        let half = HalfWritten {
-            path: path.to_owned(),
-            number: number.try_into().unwrap(),
-        };
-        half.write(0);
-        half
-    }
-
-    fn write(&self, entries: u8) {
-        let file = File::options().write(true).open(&self.path).unwrap();
-        file.write_all_at(&[entries], self.number).unwrap();
-    }
-
-    /// journald goes on.
-    fn finish(self) {
-        self.write(1);
-    }
-}
 
 /// A journal whose last login is not there yet.
 fn journal() -> (JournalFiles, HalfWritten) {

@@ -5,6 +5,8 @@
 //! (`sd_journal_enumerate_data()` in its source): even its message may be missing. So such an entry is the
 //! last of its batch, and told as one that is not settled.
 
+use jiff::Timestamp;
+
 use super::entry_channel::{EntrySender, Last, NobodyListens, Read, Unsettled};
 use super::{JournalError, Reader};
 
@@ -49,13 +51,18 @@ pub enum Failure {
 pub fn read<T>(reader: &mut Reader, to: &EntrySender<T>, skip: bool) -> Result<Batch, Failure> {
     // journald is done with whatever is older.
     let newest = reader.newest()?;
+    // By a newest time ahead of the clock, which was set back, nobody can tell: only by the next entry.
+    let is_ahead = newest.is_some_and(|newest| newest > Timestamp::now());
     let mut entries = to.room();
     let mut read = 0;
+    // What could be read of the last entry, if it may be unsettled though it is older than the newest.
+    let mut doubtful = None;
     let end = loop {
         if !reader.next()? {
-            break End::OfJournal;
+            break doubtful.map_or(End::OfJournal, End::Unsettled);
         }
         read += 1;
+        doubtful = None;
         match entries.add(reader) {
             // The whole batch is read again: the last place that is known is before it, and events
             // that come twice change nothing.
@@ -63,10 +70,11 @@ pub fn read<T>(reader: &mut Reader, to: &EntrySender<T>, skip: bool) -> Result<B
             Ok(last) if newest.is_none_or(|newest| last.time >= newest) => {
                 break End::Unsettled(last.fields);
             }
+            Ok(last) if is_ahead => doubtful = Some(last.fields),
             _ => {}
         }
         if read == SIZE || entries.text() >= TEXT {
-            break End::Full;
+            break doubtful.map_or(End::Full, End::Unsettled);
         }
     };
     if read == 0 {

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test program uses a part
 
 pub mod entry;
+pub mod half_written;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

@@ -29,9 +29,10 @@ pub struct LastRead {
 
 impl LastRead {
     /// Whether journald, which writes one entry after the other, is done with it: by the `newest` time in the
-    /// journal, or as it must be by `now`.
-    pub fn is_settled(&self, newest: Option<Timestamp>, now: Instant) -> bool {
-        newest.is_some_and(|newest| newest > self.position.time) || now >= self.read + HELD_UP
+    /// journal, or as it must be by `now`. A time ahead of the `clock`, which was set back, tells nothing.
+    pub fn is_settled(&self, newest: Option<Timestamp>, clock: Timestamp, now: Instant) -> bool {
+        let follows = |newest| newest > self.position.time && newest <= clock;
+        newest.is_some_and(follows) || now >= self.read + HELD_UP
     }
 }
 
@@ -51,9 +52,10 @@ mod tests {
             fields: 1,
             read,
         };
-        assert!(!entry.is_settled(Some(at(7)), read));
-        assert!(!entry.is_settled(None, read));
-        assert!(entry.is_settled(Some(at(8)), read));
-        assert!(entry.is_settled(Some(at(7)), read + HELD_UP));
+        assert!(!entry.is_settled(Some(at(7)), at(9), read));
+        assert!(!entry.is_settled(None, at(9), read));
+        assert!(entry.is_settled(Some(at(8)), at(9), read));
+        assert!(!entry.is_settled(Some(at(10)), at(9), read));
+        assert!(entry.is_settled(Some(at(7)), at(9), read + HELD_UP));
     }
 }

@@ -86,6 +86,7 @@ pub fn start(
                 caught_up: false,
                 told: Cell::new(Instant::now()),
                 last_read: None,
+                is_gone: false,
                 files: None,
                 no_room: None,
             };
@@ -126,6 +127,8 @@ struct Thread {
     told: Cell<Instant>,
     /// When an entry was read last.
     last_read: Option<Instant>,
+    /// Whether the loop was told that the place is gone, and none has been found since.
+    is_gone: bool,
     /// What the journal's files were when they were looked at.
     files: Option<Looked>,
     /// What the loop knows of journald's having no room.
@@ -187,9 +190,7 @@ impl Thread {
         reader.hurry()?;
         self.recognition.send(Read::Beginning)?;
         self.look_back(&mut reader)?;
-        if let Some(from) = self.begin.go_to(&mut reader)? {
-            self.tell(FromReader::CursorGone(from))?;
-        }
+        self.go_to(self.begin.clone(), &mut reader)?;
         let mut rescan = Rescan::new(Instant::now());
         let mut much = false;
         loop {
@@ -392,7 +393,7 @@ impl Thread {
             return Ok(true);
         };
         // In this order: what is counted after it was settled is right.
-        let is_settled = last.is_settled(reader.newest()?, Instant::now());
+        let is_settled = last.is_settled(reader.newest()?, Timestamp::now(), Instant::now());
         let mut more = is_settled || reader.next()?;
         // It stands nowhere once the file has gone.
         let is_there = matches!(reader.is_at(&last.position), Ok(true))
@@ -419,9 +420,28 @@ impl Thread {
         if let Some(last) = &self.unsettled {
             place.move_behind(last.position.clone());
         }
-        let gone = place.go_to(reader)?;
-        if gone.is_some() {
-            self.unsettled = None;
+        self.go_to(place, reader)
+    }
+
+    /// Goes to a place. If it is gone, says, and tells the loop, from when on entries are read instead.
+    fn go_to(
+        &mut self,
+        place: StartPosition,
+        reader: &mut Reader,
+    ) -> Result<Option<Timestamp>, Stop> {
+        let gone = place.go_to(reader, Timestamp::now())?;
+        match (gone, place) {
+            (Some(from), _) => {
+                self.unsettled = None;
+                // Where nothing is there to be read, this is the place from now on.
+                self.begin = StartPosition::At(from);
+                // libsystemd may pass the places by again and again.
+                if !std::mem::replace(&mut self.is_gone, true) {
+                    self.tell(FromReader::CursorGone(from))?;
+                }
+            }
+            (None, StartPosition::Behind(..)) => self.is_gone = false,
+            (None, StartPosition::At(_)) => {}
         }
         Ok(gone)
     }
