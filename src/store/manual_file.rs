@@ -158,7 +158,14 @@ mod tests {
         ];
         Manual {
             grants: [("2001:db8::10".parse().unwrap(), grant)].into(),
-            revocations: scopes.map(|what| Revocation { what, time, by: 0 }).to_vec(),
+            revocations: scopes
+                .map(|what| Revocation {
+                    what,
+                    time,
+                    by: 0,
+                    set_back: None,
+                })
+                .to_vec(),
         }
     }
 

@@ -101,7 +101,7 @@ impl Whitelist {
             .filter(|(client, l)| {
                 let user = l.user.as_deref();
                 self.manual
-                    .revoked(*client, user, &l.server, l.last_login)
+                    .revoked(*client, user, &l.server, l.last_login, Timestamp::MAX)
                     .is_some()
             })
             .map(|(client, _)| client)
@@ -157,6 +157,7 @@ impl Whitelist {
             what: what.clone(),
             time: now,
             by,
+            set_back: None,
         };
         let oldest = self.oldest_that_matters(now);
         self.manual.revoke(revocation, oldest)?;
@@ -315,7 +316,7 @@ impl Whitelist {
         server: &str,
         time: Timestamp,
     ) -> Option<&Revocation> {
-        self.manual.revoked(client, user, server, time)
+        self.manual.revoked(client, user, server, time, time)
     }
 
     /// Clients of whom nothing shall be left: their logouts mean nothing any more.

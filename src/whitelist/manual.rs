@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::later;
+use super::{FUTURE_TOLERANCE, later};
 use crate::client::Client;
 pub use crate::event::MANUAL;
 use crate::networks::unmapped;
@@ -26,6 +26,8 @@ pub const GRANTS: usize = 1000;
 pub const REVOCATIONS: usize = 1000;
 /// The longest note, in bytes.
 pub const LONGEST_NOTE: usize = 200;
+/// How soon a login is read, unless it is read again or late.
+const SOON: SignedDuration = SignedDuration::from_secs(10);
 
 /// A client that an operator has listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,10 +64,14 @@ pub enum Scope {
 pub struct Revocation {
     /// Whose.
     pub what: Scope,
-    /// When they were revoked.
+    /// When they were revoked, by the clock of then.
     pub time: Timestamp,
     /// The uid of whoever did it.
     pub by: u32,
+    /// To when the clock was set back since, if it was. Not kept: what was listed since then is taken
+    /// back by a restart, rather than what was revoked listed.
+    #[serde(skip)]
+    pub set_back: Option<Timestamp>,
 }
 
 /// All that operators have done by hand and that still matters.
@@ -165,6 +171,23 @@ impl fmt::Display for Scope {
     }
 }
 
+impl Revocation {
+    /// Whether it was before a login that it seems to take away, as the clock was set back in between. A
+    /// login of before may have the same time, and be read again: this one must be of just now.
+    fn precedes(&self, time: Timestamp, now: Timestamp) -> bool {
+        let age = now.duration_since(time);
+        let is_new = !age.is_negative() && age <= SOON;
+        is_new && self.set_back.is_some_and(|set_back| time > set_back)
+    }
+
+    /// The clock was set. If by a little, it is waited for: what is of just now may be from before.
+    fn clock_set(&mut self, now: Timestamp) {
+        if self.time.duration_since(now) > FUTURE_TOLERANCE || self.set_back.is_some() {
+            self.set_back = Some(self.set_back.map_or(now, |set_back| set_back.min(now)));
+        }
+    }
+}
+
 impl Manual {
     /// When the next listing ends.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
@@ -182,28 +205,33 @@ impl Manual {
         ended
     }
 
-    /// When a login of `time` was revoked, if it was.
+    /// The revocation of a login that was written at `time` and is read at `now`, if it was revoked.
     pub(super) fn revoked(
         &self,
         client: Client,
         user: Option<&str>,
         server: &str,
         time: Timestamp,
+        now: Timestamp,
     ) -> Option<&Revocation> {
         self.revocations
             .iter()
             .rev() // they are in the order of their times: the last login is hardly older
-            .take_while(|revocation| revocation.time >= time)
+            .take_while(|revocation| revocation.time >= time.min(now))
+            .filter(|revocation| !revocation.precedes(time, now))
             .find(|revocation| revocation.what.takes_in(client, user, server))
     }
 
-    /// Remembers a revocation, and forgets those that it holds and those older than `oldest`.
+    /// Remembers a revocation, and forgets those that it holds, unless they are of a clock that was
+    /// ahead, and those older than `oldest`.
     pub(super) fn revoke(
         &mut self,
         revocation: Revocation,
         oldest: Timestamp,
     ) -> Result<(), TooManyRevocations> {
-        let matters = |old: &Revocation| old.time > oldest && !revocation.what.holds(&old.what);
+        let is_held =
+            |old: &Revocation| old.time <= revocation.time && revocation.what.holds(&old.what);
+        let matters = |old: &Revocation| old.time > oldest && !is_held(old);
         if self.revocations.iter().filter(|old| matters(old)).count() >= REVOCATIONS {
             return Err(TooManyRevocations);
         }
@@ -213,7 +241,8 @@ impl Manual {
         Ok(())
     }
 
-    /// Nothing may have happened later than `now`. True if something had.
+    /// The clock was set: no grant may have begun later than `now`. True if one had. Revocations keep
+    /// their time, as what they revoked may be read again with its own.
     pub(super) fn clock_set(&mut self, now: Timestamp) -> bool {
         let mut changed = false;
         for grant in self.grants.values_mut() {
@@ -225,10 +254,7 @@ impl Manual {
             }
         }
         for revocation in &mut self.revocations {
-            if revocation.time > now {
-                revocation.time = now;
-                changed = true;
-            }
+            revocation.clock_set(now);
         }
         changed
     }

@@ -192,7 +192,7 @@ impl Whitelist {
         // One whose end nobody will tell would stay open.
         let key = key_of(event, session).filter(|_| !self.ends.are_untold(event));
         self.rules.admit(client)?;
-        let revoked = self.manual.revoked(client, user, server, time.into());
+        let revoked = (self.manual).revoked(client, user, server, event.time, now.into());
         if revoked.is_some() {
             return Err(Refusal::Revoked);
         }

@@ -184,6 +184,39 @@ fn a_clock_set_back_lends_the_hand_no_time() {
 }
 
 #[test]
+fn what_is_revoked_does_not_come_back_with_the_clock() {
+    let is_refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(..));
+    // By seconds, by minutes, and more than once.
+    for (revoked, set_back) in [(40, &[10][..]), (400, &[100]), (400, &[200, 100])] {
+        let mut whitelist = Whitelist::new(rules());
+        let before = login(revoked - 10, 10, Some("a"));
+        apply(&mut whitelist, &before);
+        let user = Scope::User("alice".to_owned());
+        whitelist.revoke(&user, 0, at(revoked)).unwrap();
+        for time in set_back {
+            whitelist.clock_set(at(*time));
+        }
+        let now = set_back[set_back.len() - 1];
+        // Revoked once more: that gives nothing back.
+        whitelist.revoke(&user, 0, at(now)).unwrap();
+        // It is read again: when it seems to be in the future, and when it does so no longer.
+        for now in [now, now + 2, revoked - 12, revoked + 1, revoked + 300] {
+            assert!(is_refused(&whitelist.apply(&before, at(now))), "{now}");
+            let mut restarted = Whitelist::new(rules());
+            restarted.set_manual(whitelist.manual().clone());
+            restarted.clock_set(at(now));
+            assert!(is_refused(&restarted.apply(&before, at(now))), "{now}");
+        }
+        // Who logs in again is listed: at once, unless the clock was set by seconds.
+        let is_far = revoked - now > 60;
+        apply(&mut whitelist, &login(now + 5, 10, Some("b")));
+        assert_eq!(!whitelist.is_empty(), is_far);
+        apply(&mut whitelist, &login(revoked + 1, 10, Some("c")));
+        assert_eq!(listed(&whitelist), ["192.0.2.10"]);
+    }
+}
+
+#[test]
 fn scopes_are_read_and_shown() {
     for (text, shown) in [
         ("192.0.2.10", "192.0.2.10"),
