@@ -32,8 +32,8 @@ pub(super) type Value<'d> = Spanned<DeValue<'d>>;
 pub(super) fn wrong_type(value: &Value<'_>, expected: &str) -> Wrong {
     let found = match value.get_ref() {
         DeValue::String(text) => format!("the text {}", quoted(text)),
-        DeValue::Integer(number) => format!("the number {number}"),
-        DeValue::Float(number) => format!("the number {}", number.as_str()),
+        DeValue::Integer(number) => format!("the number {}", short(&number.to_string())),
+        DeValue::Float(number) => format!("the number {}", short(number.as_str())),
         DeValue::Boolean(truth) => format!("{truth}"),
         DeValue::Datetime(_) => "a date or time".to_owned(),
         DeValue::Array(list) if list.is_empty() => "an empty list".to_owned(),
@@ -73,6 +73,11 @@ impl Wrong {
 
 /// Foreign text, short and harmless, in quotes.
 pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", short(text))
+}
+
+/// Foreign text, short and harmless: of a number, too, the parser lets through what is none of it.
+fn short(text: &str) -> String {
     const SHOWN: usize = 60;
     let cut = if text.chars().nth(SHOWN).is_some() {
         "…"
@@ -80,7 +85,7 @@ pub(super) fn quoted(text: &str) -> String {
         ""
     };
     format!(
-        "\"{}{cut}\"",
+        "{}{cut}",
         harmless(&text.chars().take(SHOWN).collect::<String>())
     )
 }

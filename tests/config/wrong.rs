@@ -63,6 +63,12 @@ fn what_is_wrong_is_named_with_its_place_and_what_was_expected() {
             &["known keys here: `path`, `type`, `value`, `debounce`"],
         ),
         ("\"\" = 1", "1:1 \"\"", &["no such key", "`max-session`"]),
+        // Zeros that the parser takes for a part of the number.
+        (
+            "limits.clients = 1_0\0\0\x30",
+            "1:18 limits.clients",
+            &["found the number 10\\u{0}\\u{0}0"],
+        ),
         ("\"a.b\\u001b\" = 1", "1:1 \"a.b\\u{1b}\"", &["no such key"]),
         (
             "[senders.dovecot]\nuser = []",
