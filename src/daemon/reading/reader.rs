@@ -432,6 +432,8 @@ impl Thread {
         let gone = place.go_to(reader, Timestamp::now())?;
         match (gone, place) {
             (Some(from), _) => {
+                // It may be in what can't be read.
+                Files::look(&self.source)?;
                 self.unsettled = None;
                 // Where nothing is there to be read, this is the place from now on.
                 self.begin = StartPosition::At(from);
