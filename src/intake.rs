@@ -346,6 +346,9 @@ impl Taker {
         if is_half {
             return noted(server, NoEvent::Half);
         }
+        if entry.lacks_end && meaning.lets_in() {
+            return noted(server, NoEvent::NoEnd);
+        }
         if hides_its_client(server, &meaning) {
             return self.refuse(server, meaning, entry, Distrust::Bridge);
         }
