@@ -104,7 +104,7 @@ proptest! {
         let client = client_of(&message);
         // A proxy's failures print the name in the same place: such a name is nobody's there.
         // What reads as an empty name is what stands there before a login.
-        let is_empty = message.contains("user=<>");
+        let is_empty = message.contains("user=<>") || name.contains(": ");
         let may_be_missed = name.is_empty()
             || is_empty
             || order > 4 && name.contains(['<', '>', '(', ')', ':']);
