@@ -4,11 +4,10 @@ mod journal_files;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use jiff::SignedDuration;
-use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
+use journal_files::{JournalFiles, test_json};
 use pop_before_smtp::servers::BUILT_IN;
 use serde_json::Value;
 
@@ -16,22 +15,6 @@ fn capture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/captures")
         .join(name)
-}
-
-fn test_json(journal: &JournalFiles, options: &[&str]) -> Vec<Value> {
-    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-        .args(["test", "--json", "--directory"])
-        .arg(journal.path())
-        .args(options)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{errors}");
-    let lines = String::from_utf8(output.stdout).unwrap();
-    lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 fn events(lines: &[Value]) -> String {

@@ -3,11 +3,9 @@
 
 mod journal_files;
 
-use std::process::Command;
-
 use jiff::SignedDuration;
-use journal_files::JournalFiles;
 use journal_files::entry::{Entry, export};
+use journal_files::{JournalFiles, test_json};
 use serde_json::Value;
 
 /// An entry of a server in one of its units.
@@ -37,17 +35,7 @@ fn perdition(message: &str) -> Entry {
 
 /// What `test` shows of entries, line by line.
 fn shown(entries: &[Entry], options: &[&str]) -> Vec<Value> {
-    let journal = JournalFiles::import(&export(entries));
-    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
-        .args(["test", "--json", "--directory"])
-        .arg(journal.path())
-        .args(options)
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    test_json(&JournalFiles::import(&export(entries)), options)
 }
 
 fn clients_of(lines: &[Value]) -> Vec<&str> {

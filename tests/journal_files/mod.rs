@@ -70,3 +70,20 @@ impl JournalFiles {
         self.directory.path()
     }
 }
+
+/// What `test --json` shows of a journal, line by line.
+pub fn test_json(journal: &JournalFiles, options: &[&str]) -> Vec<serde_json::Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_pop-before-smtp"))
+        .args(["test", "--json", "--directory"])
+        .arg(journal.path())
+        .args(options)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
