@@ -149,7 +149,16 @@ fn renamed(which: u8, name: &str) {
     if !name.chars().all(is_let_through) {
         return;
     }
-    for example in &definition.examples {
+    // A line that ends too soon is not one that the server writes: it has nothing behind the name that is the
+    // server's own. That such a line was cut is told by how long it is.
+    let whole = |line: &str| {
+        !(definition.examples.iter()).any(|other| {
+            other.login.is_some()
+                && other.message.len() > line.len()
+                && other.message.starts_with(line)
+        })
+    };
+    for example in definition.examples.iter().filter(|e| whole(&e.message)) {
         let message = &example.message;
         let first = &definition.identifiers[0];
         let identifier = example.identifier.as_ref().unwrap_or(first);
