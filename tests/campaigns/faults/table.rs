@@ -371,7 +371,9 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         what: "the journal is removed, and journald restarted",
         promise: "who is listed stays so for the grace",
-        break_it: "rm -r /var/log/journal/*; systemctl restart systemd-journald; sleep 1",
+        // What the service says of it before there is a new journal is lost with the old one.
+        break_it: "kill -STOP $PID; rm -r /var/log/journal/*; \
+                   systemctl restart systemd-journald; kill -CONT $PID; sleep 3",
         mend_it: "true",
         mend: "nothing need be",
         map: Map::Right,
