@@ -13,6 +13,7 @@
 mod access;
 mod clock;
 mod definitions;
+mod dovecot;
 mod ends;
 mod gateways;
 mod identifiers;
@@ -80,6 +81,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("identifiers", Each(identifiers::identifiers)),
     ("logins", Each(logins::logins)),
     ("session-ends", Each(ends::session_ends)),
+    ("dovecot-login-lines", One(dovecot::login_lines)),
     ("postfix", One(postfix::installed)),
     ("mynetworks", One(networks::mynetworks)),
     ("proxies", Each(proxies::proxies)),

@@ -1,43 +1,11 @@
 //! Who stands between the clients and the servers, and whose word counts for a client's address.
 //!
-//! Looks at Dovecot's configuration; judging is pure.
+//! Judging is pure.
 
 use super::Installation;
+use super::dovecot::Dovecot;
 use super::point::{Point, notice, ok, or_ok};
-use crate::postfix::command::Programs;
 use crate::postfix::configuration::Configuration;
-
-/// Dovecot's listeners, as `doveconf -n` shows them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Dovecot {
-    /// Whether a listener takes the PROXY protocol.
-    haproxy: bool,
-    /// `login_trusted_networks`.
-    trusted: String,
-}
-
-impl Dovecot {
-    /// Asks `doveconf`; `None` where there is no Dovecot, or its configuration can't be read.
-    fn look(programs: &Programs) -> Option<Self> {
-        let output = programs.run("doveconf", &["-n"]).ok()?.succeeded().ok()?;
-        Some(Self::parse(&output.text()))
-    }
-
-    fn parse(text: &str) -> Self {
-        let value = |line: &str, key: &str| {
-            let (name, value) = line.split_once('=')?;
-            (name.trim() == key).then(|| value.trim().to_owned())
-        };
-        let mut dovecot = Dovecot::default();
-        for line in text.lines() {
-            if let Some(trusted) = value(line, "login_trusted_networks") {
-                dovecot.trusted = trusted;
-            }
-            dovecot.haproxy |= value(line, "haproxy").is_some_and(|value| value == "yes");
-        }
-        dovecot
-    }
-}
 
 /// Is the word of one taken?
 pub fn proxies(host: &Installation) -> Option<Vec<Point>> {

@@ -569,6 +569,12 @@ fn the_surroundings_are_looked_at(release: Release) {
     ] {
         assert_found_and_mended(&host, &broken, point, finding);
     }
+    if release.logs_client_ids() {
+        let id_log =
+            "printf 'imap_id_log = *\nlogin_log_format = %%s %%$\n' >/etc/dovecot/local.conf";
+        assert_found(&host, id_log, "dovecot-login-lines", "imap_id_log = *");
+        host.sh("rm /etc/dovecot/local.conf");
+    }
     host.sh("postconf -e smtpd_authorized_xclient_hosts=192.0.2.3; postfix reload");
     let points = examine(&host);
     let told = |name: &str, part: &str| {

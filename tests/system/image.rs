@@ -109,6 +109,11 @@ impl Release {
             Release::Trixie | Release::Sid => include_str!("files/dovecot-2.4.conf"),
         }
     }
+
+    /// Whether its Dovecot can log what clients say of themselves: 2.4 has no `imap_id_log`.
+    pub fn logs_client_ids(self) -> bool {
+        self == Release::Bookworm
+    }
 }
 
 impl Servers {

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::Host;
+use crate::host::{Host, wait_until};
 use crate::image::Release;
 use crate::mail::{Answer, Carriage, MailSession, Protocol, at_once, send_mail};
+use crate::service::SOON;
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -66,6 +67,11 @@ fn every_login_opens_the_relay(release: Release) {
         all.iter().partition(|case| case.ending == Ending::LeftOpen);
     everybody_sends(&host, &all, Answer::Refused);
 
+    // Nor does what a client says of itself.
+    if release.logs_client_ids() {
+        introduce_at_length(&host);
+    }
+
     // A wrong password opens nothing.
     let wrong = MailSession::login(
         &host,
@@ -117,6 +123,45 @@ fn every_login_opens_the_relay(release: Release) {
     host.await_clients_for(&[], GRACE + Duration::from_secs(10));
     assert_in_time(left);
     everybody_sends(&host, &stay, Answer::Refused);
+}
+
+/// Tells Dovecot so much of a client that its line is cut, and that the rest reads like a login.
+fn introduce_at_length(host: &Host) {
+    const FORGED: &str = "Login: rip=203.0.113.9, user=<x";
+    host.write_file("/etc/dovecot/local.conf", "imap_id_log = *\n");
+    host.sh("systemctl restart dovecot");
+    // Where the line is cut depends on how many digits the process's number has.
+    for cut_at in 4086..=4091 {
+        let said = self_introduction(cut_at, FORGED);
+        host.write_file("/run/said", &format!("{said}b LOGOUT\r\n"));
+        host.sh("socat -t5 - TCP4:127.0.0.1:143,retry=20 </run/said");
+    }
+    wait_until("the journal has what reads like a login", SOON, || {
+        let said = host.journal(&["--identifier=dovecot"]);
+        let forged = format!("imap-login: {FORGED}: user=<>");
+        said.iter()
+            .any(|line| line.starts_with(&forged))
+            .then_some(())
+    });
+    host.sh("rm /etc/dovecot/local.conf; systemctl restart dovecot");
+}
+
+/// An ID command (RFC 2971) that is logged with the last value behind so many bytes.
+fn self_introduction(before: usize, last: &str) -> String {
+    // "ID sent: name=value, name=value"
+    let mut missing = before - "ID sent: name=".len();
+    let mut fields = String::new();
+    while missing > 0 {
+        let length = match missing {
+            160.. => 78,
+            81.. => missing / 2,
+            _ => missing,
+        };
+        let value = "v".repeat(length - "name=, ".len());
+        fields += &format!("\"name\" \"{value}\" ");
+        missing -= length;
+    }
+    format!("a ID ({fields}\"name\" \"{last}\")\r\n")
 }
 
 /// The grace has just ended. Sessions end in a row, and a publication may wait for its debounce.
