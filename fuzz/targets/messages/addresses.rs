@@ -3,6 +3,7 @@
 //! Must never find one that is a part of another: `92.0.2.1` is not in `192.0.2.10`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use pop_before_smtp::client::Client;
 
@@ -26,7 +27,8 @@ fn of_run(run: &[u8]) -> impl Iterator<Item = Client> {
         (from + 2..=longest).filter(ends).filter_map(move |to| {
             let text = std::str::from_utf8(&run[from..to]).ok()?;
             let is_cut = run.get(to) == Some(&b'.') && run.len() > to + 1;
-            text.parse().ok().filter(|_| !is_cut)
+            let address: IpAddr = text.parse().ok()?;
+            (!is_cut).then(|| Client::from(address))
         })
     })
 }
