@@ -260,7 +260,7 @@ impl Taker {
         if !name.is_empty() && recogniser.knows_container(name, tag) {
             return self.take_from_container(&recogniser, entry);
         }
-        if entry.is_cut {
+        if entry.is_cut || entry.container.is_partial {
             return self.take_half(&recogniser, entry, |_| true);
         }
         if entry.lacks_end {
@@ -420,8 +420,8 @@ impl Taker {
         })
     }
 
-    /// Takes in an entry that was cut off, by journald or, for all we know, by the logger of one of these
-    /// servers: neither it nor its rest counts, as a stranger who chooses a long text chooses how the rest
+    /// Takes in an entry that was cut off, by journald, a container's engine or, for all we know, by the logger of
+    /// one of these servers: neither it nor its rest counts, as a stranger who chooses a long text chooses how the rest
     /// begins.
     fn take_half(
         &mut self,
