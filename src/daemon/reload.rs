@@ -77,9 +77,8 @@ pub fn put_in_force(rooms: &mut Rooms, plan: Result<Plan, PlanError>) -> Result<
 }
 
 fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
-    let former_sources = rooms.plan.sources.clone();
     let same_rules = plan.rules == rooms.plan.rules;
-    rooms.plan = plan;
+    let former = std::mem::replace(&mut rooms.plan, plan);
     rooms.reload_refused = None;
     let Rooms { plan, .. } = rooms;
     // Whoever wanted more to be written for a while has had it.
@@ -90,8 +89,8 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
     let (map, publish) = (plan.map.clone(), settings.publish.map);
     // Kept before anything is published: whoever is killed finds what is to be emptied.
     rooms.keeping.put_in_force(plan.in_force());
-    let (debounce, former) = (settings.map.debounce, rooms.keeping.maps_to_empty());
-    rooms.publishing.change(map, publish, debounce, former);
+    let (debounce, former_maps) = (settings.map.debounce, rooms.keeping.maps_to_empty());
+    rooms.publishing.change(map, publish, debounce, former_maps);
     // They have been asked about everybody who is listed.
     if !same_rules {
         rooms.clients.change_rules(&plan.rules);
@@ -104,6 +103,7 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
     );
     let now = Timestamp::now();
     rooms.set_sources(now);
+    rooms.set_servers(Some(&former.settings), now);
     let Rooms {
         plan,
         keeping,
@@ -111,7 +111,7 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
         ..
     } = rooms;
     let begin = |source: &NamedSource| match keeping.position(source.id()).cloned() {
-        place @ Some(_) if former_sources.contains(source) => {
+        place @ Some(_) if former.sources.contains(source) => {
             where_to_begin(source, &plan.rules, place, now)
         }
         _ => grace_ago(&plan.rules, now),

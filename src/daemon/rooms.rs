@@ -13,6 +13,7 @@ use super::plan::{NamedSource, Plan};
 use super::policy_server::Policy;
 use super::publishing::{Confirm, Journal, Publishing};
 use super::reading::{Progress, Reading};
+use crate::config::Settings;
 use crate::control::Fault;
 use crate::diagnostics;
 use crate::origin::Id;
@@ -74,6 +75,20 @@ impl Rooms {
         self.clients.set_sources(sources, now);
         let ids: Vec<Id> = sources.iter().map(NamedSource::id).collect();
         self.keeping.forget_other_sources(&ids);
+    }
+
+    /// The plan's servers are those that are heard from now on, but for those of which a `former` plan heard
+    /// more: nobody will know of the ends of all their sessions.
+    pub fn set_servers(&mut self, former: Option<&Settings>, now: Timestamp) {
+        let is_heard_as_before = |server: &&str| {
+            let former = former.and_then(|former| former.senders.get(*server));
+            let senders = self.plan.settings.senders.get(*server);
+            let senders = senders.cloned().unwrap_or_default();
+            former.is_none_or(|former| former.is_part_of(&senders))
+        };
+        let servers = self.plan.recogniser.servers().map(|server| &**server);
+        let servers: Vec<&str> = servers.filter(is_heard_as_before).collect();
+        self.clients.set_servers(&servers, now);
     }
 
     /// The journals have been read. Returns the whitelist's generation that the map is to have.

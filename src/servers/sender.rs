@@ -73,6 +73,22 @@ pub struct Senders {
     pub bridges: Vec<IpNet>,
 }
 
+impl Senders {
+    /// Whether all that these add to what is heard of a server is in the others, too.
+    #[must_use]
+    pub fn is_part_of(&self, others: &Senders) -> bool {
+        let lists = [
+            (&self.identifiers, &others.identifiers),
+            (&self.users, &others.users),
+            (&self.units, &others.units),
+            (&self.containers, &others.containers),
+        ];
+        lists
+            .iter()
+            .all(|(these, others)| these.iter().all(|name| others.contains(name)))
+    }
+}
+
 /// The identifiers that a server writes under, without duplicates: those of its definition, and those
 /// that `senders` adds.
 pub fn identifiers<'a>(

@@ -106,6 +106,13 @@ impl Ends {
         self.has_changed |= self.servers.len() < known;
     }
 
+    /// The same of other servers than these.
+    pub(super) fn forget_other_servers(&mut self, servers: &[&str]) {
+        let known = self.servers.len();
+        (self.servers).retain(|ends| servers.contains(&&*ends.server));
+        self.has_changed |= self.servers.len() < known;
+    }
+
     /// The servers that do not tell the ends of their sessions.
     pub fn untold(&self) -> impl Iterator<Item = Untold> {
         self.servers.iter().filter_map(EndsOfServer::untold)

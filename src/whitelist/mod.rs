@@ -358,10 +358,20 @@ impl Whitelist {
     /// grace counts from their logins. Returns how many ended.
     pub fn forget_other_sources(&mut self, sources: &[Id], now: Timestamp) -> usize {
         self.ends.forget_other_sources(sources);
-        let open = (self.sessions).opened_by(now.into(), Which::OfOtherSources(sources));
+        self.drop_sessions(Which::OfOtherSources(sources), now.into())
+    }
+
+    /// Other servers than these are no longer heard, or not all that they write: the same for their sessions.
+    pub fn forget_other_servers(&mut self, servers: &[&str], now: Timestamp) -> usize {
+        self.ends.forget_other_servers(servers);
+        self.drop_sessions(Which::OfOtherServers(servers), now.into())
+    }
+
+    fn drop_sessions(&mut self, which: Which<'_>, now: Moment) -> usize {
+        let open = self.sessions.opened_by(now, which);
         for session in &open {
-            if let Some(ended) = self.sessions.end(*session, now.into()) {
-                self.clients.session_dropped(end_of(ended, now.into()));
+            if let Some(ended) = self.sessions.end(*session, now) {
+                self.clients.session_dropped(end_of(ended, now));
             }
         }
         open.len()

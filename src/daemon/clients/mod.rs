@@ -127,6 +127,11 @@ impl Clients {
         self.reporting.name_sources(source_names(sources));
     }
 
+    /// These are the servers that are heard as before. What others told of sessions counts no more.
+    pub fn set_servers(&mut self, servers: &[&str], now: Timestamp) {
+        self.whitelist_mut().forget_other_servers(servers, now);
+    }
+
     // ---- By rules ----
 
     /// Puts rules in force: whoever they do not admit is listed no more.

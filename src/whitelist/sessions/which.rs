@@ -16,6 +16,8 @@ pub(in crate::whitelist) enum Which<'a> {
     OfMachine(Host),
     /// Those of all sources but these.
     OfOtherSources(&'a [Id]),
+    /// Those of all servers but these, on whatever host.
+    OfOtherServers(&'a [&'a str]),
     /// Those of a server of this origin, under this protocol.
     OfProtocol(Origin, &'a str, Option<Protocol>),
 }
@@ -34,6 +36,7 @@ impl Which<'_> {
                 machine == host
             }
             Which::OfOtherSources(sources) => !sources.contains(&origin.host.source),
+            Which::OfOtherServers(servers) => !servers.contains(&name),
             Which::OfProtocol(of, server, _) => origin == of && name == server,
         }
     }

@@ -98,6 +98,28 @@ fn what_a_source_told_of_that_is_no_longer_read_is_over_and_counts_from_its_logi
     assert_eq!(whitelist.forget_other_sources(&sources, at(GRACE)), 0);
 }
 
+#[test]
+fn what_a_server_told_of_that_is_no_longer_heard_is_over_and_counts_from_its_login() {
+    let mut whitelist = Whitelist::new(rules());
+    let by = |server: &str, n| {
+        let event = from(origin(1, 1), login(0, n, Some("x")));
+        Event {
+            server: server.into(),
+            ..event
+        }
+    };
+    apply(&mut whitelist, &by("dovecot", 10));
+    apply(&mut whitelist, &by("courier", 11));
+    let servers = ["courier", "cyrus"];
+    assert_eq!(whitelist.forget_other_servers(&servers, at(GRACE - 1)), 1);
+    assert_eq!(whitelist.ends().servers().len(), 1);
+    let expired = expire(&mut whitelist, at(GRACE));
+    assert_eq!(expired.len(), 1);
+    assert_eq!(expired[0].0, client(10));
+    assert_eq!(whitelist.get(client(11)).unwrap().open, 1);
+    assert_eq!(whitelist.forget_other_servers(&servers, at(GRACE)), 0);
+}
+
 /// Its containers have started anew as well, although none has said anything yet.
 #[test]
 fn a_host_that_has_started_ends_the_sessions_of_its_containers() {
