@@ -154,6 +154,24 @@ fn one_that_is_no_longer_read_holds_no_session() {
 }
 
 #[test]
+fn another_journal_under_the_same_name_is_another_source() {
+    let (mut service, _former) = two_sources();
+    // Written before what was read of the former one, and within grace.
+    let other = journal(&[Entry::login(ago(400), LATE, "b")]);
+    service.reload(&with_store(&other));
+    service.wait_for_answer("status", "3 clients, 2 open sessions");
+    let list = service.ask("list");
+    let there = list.lines().find(|line| line.contains(THERE)).unwrap();
+    assert!(!there.contains("session"), "{list}");
+    // Nor is its place taken for one of the new one's.
+    service.stop();
+    service.start_again(&with_store(&other));
+    service.wait_for("caught up with the journal: 3 clients listed, 2 sessions open");
+    let log = service.log();
+    assert!(!log.contains("does not have the entry"), "{log}");
+}
+
+#[test]
 fn commands_read_all_and_say_what_they_leave_out() {
     let here = journal(&[Entry::login(ago(20), HERE, "a")]);
     let there = journal(&[Entry::login(ago(300), THERE, "a")]);

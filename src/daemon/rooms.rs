@@ -69,12 +69,19 @@ impl Rooms {
         here.for_each(|source| self.clients.end_sessions_of_former_boots(source.id(), now));
     }
 
-    /// The plan's sources are those that are read from now on: what others told counts no more.
-    pub fn set_sources(&mut self, now: Timestamp) {
+    /// The plan's sources are those that are read from now on: what others told counts no more, nor what was
+    /// told under the name of one of them by another journal, if a `former` plan had that there.
+    pub fn set_sources(&mut self, former: Option<&[NamedSource]>, now: Timestamp) {
         let sources = &self.plan.sources;
-        self.clients.set_sources(sources, now);
-        let ids: Vec<Id> = sources.iter().map(NamedSource::id).collect();
-        self.keeping.forget_other_sources(&ids);
+        let is_read_as_before = |source: &&NamedSource| {
+            let mut former = former.into_iter().flatten();
+            let of_this_name = former.find(|former| former.id() == source.id());
+            of_this_name.is_none_or(|former| former.journal == source.journal)
+        };
+        let known = sources.iter().filter(is_read_as_before);
+        let known: Vec<Id> = known.map(NamedSource::id).collect();
+        self.clients.set_sources(sources, &known, now);
+        self.keeping.forget_other_sources(&known);
     }
 
     /// The plan's servers are those that are heard from now on, but for those of which a `former` plan heard

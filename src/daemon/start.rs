@@ -67,7 +67,7 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     rooms.clients.clock_set(now);
     rooms.clients.set_rules(rooms.plan.rules.clone());
     rooms.end_sessions_of_former_boots(now);
-    rooms.set_sources(now);
+    rooms.set_sources(None, now);
     rooms.set_servers(None, now);
     rooms.clients.expire_all(now);
     Ok(rooms)

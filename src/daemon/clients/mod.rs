@@ -120,10 +120,10 @@ impl Clients {
         self.reporting.sources()
     }
 
-    /// These are the sources from now on. What others told of sessions counts no more.
-    pub fn set_sources(&mut self, sources: &[NamedSource], now: Timestamp) {
-        let ids: Vec<Id> = sources.iter().map(NamedSource::id).collect();
-        self.whitelist_mut().forget_other_sources(&ids, now);
+    /// These are the sources from now on. What others than those that are `known` told of sessions counts no
+    /// more.
+    pub fn set_sources(&mut self, sources: &[NamedSource], known: &[Id], now: Timestamp) {
+        self.whitelist_mut().forget_other_sources(known, now);
         self.reporting.name_sources(source_names(sources));
     }
 
