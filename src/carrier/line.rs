@@ -82,12 +82,18 @@ impl Line {
             .iter()
             .chain(&ALIVE)
             .map(|option| (*option).to_owned());
-        let mut ssh = Command::new("ssh")
-            .arg("-F")
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-F")
             .arg(credentials.join("ssh_config"))
             .arg("-T")
             .args(options.chain(files).map(|option| format!("-o{option}")))
-            .args(["--", store, &since.as_second().max(0).to_string()])
+            .args(["--", store, &since.as_second().max(0).to_string()]);
+        Self::of(&mut ssh)
+    }
+
+    /// The line that this command is.
+    fn of(command: &mut Command) -> io::Result<Self> {
+        let mut ssh = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -101,12 +107,13 @@ impl Line {
         let (Some(out), Some(complaints)) = (ssh.stdout.take(), ssh.stderr.take()) else {
             return Err(io::Error::other("ssh has no output"));
         };
-        let complaints = listen(complaints)?;
-        Ok(Line {
+        let mut line = Line {
             ssh,
             entries: BufReader::new(out),
-            complaints: Some(complaints),
-        })
+            complaints: None,
+        };
+        line.complaints = Some(listen(complaints)?);
+        Ok(line)
     }
 
     /// What the store says first; otherwise what it has said instead. It is not waited for without end.
@@ -139,10 +146,14 @@ impl Line {
 
     /// Hangs up, and says what ssh has complained of.
     pub fn close(mut self) -> String {
-        let _ = self.ssh.kill();
-        let _ = self.ssh.wait();
+        self.hang_up();
         let complaints = self.complaints.take().map(JoinHandle::join);
         complaints.and_then(Result::ok).unwrap_or_default()
+    }
+
+    fn hang_up(&mut self) {
+        let _ = self.ssh.kill();
+        let _ = self.ssh.wait();
     }
 
     /// The store has nothing more to say: hangs up when ssh has ended, or soon. Says what that has
@@ -153,6 +164,14 @@ impl Line {
             thread::sleep(Duration::from_millis(50));
         }
         self.close()
+    }
+}
+
+/// Whatever ends the use of a line, ssh does not stay: each would take one of the few processes that the
+/// carrier may have.
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.hang_up();
     }
 }
 
@@ -247,6 +266,15 @@ pub fn command(wanted: &[Match]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_not_closed_leaves_no_process() {
+        let line = Line::of(Command::new("sleep").arg("1000")).unwrap();
+        let process = format!("/proc/{}", line.ssh.id());
+        assert!(Path::new(&process).exists());
+        drop(line);
+        assert!(!Path::new(&process).exists());
+    }
 
     #[test]
     fn a_greeting_is_of_one_form() {
