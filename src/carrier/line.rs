@@ -8,11 +8,11 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::diagnostics::printable;
 use crate::journal::Match;
@@ -38,9 +38,29 @@ const ALIVE: [&str; 3] = [
 /// A connection to a store.
 #[derive(Debug)]
 pub struct Line {
-    ssh: Child,
+    ssh: HangUp,
     entries: BufReader<ChildStdout>,
     complaints: Option<JoinHandle<String>>,
+}
+
+/// The process of a line, which ends the line where it is killed, whoever does.
+#[derive(Debug, Clone)]
+pub struct HangUp(Arc<Mutex<Child>>);
+
+impl HangUp {
+    /// Hangs up a line by this process.
+    pub(super) fn of(process: Child) -> Self {
+        HangUp(Arc::new(Mutex::new(process)))
+    }
+
+    /// Hangs up; nothing if that was done.
+    pub fn hang_up(&self) {
+        let _ = self.process().kill();
+    }
+
+    pub(super) fn process(&self) -> MutexGuard<'_, Child> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a store says of itself.
@@ -108,11 +128,11 @@ impl Line {
             return Err(io::Error::other("ssh has no output"));
         };
         let mut line = Line {
-            ssh,
+            ssh: HangUp::of(ssh),
             entries: BufReader::new(out),
             complaints: None,
         };
-        line.complaints = Some(listen(complaints)?);
+        line.complaints = Some(listen(complaints, || ())?);
         Ok(line)
     }
 
@@ -122,11 +142,10 @@ impl Line {
     /// When it can't be read.
     pub fn greeting(&mut self) -> io::Result<Result<Greeting, String>> {
         let (answered, is_answered) = mpsc::channel::<()>();
-        // Nobody else has this number, as long as ssh is not waited for.
-        let ssh = Pid::from_child(&self.ssh);
+        let ssh = self.hang_up();
         let guard = thread::Builder::new().spawn(move || {
             if is_answered.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                let _ = kill_process(ssh, Signal::KILL);
+                ssh.hang_up();
             }
         })?;
         let mut line = Vec::new();
@@ -146,21 +165,27 @@ impl Line {
 
     /// Hangs up, and says what ssh has complained of.
     pub fn close(mut self) -> String {
-        self.hang_up();
+        self.end();
         let complaints = self.complaints.take().map(JoinHandle::join);
         complaints.and_then(Result::ok).unwrap_or_default()
     }
 
-    fn hang_up(&mut self) {
-        let _ = self.ssh.kill();
-        let _ = self.ssh.wait();
+    /// Hangs it up from elsewhere: what is read of it comes to an end then.
+    pub fn hang_up(&self) -> HangUp {
+        self.ssh.clone()
+    }
+
+    fn end(&self) {
+        self.ssh.hang_up();
+        let _ = self.ssh.process().wait();
     }
 
     /// The store has nothing more to say: hangs up when ssh has ended, or soon. Says what that has
     /// complained of.
-    pub fn ended(mut self) -> String {
+    pub fn ended(self) -> String {
         let begin = Instant::now();
-        while matches!(self.ssh.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(5) {
+        let lives = || matches!(self.ssh.process().try_wait(), Ok(None));
+        while lives() && begin.elapsed() < Duration::from_secs(5) {
             thread::sleep(Duration::from_millis(50));
         }
         self.close()
@@ -171,7 +196,7 @@ impl Line {
 /// carrier may have.
 impl Drop for Line {
     fn drop(&mut self) {
-        self.hang_up();
+        self.end();
     }
 }
 
@@ -193,12 +218,17 @@ impl Greeting {
     }
 }
 
-/// Reads to the end what somebody complains of, so that he never waits for us, and keeps the beginning.
-pub(super) fn listen(mut from: impl Read + Send + 'static) -> io::Result<JoinHandle<String>> {
+/// Reads to the end what somebody complains of, so that he never waits for us, and keeps the beginning. Then
+/// he has ended, and something is done.
+pub(super) fn listen(
+    mut from: impl Read + Send + 'static,
+    then: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<String>> {
     thread::Builder::new().spawn(move || {
         let mut text = Vec::new();
         let _ = from.by_ref().take(LONGEST_COMPLAINT).read_to_end(&mut text);
         let _ = io::copy(&mut from, &mut io::sink());
+        then();
         String::from_utf8_lossy(&text).into_owned()
     })
 }
@@ -270,7 +300,7 @@ mod tests {
     #[test]
     fn a_line_that_is_not_closed_leaves_no_process() {
         let line = Line::of(Command::new("sleep").arg("1000")).unwrap();
-        let process = format!("/proc/{}", line.ssh.id());
+        let process = format!("/proc/{}", line.ssh.process().id());
         assert!(Path::new(&process).exists());
         drop(line);
         assert!(!Path::new(&process).exists());

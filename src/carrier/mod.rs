@@ -147,6 +147,7 @@ fn try_to_carry(
         drop(line.close());
         return Ok(why);
     }
+    spool.filled_by(line.hang_up());
     *was_connected = true;
     let mut clock = StoreClock::told(greeting.time, Timestamp::now());
     diagnostics::carrier_connected(&store.name, clock.ahead());
@@ -166,7 +167,11 @@ fn try_to_carry(
         format!("the connection has ended{}", last.unwrap_or_default())
     };
     loop {
-        let entry = match export::next(line.entries()) {
+        let next = export::next(line.entries());
+        if let Some(why) = spool.trouble() {
+            return Err(not_filed(store, &io::Error::other(why)));
+        }
+        let entry = match next {
             Ok(Some(entry)) => entry,
             Ok(None) => return Ok(ended(line.ended())),
             Err(error) => return Ok(format!("{error}; {}", ended(line.close()))),
@@ -188,7 +193,7 @@ fn try_to_carry(
         }
         spool
             .write(&entry.bytes)
-            .map_err(|error| with_path(&store.directory, "an entry could not be filed", &error))?;
+            .map_err(|error| not_filed(store, &error))?;
         let in_doubt = |time| clock.is_in_doubt(time, Timestamp::now());
         if entry.time.is_some_and(in_doubt) {
             drop(line.close());
@@ -261,6 +266,10 @@ fn say(store: &Store, file: &StateFile, state: &State) {
         let error = with_path(&store.runtime, "the state can't be written", &error);
         diagnostics::warning(&error.to_string());
     }
+}
+
+fn not_filed(store: &Store, error: &io::Error) -> io::Error {
+    with_path(&store.directory, "an entry could not be filed", error)
 }
 
 fn with_path(path: &Path, what: &str, error: &io::Error) -> io::Error {

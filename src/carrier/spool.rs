@@ -9,16 +9,20 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
-use super::line::{last_line, listen};
+use super::line::{HangUp, last_line, listen};
 use crate::diagnostics;
 
 /// Makes journal files of what it reads.
 const REMOTE: &str = "/usr/lib/systemd/systemd-journal-remote";
+/// The last that it says, whatever was before.
+const FINISHING: &str = "Finishing after writing";
 /// The file that is written to.
 const CURRENT: &str = "store.journal";
 /// So much is written into a file, in bytes of the export: it takes about as much.
@@ -35,6 +39,8 @@ pub struct Spool {
     /// How long an entry matters.
     kept_for: Duration,
     writer: Option<Writer>,
+    /// What brings the entries: nothing may come while nothing can be filed, and be thought to be.
+    line: Option<HangUp>,
 }
 
 #[derive(Debug)]
@@ -43,6 +49,16 @@ struct Writer {
     complaints: Option<JoinHandle<String>>,
     since: Instant,
     written: u64,
+    end: Arc<End>,
+}
+
+/// How a writer ends.
+#[derive(Debug, Default)]
+struct End {
+    /// It has been told to.
+    is_meant: AtomicBool,
+    /// By itself, as where the disk is full. What it was given last is not in the file.
+    has_come: AtomicBool,
 }
 
 impl Spool {
@@ -53,7 +69,21 @@ impl Spool {
             directory: directory.to_owned(),
             kept_for,
             writer: None,
+            line: None,
         }
+    }
+
+    /// This brings the entries from now on: it is hung up if they can't be filed any more.
+    pub fn filled_by(&mut self, line: HangUp) {
+        self.line = Some(line);
+    }
+
+    /// Why entries that were written may not have been filed, if that is so.
+    pub fn trouble(&mut self) -> Option<String> {
+        let has_ended = |writer: &mut Writer| writer.end.has_come.load(Ordering::SeqCst);
+        let ended = self.writer.take_if(has_ended)?;
+        let why = ended.close();
+        Some(why.unwrap_or_else(|| format!("{REMOTE} has ended")))
     }
 
     /// Writes an entry.
@@ -70,7 +100,7 @@ impl Spool {
             none => {
                 let current = self.directory.join(CURRENT);
                 let written = fs::metadata(&current).map_or(0, |found| found.len());
-                none.insert(Writer::start(&current, written)?)
+                none.insert(Writer::start(&current, written, self.line.clone())?)
             }
         };
         let Some(to) = &mut writer.child.stdin else {
@@ -86,6 +116,9 @@ impl Spool {
 
     /// Closes the file; what comes next goes into another. What is too old, or too much, is removed.
     fn put_aside(&mut self) -> io::Result<()> {
+        if let Some(why) = self.trouble() {
+            return Err(io::Error::other(why));
+        }
         self.writer.take().and_then(Writer::close);
         let current = self.directory.join(CURRENT);
         if current.exists() {
@@ -150,7 +183,7 @@ impl Drop for Spool {
 }
 
 impl Writer {
-    fn start(file: &Path, written: u64) -> io::Result<Self> {
+    fn start(file: &Path, written: u64, line: Option<HangUp>) -> io::Result<Self> {
         let mut output = std::ffi::OsString::from("--output=");
         output.push(file);
         let mut child = Command::new(REMOTE)
@@ -168,20 +201,36 @@ impl Writer {
                     format!("{REMOTE}: {error} (apt install systemd-journal-remote)"),
                 )
             })?;
-        let complaints = child.stderr.take().map(listen).transpose()?;
+        let end = Arc::new(End::default());
+        let ended = end.clone();
+        let then = move || {
+            if !ended.is_meant.load(Ordering::SeqCst) {
+                ended.has_come.store(true, Ordering::SeqCst);
+                line.iter().for_each(HangUp::hang_up);
+            }
+        };
+        let complaints = child.stderr.take().map(|from| listen(from, then));
+        let complaints = complaints.transpose()?;
         Ok(Writer {
             child,
             complaints,
             since: Instant::now(),
             written,
+            end,
         })
     }
 
     /// Ends it: at the end of its input it closes the file in order. Says what it has complained of last.
     fn close(mut self) -> Option<String> {
+        self.end.is_meant.store(true, Ordering::SeqCst);
         drop(self.child.stdin.take());
         let _ = self.child.wait();
-        last_line(&self.complaints?.join().ok()?)
+        let complaints = self.complaints?.join().ok()?;
+        let lines: Vec<&str> = complaints
+            .lines()
+            .filter(|line| !line.starts_with(FINISHING))
+            .collect();
+        last_line(&lines.join("\n"))
     }
 }
 
@@ -208,6 +257,43 @@ mod tests {
         Spool::new(directory.path(), kept_for).tidy().unwrap();
         assert!(others.iter().all(|other| path(other).exists()));
         (0..10).filter(|age| path(&name(*age)).exists()).collect()
+    }
+
+    const ENTRY: &[u8] = b"__REALTIME_TIMESTAMP=1764300000000000\n__MONOTONIC_TIMESTAMP=1\n\
+        _BOOT_ID=15f594f33c494af59fa3cdf33c2aa578\nMESSAGE=hello\n\n";
+
+    /// A spool with an entry, and what fills it.
+    fn filled(directory: &Path) -> (Spool, HangUp) {
+        let mut spool = Spool::new(directory, Duration::from_secs(1000));
+        let line = HangUp::of(Command::new("sleep").arg("1000").spawn().unwrap());
+        spool.filled_by(line.clone());
+        spool.write(ENTRY).unwrap();
+        (spool, line)
+    }
+
+    #[test]
+    fn where_nothing_can_be_filed_any_more_nothing_comes_and_it_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut spool, line) = filled(directory.path());
+        assert_eq!(spool.trouble(), None);
+        spool.writer.as_mut().unwrap().child.kill().unwrap();
+        while line.process().try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        // What it was given last is to be asked for again.
+        assert!(spool.put_aside().is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_put_aside_hangs_up_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut spool, line) = filled(directory.path());
+        spool.put_aside().unwrap();
+        spool.write(ENTRY).unwrap();
+        drop(spool);
+        assert!(line.process().try_wait().unwrap().is_none());
+        line.hang_up();
+        line.process().wait().unwrap();
     }
 
     #[test]
