@@ -165,7 +165,7 @@ fn dovecot_and_postfix_in_containers_of_podmans_on_trixie() {
     );
     assert_eq!(send_mail(&host, client), Answer::Refused);
     host.write_file(SETTINGS_FILE, &format!("{settings}{}\n", lines.join("\n")));
-    host.systemctl("reload");
+    host.reload();
     log_in(&host, client, POD);
     host.await_clients(&[client]);
     // The host's Postfix, and one in a container: with the map, which the host makes ...
@@ -246,7 +246,7 @@ fn dovecot_and_postfix_in_containers_of_podmans_on_trixie() {
     assert!(found.contains("senders.dovecot.bridges"), "{found}");
     let asked_for = format!("{}\nbridges = [\"{BRIDGE}\"]\n", lines.join("\n"));
     host.write_file(SETTINGS_FILE, &format!("{settings}{asked_for}"));
-    host.systemctl("reload");
+    host.reload();
     log_in(&host, NEAR[0], through);
     host.await_clients(&[BRIDGE, client, other]);
 }

@@ -234,6 +234,19 @@ impl Host {
         self.try_run(&["systemctl", verb, "pop-before-smtp.service"])
     }
 
+    /// Has the service read its configuration, and waits until it is in force: systemd only sends a signal.
+    pub fn reload(&self) {
+        let reloads = || {
+            let said = self.service_journal();
+            said.iter().filter(|l| l.starts_with("reloaded: ")).count()
+        };
+        let before = reloads();
+        assert!(self.systemctl("reload").succeeded());
+        wait_until("the configuration is in force", SOON, || {
+            (reloads() > before).then_some(())
+        });
+    }
+
     /// The service's own lines in the journal.
     pub fn service_journal(&self) -> Vec<String> {
         self.journal(&["--identifier=pop-before-smtp"])
