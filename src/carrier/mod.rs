@@ -25,7 +25,7 @@ use crate::diagnostics::{self, printable};
 use crate::journal::{JournalError, Match, Reader, Source};
 use ask_again::AskAgain;
 use clock::StoreClock;
-use line::{Greeting, Line, explain, last_line, version};
+use line::{Greeting, Line, explain, last_line};
 use seen::{EntryId, Seen};
 use spool::Spool;
 use state::{State, StateFile};
@@ -155,7 +155,7 @@ fn try_to_carry(
         since: Timestamp::now(),
         trouble: None,
         clock_ahead: clock.ahead(),
-        is_outdated: greeting.version != version(&store.wanted),
+        version: greeting.version,
     };
     say(store, file, &state);
     let mut seen = carried(store, begin).unwrap_or_else(|error| {

@@ -27,8 +27,8 @@ pub struct State {
     pub trouble: Option<String>,
     /// By how much the store's clock is ahead of ours, in seconds.
     pub clock_ahead: i64,
-    /// Whether the store prints entries of other identifiers or containers than are read here.
-    pub is_outdated: bool,
+    /// Which entries the store prints: [`version`](super::line::version).
+    pub version: String,
 }
 
 impl State {
@@ -38,8 +38,14 @@ impl State {
             since,
             trouble: Some(why.to_owned()),
             clock_ahead: 0,
-            is_outdated: false,
+            version: String::new(),
         }
+    }
+
+    /// Whether the store prints other entries than those that are wanted, as far as that is known.
+    #[must_use]
+    pub fn is_outdated(&self, wanted: Option<&str>) -> bool {
+        self.trouble.is_none() && wanted.is_some_and(|wanted| wanted != self.version)
     }
 }
 
@@ -125,15 +131,15 @@ pub fn not_running(store: &str) -> String {
     format!("its carrier does not run: systemctl status pop-before-smtp-store@{store}")
 }
 
-/// What is wrong with the carrier of a store.
+/// What is wrong with the carrier of a store of which these entries are `wanted`.
 #[must_use]
-pub fn problem(directory: &Path, store: &str) -> Option<String> {
-    problem_of(&look(directory, store), store)
+pub fn problem(directory: &Path, store: &str, wanted: Option<&str>) -> Option<String> {
+    problem_of(&look(directory, store), store, wanted)
 }
 
 /// What is wrong with a carrier that is like this.
 #[must_use]
-pub fn problem_of(carrier: &Carrier, store: &str) -> Option<String> {
+pub fn problem_of(carrier: &Carrier, store: &str, wanted: Option<&str>) -> Option<String> {
     match carrier {
         Carrier::IsGone(_) => Some(not_running(store)),
         Carrier::Lives(state) => match &state.trouble {
@@ -141,8 +147,8 @@ pub fn problem_of(carrier: &Carrier, store: &str) -> Option<String> {
                 "not connected since {}: {why}",
                 local_time(state.since)
             )),
-            None if state.is_outdated => Some(format!(
-                "its authorized_keys names other identifiers or containers than are read here: put in what \
+            None if state.is_outdated(wanted) => Some(format!(
+                "its authorized_keys names other identifiers or containers than are read here: do what \
                  'pop-before-smtp store show {store}' prints now"
             )),
             None => (state.clock_ahead != 0).then(|| clock_off(state.clock_ahead)),
@@ -172,13 +178,16 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             trouble: None,
             clock_ahead: -3,
-            is_outdated: false,
+            version: "1".to_owned(),
         };
         file.write(&state).unwrap();
         assert_eq!(
             look(directory.path(), "store1"),
             Carrier::Lives(state.clone())
         );
+        let problem = |wanted| problem(directory.path(), "store1", wanted).unwrap();
+        assert!(problem(Some("1")).contains("its clock is 3 s behind"));
+        assert!(problem(Some("2")).contains("names other identifiers"));
         drop(file);
         assert_eq!(
             look(directory.path(), "store1"),

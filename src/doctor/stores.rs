@@ -4,16 +4,23 @@ use std::path::Path;
 
 use super::Installation;
 use super::point::{Point, notice, ok, wrong};
+use crate::carrier::line::version;
 use crate::carrier::state::{self, Carrier};
 use crate::daemon;
 use crate::diagnostics::local_time;
+use crate::intake::wanted;
 
 /// Is each connected?
 pub fn stores(host: &Installation) -> Option<Vec<Point>> {
     let sources = daemon::sources(host.settings()?);
     let stores: Vec<&str> = sources.iter().filter_map(|source| source.store()).collect();
     let directory = Path::new(state::DIRECTORY);
-    let point = |store: &&str| connected(store, &state::look(directory, store), last(host, store));
+    let recogniser = daemon::recogniser(host.settings()?).ok();
+    let wanted = recogniser.map(|recogniser| version(&wanted(&recogniser)));
+    let point = |store: &&str| {
+        let carrier = state::look(directory, store);
+        connected(store, &carrier, wanted.as_deref(), last(host, store))
+    };
     (!stores.is_empty()).then(|| stores.iter().map(point).collect())
 }
 
@@ -28,9 +35,9 @@ fn last(host: &Installation, store: &str) -> String {
     }
 }
 
-fn connected(store: &str, carrier: &Carrier, last: String) -> Point {
+fn connected(store: &str, carrier: &Carrier, wanted: Option<&str>, last: String) -> Point {
     let unit = format!("pop-before-smtp-store@{store}");
-    let problem = state::problem_of(carrier, store);
+    let problem = state::problem_of(carrier, store, wanted);
     let found = |problem| format!("{store}: {problem}{last}");
     match (carrier, problem) {
         (Carrier::IsGone(_), Some(problem)) => {
@@ -43,10 +50,10 @@ fn connected(store: &str, carrier: &Carrier, last: String) -> Point {
                  # What is to be set up at the store: pop-before-smtp store show {store}"
             ),
         ),
-        (Carrier::Lives(state), Some(problem)) if state.is_outdated => wrong(
+        (Carrier::Lives(state), Some(problem)) if state.is_outdated(wanted) => wrong(
             found(problem),
             format!(
-                "# Put into authorized_keys at the store what this prints:\npop-before-smtp store show {store}"
+                "# Do at the store, and then here, what this prints:\npop-before-smtp store show {store}"
             ),
         ),
         (_, Some(problem)) => notice(found(problem)),
@@ -71,14 +78,14 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             trouble: None,
             clock_ahead: 0,
-            is_outdated: false,
+            version: "1".to_owned(),
         };
         let refused = State {
             trouble: Some("no route".to_owned()),
             ..state.clone()
         };
         let outdated = State {
-            is_outdated: true,
+            version: "2".to_owned(),
             ..state.clone()
         };
         let ahead = State {
@@ -104,7 +111,7 @@ mod tests {
                 Some("enable --now"),
             ),
         ] {
-            let point = connected("store1", &carrier, "; last".to_owned());
+            let point = connected("store1", &carrier, Some("1"), "; last".to_owned());
             assert_eq!(point.verdict, verdict, "{point:?}");
             assert!(point.finding.starts_with("store1: ") && point.finding.ends_with("; last"));
             let has = |mend| point.mend.as_ref().is_some_and(|text| text.contains(mend));

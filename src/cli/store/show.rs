@@ -52,6 +52,7 @@ pub(super) fn tell(
     let keys = format!("{home}/.ssh/authorized_keys");
     // A line that this key had before goes: sshd takes the first.
     let blob = key.split(' ').nth(1).unwrap_or_default();
+    let unit = unit(name);
     writeln!(
         out,
         "# On the store {name}, as root: a user that may read the journal, and this host's key, which\n\
@@ -63,10 +64,9 @@ pub(super) fn tell(
          restrict,command=\"{command}\" {}\n\
          END\n\n\
          # Then on this host:\n\
-         systemctl enable --now {}\n\
+         systemctl enable {unit} && systemctl restart {unit}\n\
          systemctl reload pop-before-smtp",
         key.trim_end(),
-        unit(name),
     )?;
     Ok(())
 }

@@ -13,12 +13,13 @@ use super::look_requests::Asked;
 use super::message::FromReader;
 use super::reader::{self, Times};
 use super::silence::Silence;
+use crate::carrier::line::version;
 use crate::carrier::state;
 use crate::control::protocol::SourceStatus;
 use crate::daemon::error::{RunError, system};
 use crate::daemon::plan::{NamedSource, Plan};
 use crate::diagnostics;
-use crate::intake::Intake;
+use crate::intake::{Intake, wanted};
 use crate::journal::Position;
 use crate::journal::start_position::StartPosition;
 use crate::journal::wait::Bell;
@@ -30,6 +31,8 @@ const SILENT_BEATS: u32 = 3;
 /// A source, its reader, and what that has told.
 pub struct ReadSource {
     source: NamedSource,
+    /// Which entries of it are read: [`version`].
+    wanted: String,
     reader: Reader,
     /// What of the journal can't be read for now.
     health: JournalHealth,
@@ -134,6 +137,7 @@ impl ReadSource {
                 .is_some()
                 .then(|| Silence::since(Timestamp::now())),
             source,
+            wanted: version(&wanted(&plan.recogniser)),
             health: JournalHealth::default(),
             caught_up: false,
             given_up: false,
@@ -159,6 +163,7 @@ impl ReadSource {
     ) -> Result<(), RunError> {
         self.reader = Reader::start(&source, plan, begin, self.beat, asked)?;
         self.source = source;
+        self.wanted = version(&wanted(&plan.recogniser));
         // It will tell what it can't read.
         self.health.recovered();
         self.health.room(None);
@@ -252,7 +257,9 @@ impl ReadSource {
             )
         });
         let carrier = (self.source.store())
-            .and_then(|store| state::problem(Path::new(state::DIRECTORY), store))
+            .and_then(|store| {
+                state::problem(Path::new(state::DIRECTORY), store, Some(&self.wanted))
+            })
             .map(|problem| format!("{of}{problem}"));
         let silent = (self.silence.as_ref())
             .and_then(|silence| silence.problem(Timestamp::now()))
