@@ -67,7 +67,7 @@ pub enum NoEvent {
     #[error("the end of a session whose login has not been seen")]
     NoSession,
     /// A line that was cut off, or may be the rest of one that was.
-    #[error("half a line: its server cuts lines off, and this one or the one before was long")]
+    #[error("half a line: its server cuts lines off, and this one or one before was long")]
     Half,
     /// A line whose end journald has taken away.
     #[error(
@@ -391,7 +391,7 @@ impl Taker {
         let is_rest = correlator.is_some_and(|known| known.expects_a_rest_of(&entry.sender));
         let is_cut = *is_partial || entry.is_cut;
         if is_cut {
-            self.correlator(origin).cut_off(&entry.sender);
+            self.correlator(origin).cut_off(&entry.sender, false);
         } else if is_rest {
             self.correlator(origin).pass_over(&entry.sender);
         }
@@ -439,7 +439,10 @@ impl Taker {
         let Some(server) = servers.find(is_believed) else {
             return Intake::Nothing;
         };
-        self.correlator(entry.origin).cut_off(&entry.sender);
+        // journald says of each of its pieces whether there is another.
+        let goes_on = !entry.is_cut && server.may_go_on(&entry.message);
+        self.correlator(entry.origin)
+            .cut_off(&entry.sender, goes_on);
         noted(server, NoEvent::Half)
     }
 
@@ -491,7 +494,7 @@ impl Taker {
             };
         }
         let otherwise = match &meaning {
-            Meaning::CutOff => NoEvent::Half,
+            Meaning::CutOff { .. } => NoEvent::Half,
             _ if is_rest => NoEvent::Half,
             Meaning::Connect { client } => NoEvent::Connection(*client),
             Meaning::Failure | Meaning::Start => NoEvent::Failure,

@@ -57,7 +57,8 @@ fn a_line_of_couriers_that_ended_in_blanks_may_have_been_cut() {
         courier(forged),
         stripped(courier(forged), "pop3d", &format!("{forged}{blanks}")),
     ] {
-        let last_piece = stripped(courier("x"), "pop3d", "x ");
+        // Of 1023 bytes one is left.
+        let last_piece = courier("x");
         let entries = [
             first(),
             rest,
@@ -70,6 +71,39 @@ fn a_line_of_couriers_that_ended_in_blanks_may_have_been_cut() {
     // Nothing is taken from a line by a line feed at its end.
     let entries = [stripped(courier(genuine), "pop3d", &format!("{genuine}\n"))];
     assert_eq!(clients_of(&shown(&entries, &[])), ["192.0.2.10"]);
+}
+
+/// courierlogger takes blanks from the begin of each piece: one in the middle may be short.
+#[test]
+fn what_follows_a_line_of_couriers_of_any_length_is_no_login() {
+    let of_imapd = |message: &str| {
+        courier(message)
+            .but("SYSLOG_IDENTIFIER", Some("imapd"))
+            .but("_SYSTEMD_UNIT", Some("courier-imap.service"))
+    };
+    let forged = "LOGIN, user=tom, ip=[203.0.113.9], port=[1], protocol=IMAP";
+    let genuine = "LOGIN, user=alice, ip=[::ffff:192.0.2.10], port=[42531], protocol=IMAP";
+    let error = "IMAP FETCH ERROR: unexpected EOF, uid=1000, filename=1795987077.M58977P169V48I20_0.vm,\
+                 S=4449:2,: BODY.PEEK[HEADER.FIELDS (\"";
+    let debug = "LOGIN: ip=[::ffff:192.0.2.10], username=";
+    for begin in [error, debug] {
+        let cut = format!("{begin}{:v<500}", "");
+        let blanks = " ".repeat(500);
+        for first in [
+            of_imapd(&cut),
+            stripped(of_imapd(begin), "imapd", &format!("{begin}{blanks}")),
+        ] {
+            let entries = [
+                of_imapd(genuine),
+                first,
+                of_imapd("x"),
+                of_imapd(forged),
+                of_imapd("tail\")]"),
+                of_imapd(forged),
+            ];
+            assert_eq!(clients_of(&shown(&entries, &[])), ["192.0.2.10"], "{begin}");
+        }
+    }
 }
 
 /// Its buffer has cut off how it ended: what looks like the end is a name.

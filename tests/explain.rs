@@ -383,7 +383,8 @@ fn nothing_is_believed_of_a_logger_that_cuts_lines_once_another_passes_them_on()
     let definition = fs::read_to_string(&file).unwrap();
     fs::write(
         &file,
-        definition.replace("[senders]", "cut-at = 60\n[senders]"),
+        definition.replace("[senders]", "cut-at = 60\n[senders]")
+            + "[[failure]]\npattern = 'nobody is '\n",
     )
     .unwrap();
     let input = format!(
@@ -428,12 +429,16 @@ fn a_bare_message_needs_an_identifier() {
 fn halves_of_lines_are_named_so() {
     let directory = configured();
     let file = directory.path().join("servers.d/mine.toml");
-    fs::write(&file, MINE.replace("[senders]", "cut-at = 40\n[senders]")).unwrap();
+    let definition = MINE.replace("[senders]", "cut-at = 40\n[senders]");
+    fs::write(&file, definition.replace("'go away'", "'go away '")).unwrap();
     let input = format!(
         "Nov 24 10:34:11 mail mine[7]: connect from 192.0.2.11\n\
-         Nov 24 10:34:12 mail mine[7]: welcome {}\n\
+         Nov 24 10:34:12 mail mine[7]: go away {0}\n\
          Nov 24 10:34:12 mail mine[7]: welcome al\n\
-         Nov 24 10:34:13 mail mine[7]: welcome bob\n",
+         Nov 24 10:34:13 mail mine[7]: welcome bob\n\
+         Nov 24 10:34:14 mail mine[7]: welcome {0}\n\
+         Nov 24 10:34:15 mail mine[7]: x\n\
+         Nov 24 10:34:15 mail mine[7]: welcome al\n",
         "x".repeat(40)
     );
     let lines = json(&directory, &["--stdin", "--explain"], input.as_bytes());
@@ -441,8 +446,13 @@ fn halves_of_lines_are_named_so() {
         .iter()
         .map(|line| line["event"].as_str().unwrap())
         .collect();
-    assert_eq!(events, ["connect", "nothing", "nothing", "login"]);
-    for half in &lines[1..3] {
+    assert_eq!(
+        events,
+        [
+            "connect", "nothing", "nothing", "login", "nothing", "nothing", "nothing"
+        ]
+    );
+    for half in lines[1..3].iter().chain([&lines[4], &lines[6]]) {
         assert!(
             half["reason"].as_str().unwrap().contains("half a line"),
             "{half}"

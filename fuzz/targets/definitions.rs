@@ -54,7 +54,7 @@ pub fn run(data: &[u8]) {
                 continue;
             };
             // Of a line that was cut there is nothing to explain.
-            let is_cut = verdict.meaning == Meaning::CutOff;
+            let is_cut = matches!(verdict.meaning, Meaning::CutOff { .. });
             assert!(
                 is_cut || !explained.is_empty(),
                 "recognised, and not explained"

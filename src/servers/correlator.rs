@@ -6,7 +6,8 @@
 //! than [`CONNECT_LIFETIME`] ties nothing. So nobody gets another client's address.
 //!
 //! A server's logger may also cut a long line in two: the second half counts for nothing, as a
-//! stranger may have chosen how it looks.
+//! stranger may have chosen how it looks. Nor does any line of that process, ever, if the line was one that
+//! somebody may have made as long as he liked.
 //!
 //! Some servers log that a session has ended, but not which one. Their sessions can't be followed:
 //! from the first such line on, their logins open none. Others sometimes lose the name of a session:
@@ -62,6 +63,8 @@ pub struct Correlator {
     ended: VecDeque<(Timestamp, Arc<str>, String)>,
     /// The pids of those whose last line was cut.
     cut: HashSet<u32>,
+    /// The pids of those of which a line was cut whose pieces have no end that could be known.
+    torn: HashSet<u32>,
     /// The servers whose logouts name no session. Forgotten at the server's next start, which may be
     /// of another version. Never more than there are definitions.
     unfollowed: HashSet<Arc<str>>,
@@ -80,6 +83,7 @@ impl Correlator {
             sessions: HashMap::new(),
             ended: VecDeque::new(),
             cut: HashSet::new(),
+            torn: HashSet::new(),
             unfollowed: HashSet::new(),
             lost: HashMap::new(),
         }
@@ -92,21 +96,26 @@ impl Correlator {
         server.sessions_by_pid && sender.pid.is_some_and(is_known)
     }
 
-    /// Whether the sender's last message was cut off.
+    /// Whether the sender's next message may be a part of one that was cut off.
     #[must_use]
     pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
         // If there are more than can be remembered, each message may be one.
-        let is_full = self.cut.len() >= CUT_LINES;
-        sender
-            .pid
-            .is_some_and(|pid| is_full || self.cut.contains(&pid))
+        let is_full = self.cut.len() >= CUT_LINES || self.torn.len() >= CUT_LINES;
+        let is_known = |pid| self.cut.contains(&pid) || self.torn.contains(&pid);
+        sender.pid.is_some_and(|pid| is_full || is_known(pid))
     }
 
-    /// Takes in half a message: the next one of the same process is the rest.
-    pub fn cut_off(&mut self, sender: &Sender) {
-        if let Some(pid) = sender.pid
-            && self.cut.len() < CUT_LINES
-        {
+    /// Takes in half a message: the next one of the same process is the rest, or all that follow may be.
+    pub fn cut_off(&mut self, sender: &Sender, goes_on: bool) {
+        let Some(pid) = sender.pid else {
+            return;
+        };
+        // The rest of a message does not tell what message it is of.
+        let is_first = !self.cut.contains(&pid);
+        if goes_on && is_first && self.torn.len() < CUT_LINES {
+            self.torn.insert(pid);
+        }
+        if self.cut.len() < CUT_LINES {
             self.cut.insert(pid);
         }
     }
@@ -142,7 +151,7 @@ impl Correlator {
         self.forget(time);
         let process = (server.name.clone(), sender.pid?);
         match meaning {
-            Meaning::CutOff | Meaning::LostLogout => None,
+            Meaning::CutOff { .. } | Meaning::LostLogout => None,
             Meaning::Connect { client } => {
                 self.connected.push_back((time, process.clone()));
                 let ended = self.serves_another(&process, time);
@@ -203,12 +212,12 @@ impl Correlator {
             return false;
         };
         let is_rest = self.expects_a_rest_of(sender);
-        self.cut.remove(&pid);
-        let is_cut = *meaning == Meaning::CutOff;
-        if is_cut {
-            self.cut_off(sender);
+        if let Meaning::CutOff { goes_on } = meaning {
+            self.cut_off(sender, *goes_on);
+            return true;
         }
-        is_rest || is_cut
+        self.cut.remove(&pid);
+        is_rest
     }
 
     /// The session of a login, remembered by its process.
@@ -311,9 +320,10 @@ impl Correlator {
                 self.unfollowed.remove(&server.name);
                 Some(EventKind::Start)
             }
-            Meaning::Connect { .. } | Meaning::Failure | Meaning::LostLogout | Meaning::CutOff => {
-                None
-            }
+            Meaning::Connect { .. }
+            | Meaning::Failure
+            | Meaning::LostLogout
+            | Meaning::CutOff { .. } => None,
         }
     }
 

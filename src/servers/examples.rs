@@ -91,7 +91,7 @@ impl Example {
             self.start,
         ];
         match meaning {
-            None | Some(Meaning::CutOff) => expected == [false; 6],
+            None | Some(Meaning::CutOff { .. }) => expected == [false; 6],
             Some(Meaning::Login {
                 client,
                 user,

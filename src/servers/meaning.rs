@@ -39,7 +39,10 @@ pub enum Meaning {
     /// The server has started.
     Start,
     /// The server's logger has cut this message: the next of its process may be the rest of it.
-    CutOff,
+    CutOff {
+        /// Whether there may be any number of them.
+        goes_on: bool,
+    },
 }
 
 impl Meaning {
@@ -80,7 +83,7 @@ impl fmt::Display for Meaning {
             ),
             Meaning::LostLogout => f.write_str("a logout whose session is lost"),
             Meaning::Start => f.write_str("a start"),
-            Meaning::CutOff => f.write_str("half a line"),
+            Meaning::CutOff { .. } => f.write_str("half a line"),
         }
     }
 }

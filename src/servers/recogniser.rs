@@ -291,7 +291,8 @@ impl Recogniser {
 impl Server {
     fn recognise(&self, message: &[u8]) -> Option<(Meaning, Option<Protocol>)> {
         if self.cut_at.is_some_and(|length| message.len() >= length) {
-            return Some((Meaning::CutOff, None));
+            let goes_on = self.may_go_on(message);
+            return Some((Meaning::CutOff { goes_on }, None));
         }
         if is_plain_text(message) {
             // A login without a name proves nothing about a user.
@@ -347,6 +348,14 @@ impl Server {
     #[must_use]
     pub fn cuts_lines(&self) -> bool {
         self.cut_at.is_some()
+    }
+
+    /// Whether a line that its logger has cut may have any number of pieces. A failure has two: servers limit
+    /// what somebody has them write who has not logged in.
+    #[must_use]
+    pub fn may_go_on(&self, message: &[u8]) -> bool {
+        let line = Header::of(message).map_or(message, |header| header.message);
+        self.cuts_lines() && first(&self.failure, line).is_none()
     }
 
     /// Whether a line of this server may need another to make an event.

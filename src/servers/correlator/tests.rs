@@ -47,6 +47,8 @@ senders = { users = ["root"], units = ["cutting.service"] }
 pattern = 'login {user} from \[{client}\]:{port}$'
 [[logout]]
 pattern = 'logout \[{client}\](?::{port})?$'
+[[failure]]
+pattern = 'failed '
 "#;
 
 const OLD_DOVECOT: &str = r#"name = "dovecot"
@@ -230,6 +232,23 @@ fn what_follows_a_cut_line_of_a_process_means_nothing() {
         lines.says(7, rest);
         assert_eq!(lines.correlator.cut.is_empty(), rest != cut);
     }
+}
+
+#[test]
+fn nothing_of_a_process_counts_after_a_line_with_any_number_of_pieces() {
+    let mut lines = Lines::new(CUTTING, Unknown::PassOn);
+    let line = "login al from [192.0.2.10]:1";
+    let endless = format!("error {:A<40}", "");
+    // It may as well be the rest of what a stranger has written.
+    for message in [&format!("failed {:A<40}", ""), &endless, "x"] {
+        assert_eq!(lines.says(7, message), None);
+    }
+    assert!(lines.says(7, line).is_some());
+    assert_eq!(lines.says(7, &endless), None);
+    for message in ["x", line, "logout [192.0.2.10]:1", "other", line] {
+        assert_eq!(lines.says(7, message), None, "{message}");
+    }
+    assert!(lines.says(8, line).is_some());
 }
 
 #[test]
