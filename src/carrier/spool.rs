@@ -31,6 +31,11 @@ const FULL: u64 = 32 << 20;
 const OLD: Duration = Duration::from_secs(6 * 60 * 60);
 /// So much room the files have on the disk, in bytes, beside the one that is written to.
 const ROOM: u64 = 1 << 30;
+/// After so many bytes of the export it is seen to that they keep to it: by ever new names of fields, which
+/// anybody can write, systemd-journal-remote is made to begin a file of 4 MB every few kilobytes.
+const STEP: u64 = 64 << 10;
+/// How often it is told that files were removed that may not have been read.
+const TELL: Duration = Duration::from_secs(60);
 
 /// Where the entries of a store go.
 #[derive(Debug)]
@@ -38,6 +43,10 @@ pub struct Spool {
     directory: PathBuf,
     /// How long an entry matters.
     kept_for: Duration,
+    room: u64,
+    /// What was written since it was seen to the room last.
+    since_tidied: u64,
+    told: Option<Instant>,
     writer: Option<Writer>,
     /// What brings the entries: nothing may come while nothing can be filed, and be thought to be.
     line: Option<HangUp>,
@@ -68,6 +77,9 @@ impl Spool {
         Spool {
             directory: directory.to_owned(),
             kept_for,
+            room: ROOM,
+            since_tidied: 0,
+            told: None,
             writer: None,
             line: None,
         }
@@ -110,7 +122,12 @@ impl Spool {
             let why = self.writer.take().and_then(Writer::close);
             return Err(why.map_or(error, io::Error::other));
         }
-        writer.written += entry.len() as u64;
+        let length = entry.len() as u64;
+        writer.written += length;
+        self.since_tidied += length;
+        if self.since_tidied >= STEP {
+            self.tidy()?;
+        }
         Ok(())
     }
 
@@ -136,7 +153,8 @@ impl Spool {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn tidy(&self) -> io::Result<()> {
+    pub fn tidy(&mut self) -> io::Result<()> {
+        self.since_tidied = 0;
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
@@ -147,7 +165,8 @@ impl Spool {
         }
         // The latest first.
         files.sort_by(|a, b| b.cmp(a));
-        let mut room = ROOM;
+        let mut room = self.room;
+        let mut unread = None;
         for (written, size, path) in &files {
             let is_old = written.elapsed().is_ok_and(|age| age > self.kept_for);
             let fits = *size <= room;
@@ -156,12 +175,17 @@ impl Spool {
                 fs::remove_file(path)?;
             }
             if !is_old && !fits {
-                let path = path.display();
-                diagnostics::warning(&format!(
-                    "{path}: removed, as a store's files may take {ROOM} bytes; if the service has not \
-                     read it, its logins are lost"
-                ));
+                unread = unread.or(Some(path));
             }
+        }
+        let is_told = self.told.is_some_and(|told| told.elapsed() < TELL);
+        if let Some(path) = unread.filter(|_| !is_told) {
+            self.told = Some(Instant::now());
+            let path = path.display();
+            diagnostics::warning(&format!(
+                "{path}: removed, and so is what is older, as a store's files may take {ROOM} bytes; if the \
+                 service has not read it, its logins are lost"
+            ));
         }
         Ok(())
     }
@@ -309,6 +333,24 @@ mod tests {
         }
         let last = last_written(directory.path()).unwrap();
         assert_eq!(last.as_second(), 100);
+    }
+
+    #[test]
+    fn names_of_fields_without_end_take_no_more_room() {
+        const MIB: u64 = 1 << 20;
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(directory.path(), Duration::from_secs(1000));
+        spool.room = 16 * MIB;
+        for number in 0..40 {
+            let names = (0..900).map(|name| format!("F{name}X{number}=\n"));
+            let fields = names.collect::<String>().into_bytes();
+            spool.write(&[&fields, ENTRY].concat()).unwrap();
+        }
+        drop(spool);
+        let files = fs::read_dir(directory.path()).unwrap();
+        let sizes = files.map(|file| file.unwrap().metadata().unwrap().blocks() * 512);
+        let total = sizes.sum::<u64>() / MIB;
+        assert!(total < 100, "{total} MiB");
     }
 
     #[test]
