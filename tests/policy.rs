@@ -143,6 +143,15 @@ fn relays_on_other_hosts_ask_over_tcp_at_each_address() {
         assert_eq!(reply(&mut relay), OK);
     }
     assert_eq!(service.ask("192.0.2.10"), OK);
+
+    // A relay that is one no more has no answer, however long its connection has stood.
+    let mut former = TcpStream::connect(addresses[0]).unwrap();
+    former.write_all(request("192.0.2.10").as_bytes()).unwrap();
+    assert_eq!(reply(&mut former), OK);
+    service.reload("policy.relays = []");
+    service.wait_for("reloaded: ");
+    former.write_all(request("192.0.2.10").as_bytes()).unwrap();
+    assert_eq!(reply(&mut former), "");
 }
 
 #[test]

@@ -225,11 +225,11 @@ pub async fn serve(listener: impl Listener, policy: Rc<Policy>) {
 async fn serve_peer(mut stream: impl Peer, policy: &Policy) -> io::Result<()> {
     let mut decoder = Decoder::default();
     let mut replies = Vec::new();
+    // Whoever is nobody's relay takes no place by silence.
+    if !stream.may_ask(policy) {
+        return Ok(());
+    }
     loop {
-        // Each time, as smtpd keeps its connection, and a reload may have taken the relay away.
-        if !stream.may_ask(policy) {
-            return Ok(());
-        }
         let mut heard = hear(&mut stream, &mut decoder, policy, &mut replies).await?;
         if matches!(heard, Heard::Unanswered) {
             policy.looks.look().await;
@@ -282,6 +282,8 @@ async fn hear(
         ready!(Pin::new(&mut *stream).poll_read(context, &mut received))?;
         Poll::Ready(Ok(match received.filled() {
             [] => Heard::Enough,
+            // smtpd keeps its connection, and a reload may have taken the relay away.
+            _ if !stream.may_ask(policy) => Heard::Enough,
             bytes => answer(decoder, bytes, policy, false, replies),
         }))
     })
