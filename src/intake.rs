@@ -474,12 +474,18 @@ impl Taker {
         // Nothing is kept for whoever may not write: a thousand made-up hosts would push out what is.
         let of = |origin| self.correlators.get(origin);
         let is_rest = of(&entry.origin).is_some_and(|known| known.expects_a_rest_of(sender));
+        let is_torn = of(&entry.origin).is_some_and(|known| known.is_torn(sender));
         let serves = of(&origin).is_some_and(|known| known.serves(server, sender));
         if self.senders == Senders::Trusted
             && let Err(why) = self.check(server, entry, passed_on.is_some())
             && (is_alone || !ends_its_own_session(&meaning, &why, serves))
         {
             return self.refuse(server, meaning, entry, why);
+        }
+        // The end of a session lets nobody in.
+        if is_torn && meaning.lets_in() {
+            self.correlator(entry.origin).pass_over(sender);
+            return self.refuse(server, meaning, entry, Distrust::Torn);
         }
         if passed_on.is_some() || is_alone {
             self.correlator(entry.origin).pass_over(sender);

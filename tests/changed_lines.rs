@@ -100,8 +100,14 @@ fn what_follows_a_line_of_couriers_of_any_length_is_no_login() {
                 of_imapd(forged),
                 of_imapd("tail\")]"),
                 of_imapd(forged),
+                of_imapd("LOGOUT, user=alice, ip=[::ffff:192.0.2.10], port=[42531]"),
+                of_imapd(genuine).but("_PID", Some("97")),
             ];
-            assert_eq!(clients_of(&shown(&entries, &[])), ["192.0.2.10"], "{begin}");
+            let lines = shown(&entries, &[]);
+            let events: Vec<&str> = lines.iter().map(|l| l["event"].as_str().unwrap()).collect();
+            let expected = ["login", "refused", "refused", "logout", "login"];
+            assert_eq!(events, expected, "{begin}");
+            assert_eq!(clients_of(&lines), ["192.0.2.10"; 2], "{begin}");
         }
     }
 }

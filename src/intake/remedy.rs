@@ -209,6 +209,13 @@ impl Refused {
                  {server} log by syslog(3): 'pop-before-smtp servers --show {server}'"
             ));
         }
+        if self.why == Distrust::Torn {
+            let unit = self.sender.unit.as_deref().unwrap_or("of that server");
+            return Remedy::None(format!(
+                "whoever had that line written may have chosen this one; its logins count again once {unit} \
+                 is restarted; to find the line: 'pop-before-smtp servers --show {server}'"
+            ));
+        }
         if self.why == Distrust::Machine {
             return Remedy::None(
                 "a source is the journal of one host: write a table [sources.NAME] for each; if that \

@@ -6,8 +6,8 @@
 //! than [`CONNECT_LIFETIME`] ties nothing. So nobody gets another client's address.
 //!
 //! A server's logger may also cut a long line in two: the second half counts for nothing, as a
-//! stranger may have chosen how it looks. Nor does any line of that process, ever, if the line was one that
-//! somebody may have made as long as he liked.
+//! stranger may have chosen how it looks. If the line was one that somebody may have made as long as he liked,
+//! that process is torn: each of its lines may be a piece.
 //!
 //! Some servers log that a session has ended, but not which one. Their sessions can't be followed:
 //! from the first such line on, their logins open none. Others sometimes lose the name of a session:
@@ -96,13 +96,16 @@ impl Correlator {
         server.sessions_by_pid && sender.pid.is_some_and(is_known)
     }
 
-    /// Whether the sender's next message may be a part of one that was cut off.
+    /// Whether the sender's last message was cut off.
     #[must_use]
     pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
-        // If there are more than can be remembered, each message may be one.
-        let is_full = self.cut.len() >= CUT_LINES || self.torn.len() >= CUT_LINES;
-        let is_known = |pid| self.cut.contains(&pid) || self.torn.contains(&pid);
-        sender.pid.is_some_and(|pid| is_full || is_known(pid))
+        is_among(&self.cut, sender)
+    }
+
+    /// Whether each message of the sender may be a piece of one that was cut off.
+    #[must_use]
+    pub fn is_torn(&self, sender: &Sender) -> bool {
+        is_among(&self.torn, sender)
     }
 
     /// Takes in half a message: the next one of the same process is the rest, or all that follow may be.
@@ -368,6 +371,12 @@ impl Correlator {
             self.ended.pop_front();
         }
     }
+}
+
+/// Whether the sender is one of these processes. If there are more than can be remembered, each may be one.
+fn is_among(processes: &HashSet<u32>, sender: &Sender) -> bool {
+    let is_one = |pid| processes.len() >= CUT_LINES || processes.contains(&pid);
+    sender.pid.is_some_and(is_one)
 }
 
 #[cfg(test)]

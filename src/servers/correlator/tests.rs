@@ -235,20 +235,24 @@ fn what_follows_a_cut_line_of_a_process_means_nothing() {
 }
 
 #[test]
-fn nothing_of_a_process_counts_after_a_line_with_any_number_of_pieces() {
+fn a_process_is_torn_by_a_line_with_any_number_of_pieces() {
     let mut lines = Lines::new(CUTTING, Unknown::PassOn);
-    let line = "login al from [192.0.2.10]:1";
+    let process = |pid| Sender {
+        pid: Some(pid),
+        ..Sender::default()
+    };
+    let (torn, other) = (process(7), process(8));
     let endless = format!("error {:A<40}", "");
     // It may as well be the rest of what a stranger has written.
     for message in [&format!("failed {:A<40}", ""), &endless, "x"] {
         assert_eq!(lines.says(7, message), None);
     }
-    assert!(lines.says(7, line).is_some());
-    assert_eq!(lines.says(7, &endless), None);
-    for message in ["x", line, "logout [192.0.2.10]:1", "other", line] {
-        assert_eq!(lines.says(7, message), None, "{message}");
+    assert!(!lines.correlator.is_torn(&torn));
+    for message in [&endless, "x", "login al from [192.0.2.10]:1"] {
+        lines.says(7, message);
+        assert!(lines.correlator.is_torn(&torn), "{message}");
     }
-    assert!(lines.says(8, line).is_some());
+    assert!(!lines.correlator.is_torn(&other));
 }
 
 #[test]
