@@ -9,6 +9,7 @@ mod blocks;
 mod closer;
 mod error;
 mod flusher;
+mod heard;
 mod in_force;
 mod keys;
 pub mod manual_file;
@@ -33,6 +34,7 @@ pub use error::StoreError;
 use error::classify;
 pub use flusher::Flusher;
 use flusher::force;
+pub use heard::Heard;
 pub use in_force::{FormerMap, InForce};
 use keys::{ENDS, POSITION, key_of_client, key_of_position, key_of_session, source_of};
 #[doc(hidden)]
@@ -95,6 +97,8 @@ pub struct Kept {
     pub in_force: Option<InForce>,
     /// The maps from before that are yet to be emptied.
     pub former_maps: Vec<FormerMap>,
+    /// What was heard of whom, if that is known.
+    pub heard: Option<Heard>,
 }
 
 /// How far the journals have been read, by their sources.
@@ -289,6 +293,7 @@ impl Store {
         }
         kept.in_force = in_force::read(&self.meta)?;
         kept.former_maps = in_force::read_former_maps(&self.meta)?;
+        kept.heard = heard::read(&self.meta)?;
         Ok(kept)
     }
 

@@ -1,4 +1,4 @@
-//! What other settings make of those who were listed before.
+//! What other settings make of those who were listed before, by a reload or a restart.
 
 mod foreground;
 mod journal_files;
@@ -62,4 +62,13 @@ fn a_name_that_a_server_has_no_more_leaves_none_of_its_sessions_open() {
     service.wait_for_answer("status", "2 clients, 2 open sessions");
     reload(&service, &format!("{SETTINGS}\n{more}"));
     service.wait_for_answer("status", "2 clients, 0 open sessions");
+
+    // Nor does a restart in between make a difference, even if there was another one before.
+    let mut service = with_two_names();
+    for (settings, sessions) in [(two_names(), 2), (SETTINGS.to_owned(), 0)] {
+        service.stop();
+        service.start_again(&settings);
+        let listed = format!("2 clients listed, {sessions} sessions open");
+        service.wait_for(&format!("caught up with the journal: {listed}"));
+    }
 }

@@ -155,7 +155,7 @@ fn one_that_is_no_longer_read_holds_no_session() {
 
 #[test]
 fn another_journal_under_the_same_name_is_another_source() {
-    let (mut service, _former) = two_sources();
+    let (mut service, former) = two_sources();
     // Written before what was read of the former one, and within grace.
     let other = journal(&[Entry::login(ago(400), LATE, "b")]);
     service.reload(&with_store(&other));
@@ -167,6 +167,12 @@ fn another_journal_under_the_same_name_is_another_source() {
     service.stop();
     service.start_again(&with_store(&other));
     service.wait_for("caught up with the journal: 3 clients listed, 2 sessions open");
+    assert!(!service.log().contains("does not have the entry"));
+    // Nor where a restart comes between.
+    add(&former, "early", Entry::login(ago(350), "192.0.2.40", "c"));
+    service.stop();
+    service.start_again(&with_store(&former));
+    service.wait_for("caught up with the journal: 4 clients listed, 2 sessions open");
     let log = service.log();
     assert!(!log.contains("does not have the entry"), "{log}");
 }

@@ -22,7 +22,7 @@ use crate::postfix::postconf::{self, PostconfError};
 use crate::servers::{
     self, BrokenExample, Definition, DefinitionError, Recogniser, Unknown, Users, check_examples,
 };
-use crate::store::InForce;
+use crate::store::{Heard, InForce};
 use crate::whitelist::Rules;
 
 /// The variable that names a file with the value of mynetworks as computed outside the sandbox.
@@ -222,6 +222,21 @@ impl Plan {
             grace: settings.grace,
             max_session: settings.max_session,
         })
+    }
+
+    /// What is heard of whom, beside what definitions say.
+    #[must_use]
+    pub fn heard(&self) -> Heard {
+        let senders = self.settings.senders.iter();
+        let sources = self.sources.iter();
+        Heard {
+            senders: senders
+                .map(|(server, senders)| (server.clone(), senders.heard()))
+                .collect(),
+            journals: sources
+                .map(|source| (source.id(), source.journal.to_string()))
+                .collect(),
+        }
     }
 
     /// Tells what is odd, but taken.

@@ -102,8 +102,7 @@ fn take(rooms: &mut Rooms, plan: Plan) -> Result<(), RunError> {
         &rooms.plan.rules.permitted.to_string(),
     );
     let now = Timestamp::now();
-    rooms.set_sources(Some(&former.sources), now);
-    rooms.set_servers(Some(&former.settings), now);
+    rooms.hear(now);
     let Rooms {
         plan,
         keeping,

@@ -13,7 +13,6 @@ use super::plan::{NamedSource, Plan};
 use super::policy_server::Policy;
 use super::publishing::{Confirm, Journal, Publishing};
 use super::reading::{Progress, Reading};
-use crate::config::Settings;
 use crate::control::Fault;
 use crate::diagnostics;
 use crate::origin::Id;
@@ -69,33 +68,25 @@ impl Rooms {
         here.for_each(|source| self.clients.end_sessions_of_former_boots(source.id(), now));
     }
 
-    /// The plan's sources are those that are read from now on: what others told counts no more, nor what was
-    /// told under the name of one of them by another journal, if a `former` plan had that there.
-    pub fn set_sources(&mut self, former: Option<&[NamedSource]>, now: Timestamp) {
-        let sources = &self.plan.sources;
-        let is_read_as_before = |source: &&NamedSource| {
-            let mut former = former.into_iter().flatten();
-            let of_this_name = former.find(|former| former.id() == source.id());
-            of_this_name.is_none_or(|former| former.journal == source.journal)
-        };
-        let known = sources.iter().filter(is_read_as_before);
-        let known: Vec<Id> = known.map(NamedSource::id).collect();
-        self.clients.set_sources(sources, &known, now);
+    /// The plan's sources and servers are those that are heard from now on. What others told counts no more, nor
+    /// what was told where another journal had a source's name, nor of servers of which more was heard: nobody
+    /// will know of the ends of all their sessions.
+    pub fn hear(&mut self, now: Timestamp) {
+        let heard = self.plan.heard();
+        let former = self.keeping.heard().cloned().unwrap_or_default();
+        let sources = self.plan.sources.iter().map(NamedSource::id);
+        let known: Vec<Id> = sources
+            .filter(|source| former.is_same_journal(*source, &heard))
+            .collect();
+        self.clients.set_sources(&self.plan.sources, &known, now);
         self.keeping.forget_other_sources(&known);
-    }
-
-    /// The plan's servers are those that are heard from now on, but for those of which a `former` plan heard
-    /// more: nobody will know of the ends of all their sessions.
-    pub fn set_servers(&mut self, former: Option<&Settings>, now: Timestamp) {
-        let is_heard_as_before = |server: &&str| {
-            let former = former.and_then(|former| former.senders.get(*server));
-            let senders = self.plan.settings.senders.get(*server);
-            let senders = senders.cloned().unwrap_or_default();
-            former.is_none_or(|former| former.is_part_of(&senders))
-        };
         let servers = self.plan.recogniser.servers().map(|server| &**server);
-        let servers: Vec<&str> = servers.filter(is_heard_as_before).collect();
+        let servers: Vec<&str> = servers
+            .filter(|server| former.is_all_of(server, &heard))
+            .collect();
         self.clients.set_servers(&servers, now);
+        self.keeping
+            .set_heard(heard, &mut self.clients.whitelist_mut());
     }
 
     /// The journals have been read. Returns the whitelist's generation that the map is to have.

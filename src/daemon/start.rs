@@ -15,6 +15,7 @@ use super::rooms::Rooms;
 use super::systemd;
 use crate::diagnostics;
 use crate::journal::start_position::StartPosition;
+use crate::origin::Id;
 use crate::whitelist::Whitelist;
 
 /// Opens the store, puts the whitelist in order, and begins to read the journals.
@@ -46,7 +47,12 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     let clients = Clients::new(whitelist, now);
     plan.tell_warnings();
 
-    let begin = |source: &NamedSource| match kept.positions.get(&source.id()).cloned() {
+    let (heard, former) = (plan.heard(), kept.heard.unwrap_or_default());
+    let place = |source: Id| {
+        let place = kept.positions.get(&source).cloned();
+        place.filter(|_| former.is_same_journal(source, &heard))
+    };
+    let begin = |source: &NamedSource| match place(source.id()) {
         None if set_aside.is_some() => StartPosition::At(oldest(&plan.rules, now)),
         position => where_to_begin(source, &plan.rules, position, now),
     };
@@ -67,8 +73,7 @@ pub fn start(plan: Plan) -> Result<Rooms, RunError> {
     rooms.clients.clock_set(now);
     rooms.clients.set_rules(rooms.plan.rules.clone());
     rooms.end_sessions_of_former_boots(now);
-    rooms.set_sources(None, now);
-    rooms.set_servers(None, now);
+    rooms.hear(now);
     rooms.clients.expire_all(now);
     Ok(rooms)
 }

@@ -74,18 +74,20 @@ pub struct Senders {
 }
 
 impl Senders {
-    /// Whether all that these add to what is heard of a server is in the others, too.
+    /// All that these add to what is heard of a server, each in a word or two.
     #[must_use]
-    pub fn is_part_of(&self, others: &Senders) -> bool {
+    pub fn heard(&self) -> BTreeSet<String> {
         let lists = [
-            (&self.identifiers, &others.identifiers),
-            (&self.users, &others.users),
-            (&self.units, &others.units),
-            (&self.containers, &others.containers),
+            ("identifier", &self.identifiers),
+            ("user", &self.users),
+            ("unit", &self.units),
+            ("container", &self.containers),
         ];
-        lists
-            .iter()
-            .all(|(these, others)| these.iter().all(|name| others.contains(name)))
+        let named = |(kind, names): (&'static str, &Vec<String>)| {
+            let names = names.iter().map(move |name| format!("{kind} {name}"));
+            names.collect::<Vec<_>>()
+        };
+        lists.into_iter().flat_map(named).collect()
     }
 }
 

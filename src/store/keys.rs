@@ -17,6 +17,9 @@ pub(super) const IN_FORCE: &[u8] = b"in-force";
 /// Of the maps that are yet to be emptied.
 pub(super) const FORMER_MAPS: &[u8] = b"former-maps";
 
+/// Of what was heard.
+pub(super) const HEARD: &[u8] = b"heard";
+
 /// Of a source.
 pub(super) fn key_of_position(source: Id) -> Vec<u8> {
     [POSITION, &source.to_bytes()].concat()

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::journal::Position;
 use crate::origin::Id;
-use crate::store::{FormerMap, InForce, StoreError};
+use crate::store::{FormerMap, Heard, InForce, StoreError};
 use crate::whitelist::Whitelist;
 use manual_keeper::ManualKeeper;
 use store_keeper::StoreKeeper;
@@ -98,6 +98,16 @@ impl Keeping {
     /// The map with this index lists nobody any more.
     pub fn map_emptied(&mut self, index: &Path) {
         self.store.map_emptied(index);
+    }
+
+    /// What was heard of whom, as far as that is known.
+    pub fn heard(&self) -> Option<&Heard> {
+        self.store.heard()
+    }
+
+    /// Remembers what is heard from now on, once what that has changed of the whitelist is kept.
+    pub fn set_heard(&mut self, heard: Heard, whitelist: &mut Whitelist) {
+        self.store.set_heard(heard, whitelist);
     }
 
     /// What is wrong now.

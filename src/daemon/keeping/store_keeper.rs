@@ -13,7 +13,7 @@ use super::maps::Maps;
 use crate::diagnostics;
 use crate::journal::Position;
 use crate::origin::Id;
-use crate::store::{FormerMap, InForce, Kept, Opened, Positions, Store, StoreError, Told};
+use crate::store::{FormerMap, Heard, InForce, Kept, Opened, Positions, Store, StoreError, Told};
 use crate::whitelist::{EndsOfServer, Whitelist};
 
 /// How old the stored place may become while entries go by that mean nothing.
@@ -38,6 +38,7 @@ pub struct StoreKeeper {
     store: Option<Store>,
     retry: Option<(Instant, Duration)>,
     maps: Maps,
+    heard: Option<Heard>,
     positions: Positions,
     under_way: Option<UnderWay>,
     /// What was written is on its way to the disk, which another thread waits for.
@@ -94,6 +95,7 @@ impl StoreKeeper {
             store: Some(store),
             retry: None,
             maps: Maps::kept(kept.in_force.clone(), kept.former_maps.clone()),
+            heard: kept.heard.clone(),
             positions: kept.positions.clone(),
             under_way: None,
             flushing: None,
@@ -250,6 +252,25 @@ impl StoreKeeper {
         }
     }
 
+    /// What was heard of whom, as far as that is known.
+    pub fn heard(&self) -> Option<&Heard> {
+        self.heard.as_ref()
+    }
+
+    /// Remembers what is heard from now on, once what that has changed of the whitelist is kept.
+    pub fn set_heard(&mut self, heard: Heard, whitelist: &mut Whitelist) {
+        if self.heard.as_ref() == Some(&heard) {
+            return;
+        }
+        self.commit_now(whitelist, false);
+        if let Some(store) = &self.store
+            && let Err(error) = store.set_heard(&heard)
+        {
+            self.failed(&error);
+        }
+        self.heard = Some(heard);
+    }
+
     /// The maps that are to list nobody any more.
     pub fn maps_to_empty(&self) -> Vec<FormerMap> {
         self.maps.to_empty()
@@ -297,6 +318,9 @@ impl StoreKeeper {
                 write_all(&mut store, &kept, whitelist, &self.positions)?;
                 if let Some((in_force, former)) = self.maps.to_keep() {
                     store.set_in_force(in_force, former)?;
+                }
+                if let Some(heard) = &self.heard {
+                    store.set_heard(heard)?;
                 }
                 Ok(store)
             },
