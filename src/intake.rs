@@ -23,7 +23,7 @@ use crate::event::{Event, EventKind};
 use crate::journal::{Container, Entry, Match};
 use crate::origin::{Id, Origin};
 use crate::servers::{
-    Correlator, Definition, Distrust, LONGEST_MESSAGE, Meaning, Recogniser, Sender,
+    Correlator, Definition, Distrust, LONGEST_MESSAGE, Meaning, Recogniser, Rest, Sender,
     Senders as Added, Server, Trust, Unknown, Users, Verdict, identifiers,
 };
 
@@ -285,7 +285,7 @@ impl Taker {
                 if !entry.is_ambiguous()
                     && let Some(correlator) = self.correlators.get_mut(&entry.origin)
                 {
-                    correlator.pass_over(&entry.sender);
+                    correlator.pass_over(&entry.sender, entry.time);
                 }
                 Intake::Nothing
             }
@@ -391,9 +391,10 @@ impl Taker {
         let is_rest = correlator.is_some_and(|known| known.expects_a_rest_of(&entry.sender));
         let is_cut = *is_partial || entry.is_cut;
         if is_cut {
-            self.correlator(origin).cut_off(&entry.sender, false);
+            self.correlator(origin)
+                .cut_off(&entry.sender, Rest::One, entry.time);
         } else if is_rest {
-            self.correlator(origin).pass_over(&entry.sender);
+            self.correlator(origin).pass_over(&entry.sender, entry.time);
         }
         is_rest || is_cut || entry.message.len() > LONGEST_MESSAGE
     }
@@ -440,9 +441,13 @@ impl Taker {
             return Intake::Nothing;
         };
         // journald says of each of its pieces whether there is another.
-        let goes_on = !entry.is_cut && server.may_go_on(&entry.message);
+        let rest = if entry.is_cut {
+            Rest::One
+        } else {
+            server.rest_of(&entry.message)
+        };
         self.correlator(entry.origin)
-            .cut_off(&entry.sender, goes_on);
+            .cut_off(&entry.sender, rest, entry.time);
         noted(server, NoEvent::Half)
     }
 
@@ -474,7 +479,7 @@ impl Taker {
         // Nothing is kept for whoever may not write: a thousand made-up hosts would push out what is.
         let of = |origin| self.correlators.get(origin);
         let is_rest = of(&entry.origin).is_some_and(|known| known.expects_a_rest_of(sender));
-        let is_torn = of(&entry.origin).is_some_and(|known| known.is_torn(sender));
+        let is_torn = of(&entry.origin).is_some_and(|known| known.is_torn(sender, *time));
         let serves = of(&origin).is_some_and(|known| known.serves(server, sender));
         if self.senders == Senders::Trusted
             && let Err(why) = self.check(server, entry, passed_on.is_some())
@@ -483,12 +488,12 @@ impl Taker {
             return self.refuse(server, meaning, entry, why);
         }
         // The end of a session lets nobody in.
-        if is_torn && meaning.lets_in() {
-            self.correlator(entry.origin).pass_over(sender);
+        if is_torn && !is_rest && meaning.lets_in() {
+            self.correlator(entry.origin).pass_over(sender, *time);
             return self.refuse(server, meaning, entry, Distrust::Torn);
         }
         if passed_on.is_some() || is_alone {
-            self.correlator(entry.origin).pass_over(sender);
+            self.correlator(entry.origin).pass_over(sender, *time);
             if is_rest {
                 return noted(server, NoEvent::Half);
             }

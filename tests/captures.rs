@@ -201,8 +201,8 @@ fn a_process_that_is_gone_ends_its_session_but_opens_none() {
     );
 }
 
-fn courier(pid: u32, message: impl AsRef<[u8]>) -> Entry {
-    Entry::dovecot(SignedDuration::from_secs(60), message)
+fn courier(seconds_ago: i64, pid: u32, message: impl AsRef<[u8]>) -> Entry {
+    Entry::dovecot(SignedDuration::from_secs(seconds_ago), message)
         .but("SYSLOG_IDENTIFIER", Some("pop3d"))
         .but("_SYSTEMD_UNIT", Some("courier-pop.service"))
         .with("_PID", pid.to_string())
@@ -220,21 +220,32 @@ fn the_rest_of_a_line_that_couriers_logger_cut_is_no_login() {
     let login = "LOGIN, user=alice, ip=[::ffff:192.0.2.10], port=[42531]";
     let [begin, rest] = cut_line("LOGIN, user=bob");
     let entries = [
-        courier(96, &begin),
+        courier(90, 96, &begin),
         // Another process's line comes between.
-        courier(97, login),
-        courier(96, &rest),
-        courier(96, login.replace("alice", "carol")),
-        courier(96, &begin),
-        courier(96, &cut_line("whatever")[1]),
-        courier(96, login.replace("alice", "dave")),
+        courier(90, 97, login),
+        courier(90, 96, &rest),
+        // The logger may have lost its place in what it reads.
+        courier(85, 96, &rest),
+        courier(60, 96, login.replace("alice", "carol")),
+        courier(60, 96, &begin),
+        courier(60, 96, &cut_line("whatever")[1]),
+        courier(30, 96, login.replace("alice", "dave")),
     ];
     let lines = test_json(
         &JournalFiles::import(&export(&entries)),
         &["--server", "courier"],
     );
-    let users: Vec<_> = lines.iter().map(|line| line["user"].as_str()).collect();
-    assert_eq!(users, [Some("alice"), Some("carol"), Some("dave")]);
+    let found = lines
+        .iter()
+        .map(|line| (line["event"].as_str(), line["user"].as_str()));
+    let expected = [
+        ("login", "alice"),
+        ("refused", "bob"),
+        ("login", "carol"),
+        ("login", "dave"),
+    ];
+    let expected = expected.map(|(event, user)| (Some(event), Some(user)));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]

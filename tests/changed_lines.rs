@@ -29,6 +29,11 @@ fn courier(message: &str) -> Entry {
     entry("pop3d", 0, "courier-pop.service", message)
 }
 
+/// The same, half a minute later.
+fn later(entry: Entry) -> Entry {
+    entry.later(SignedDuration::from_secs(30))
+}
+
 fn perdition(message: &str) -> Entry {
     entry("perdition.imap4", 65_534, "perdition.service", message)
 }
@@ -64,7 +69,8 @@ fn a_line_of_couriers_that_ended_in_blanks_may_have_been_cut() {
             rest,
             last_piece,
             courier("whatever"),
-            courier(genuine),
+            courier(forged),
+            later(courier(genuine)),
         ];
         assert_eq!(clients_of(&shown(&entries, &[])), ["192.0.2.10"]);
     }

@@ -388,16 +388,20 @@ fn nothing_is_believed_of_a_logger_that_cuts_lines_once_another_passes_them_on()
     )
     .unwrap();
     let input = format!(
-        "Nov 27 10:00:00 mail mine: nobody is {}\n\
+        "Nov 27 10:00:00 mail mine: eve is at 203.0.113.9\n\
+         Nov 27 10:00:00 mail mine: dan is at 192.0.2.13\n\
+         dan is at 192.0.2.14\n\
+         Nov 27 10:00:00 mail mine: nobody is {}\n\
          Nov 27 10:00:00 mail other: whatever stands between\n\
          Nov 27 10:00:00 mail mine: eve is at 203.0.113.9\n\
-         Nov 27 10:00:00 mail mine: dan is at 192.0.2.13\n\
          dan is at 192.0.2.14\n",
         "x".repeat(60)
     );
     let arguments = ["--stdin", "--identifier", "mine", "--explain"];
     let lines = json(&directory, &arguments, input.as_bytes());
-    let events = ["nothing", "nothing", "missed", "missed", "login"];
+    let events = [
+        "missed", "missed", "login", "nothing", "nothing", "refused", "refused",
+    ];
     let found: Vec<_> = lines.iter().map(|l| l["event"].as_str().unwrap()).collect();
     assert_eq!(found, events);
 }
@@ -435,10 +439,10 @@ fn halves_of_lines_are_named_so() {
         "Nov 24 10:34:11 mail mine[7]: connect from 192.0.2.11\n\
          Nov 24 10:34:12 mail mine[7]: go away {0}\n\
          Nov 24 10:34:12 mail mine[7]: welcome al\n\
-         Nov 24 10:34:13 mail mine[7]: welcome bob\n\
-         Nov 24 10:34:14 mail mine[7]: welcome {0}\n\
-         Nov 24 10:34:15 mail mine[7]: x\n\
-         Nov 24 10:34:15 mail mine[7]: welcome al\n",
+         Nov 24 10:34:33 mail mine[7]: welcome bob\n\
+         Nov 24 10:34:34 mail mine[7]: welcome {0}\n\
+         Nov 24 10:34:35 mail mine[7]: x\n\
+         Nov 24 10:34:55 mail mine[7]: welcome al\n",
         "x".repeat(40)
     );
     let lines = json(&directory, &["--stdin", "--explain"], input.as_bytes());
@@ -449,13 +453,16 @@ fn halves_of_lines_are_named_so() {
     assert_eq!(
         events,
         [
-            "connect", "nothing", "nothing", "login", "nothing", "nothing", "nothing"
+            "connect", "nothing", "nothing", "login", "nothing", "nothing", "refused"
         ]
     );
-    for half in lines[1..3].iter().chain([&lines[4], &lines[6]]) {
-        assert!(
-            half["reason"].as_str().unwrap().contains("half a line"),
-            "{half}"
-        );
+    let says = |line: usize, why: &str| {
+        let reason = lines[line]["reason"].as_str().unwrap();
+        assert!(reason.contains(why), "{reason}");
+    };
+    for half in [1, 2, 4] {
+        says(half, "half a line");
     }
+    // What is cut is no failure, which alone has an end.
+    says(6, "cut in pieces");
 }

@@ -210,10 +210,11 @@ impl Refused {
             ));
         }
         if self.why == Distrust::Torn {
-            let unit = self.sender.unit.as_deref().unwrap_or("of that server");
+            let unit = self.sender.unit.as_deref().unwrap_or("its unit");
             return Remedy::None(format!(
-                "whoever had that line written may have chosen this one; its logins count again once {unit} \
-                 is restarted; to find the line: 'pop-before-smtp servers --show {server}'"
+                "whoever had that line written may have chosen this one, too; logins count again ten seconds after \
+                 a failed one under a long name, or after any other long line once {unit} is restarted: \
+                 'pop-before-smtp servers --show {server}'"
             ));
         }
         if self.why == Distrust::Machine {

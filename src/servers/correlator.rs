@@ -6,8 +6,8 @@
 //! than [`CONNECT_LIFETIME`] ties nothing. So nobody gets another client's address.
 //!
 //! A server's logger may also cut a long line in two: the second half counts for nothing, as a
-//! stranger may have chosen how it looks. If the line was one that somebody may have made as long as he liked,
-//! that process is torn: each of its lines may be a piece.
+//! stranger may have chosen how it looks. Such a logger is torn for some moments: each of its lines may be a piece. If
+//! somebody may have made the line as long as he liked, it is torn for ever.
 //!
 //! Some servers log that a session has ended, but not which one. Their sessions can't be followed:
 //! from the first such line on, their logins open none. Others sometimes lose the name of a session:
@@ -41,6 +41,41 @@ const END_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 /// After this many ends in a row whose session is lost, the server is taken to name none.
 const LOST_IN_A_ROW: u32 = 10;
 
+/// For how long after a piece of a line that a server's logger has cut another may come out of order: such a
+/// logger loses its place in what it reads, and finds it again within moments.
+const OUT_OF_PLACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// What can follow half a message, beside the rest of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rest {
+    /// Whole ones.
+    One,
+    /// For a moment, pieces of any.
+    Some,
+    /// Pieces, for ever.
+    Endless,
+}
+
+/// The lines of a process that were cut.
+#[derive(Debug)]
+struct Cut {
+    /// When the last piece came.
+    last: Timestamp,
+    /// Whether the next message is a rest.
+    is_open: bool,
+    rest: Rest,
+}
+
+impl Cut {
+    fn may_have_pieces(&self, time: Timestamp) -> bool {
+        match self.rest {
+            Rest::One => false,
+            Rest::Some => self.is_open || time.duration_since(self.last).abs() <= OUT_OF_PLACE,
+            Rest::Endless => true,
+        }
+    }
+}
+
 /// A process of a server.
 type Process = (Arc<str>, u32);
 
@@ -61,10 +96,8 @@ pub struct Correlator {
     connected: VecDeque<(Timestamp, Process)>,
     sessions: HashMap<Process, String>,
     ended: VecDeque<(Timestamp, Arc<str>, String)>,
-    /// The pids of those whose last line was cut.
-    cut: HashSet<u32>,
-    /// The pids of those of which a line was cut whose pieces have no end that could be known.
-    torn: HashSet<u32>,
+    /// The pids of those of which a line was cut.
+    cut: HashMap<u32, Cut>,
     /// The servers whose logouts name no session. Forgotten at the server's next start, which may be
     /// of another version. Never more than there are definitions.
     unfollowed: HashSet<Arc<str>>,
@@ -82,8 +115,7 @@ impl Correlator {
             connected: VecDeque::new(),
             sessions: HashMap::new(),
             ended: VecDeque::new(),
-            cut: HashSet::new(),
-            torn: HashSet::new(),
+            cut: HashMap::new(),
             unfollowed: HashSet::new(),
             lost: HashMap::new(),
         }
@@ -99,33 +131,56 @@ impl Correlator {
     /// Whether the sender's last message was cut off.
     #[must_use]
     pub fn expects_a_rest_of(&self, sender: &Sender) -> bool {
-        is_among(&self.cut, sender)
+        self.is_cut(sender, |cut| cut.is_open)
     }
 
-    /// Whether each message of the sender may be a piece of one that was cut off.
+    /// Whether any message of the sender may be a piece of one that was cut off.
     #[must_use]
-    pub fn is_torn(&self, sender: &Sender) -> bool {
-        is_among(&self.torn, sender)
+    pub fn is_torn(&self, sender: &Sender, time: Timestamp) -> bool {
+        self.is_cut(sender, |cut| cut.may_have_pieces(time))
     }
 
-    /// Takes in half a message: the next one of the same process is the rest, or all that follow may be.
-    pub fn cut_off(&mut self, sender: &Sender, goes_on: bool) {
+    fn is_cut(&self, sender: &Sender, is_so: impl FnOnce(&Cut) -> bool) -> bool {
+        // If there are more than can be remembered, each message may be one.
+        let is_full = self.cut.len() >= CUT_LINES;
+        sender
+            .pid
+            .is_some_and(|pid| is_full || self.cut.get(&pid).is_some_and(is_so))
+    }
+
+    /// Takes in half a message.
+    pub fn cut_off(&mut self, sender: &Sender, rest: Rest, time: Timestamp) {
         let Some(pid) = sender.pid else {
             return;
         };
-        // The rest of a message does not tell what message it is of.
-        let is_first = !self.cut.contains(&pid);
-        if goes_on && is_first && self.torn.len() < CUT_LINES {
-            self.torn.insert(pid);
-        }
-        if self.cut.len() < CUT_LINES {
-            self.cut.insert(pid);
-        }
+        let former = self.cut.get(&pid);
+        let rest = match former {
+            // The rest of a message does not tell what message it is of.
+            Some(cut) if cut.is_open => cut.rest.max(rest.min(Rest::Some)),
+            Some(cut) => cut.rest.max(rest),
+            None if self.cut.len() >= CUT_LINES => return,
+            None => rest,
+        };
+        let cut = Cut {
+            last: time,
+            is_open: true,
+            rest,
+        };
+        self.cut.insert(pid, cut);
     }
 
     /// Takes in a message that no definition matches.
-    pub fn pass_over(&mut self, sender: &Sender) {
-        if let Some(pid) = sender.pid {
+    pub fn pass_over(&mut self, sender: &Sender, time: Timestamp) {
+        let Some(pid) = sender.pid else {
+            return;
+        };
+        let Some(cut) = self.cut.get_mut(&pid) else {
+            return;
+        };
+        if std::mem::take(&mut cut.is_open) {
+            cut.last = time;
+        }
+        if !cut.may_have_pieces(time) {
             self.cut.remove(&pid);
         }
     }
@@ -138,7 +193,7 @@ impl Correlator {
         sender: &Sender,
         time: Timestamp,
     ) -> Option<EventKind> {
-        if self.is_half_a_line(&meaning, sender) {
+        if self.is_half_a_line(&meaning, sender, time) {
             return None;
         }
         match &meaning {
@@ -210,16 +265,16 @@ impl Correlator {
     }
 
     /// Whether a message was cut, or may be the rest of its process's last one, if that was cut.
-    fn is_half_a_line(&mut self, meaning: &Meaning, sender: &Sender) -> bool {
-        let Some(pid) = sender.pid else {
+    fn is_half_a_line(&mut self, meaning: &Meaning, sender: &Sender, time: Timestamp) -> bool {
+        if sender.pid.is_none() {
             return false;
-        };
+        }
         let is_rest = self.expects_a_rest_of(sender);
-        if let Meaning::CutOff { goes_on } = meaning {
-            self.cut_off(sender, *goes_on);
+        if let Meaning::CutOff { rest } = meaning {
+            self.cut_off(sender, *rest, time);
             return true;
         }
-        self.cut.remove(&pid);
+        self.pass_over(sender, time);
         is_rest
     }
 
@@ -371,12 +426,6 @@ impl Correlator {
             self.ended.pop_front();
         }
     }
-}
-
-/// Whether the sender is one of these processes. If there are more than can be remembered, each may be one.
-fn is_among(processes: &HashSet<u32>, sender: &Sender) -> bool {
-    let is_one = |pid| processes.len() >= CUT_LINES || processes.contains(&pid);
-    sender.pid.is_some_and(is_one)
 }
 
 #[cfg(test)]

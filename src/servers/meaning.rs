@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::correlator::Rest;
 use crate::client::Client;
 
 /// What one message means; several may be needed for an event.
@@ -40,8 +41,8 @@ pub enum Meaning {
     Start,
     /// The server's logger has cut this message: the next of its process may be the rest of it.
     CutOff {
-        /// Whether there may be any number of them.
-        goes_on: bool,
+        /// What can follow.
+        rest: Rest,
     },
 }
 

@@ -29,7 +29,7 @@ mod recogniser;
 mod required;
 mod sender;
 
-pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
+pub use correlator::{CONNECT_LIFETIME, Correlator, Rest, Unknown};
 pub use definition::{Definition, Example, is_server_name};
 pub use examples::{BrokenExample, check_examples};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};

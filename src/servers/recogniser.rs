@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::correlator::Rest;
 use super::definition::{Definition, LongestSession};
 use super::header::{Header, behind_time_of_s6_log};
 use super::meaning::Meaning;
@@ -291,8 +292,8 @@ impl Recogniser {
 impl Server {
     fn recognise(&self, message: &[u8]) -> Option<(Meaning, Option<Protocol>)> {
         if self.cut_at.is_some_and(|length| message.len() >= length) {
-            let goes_on = self.may_go_on(message);
-            return Some((Meaning::CutOff { goes_on }, None));
+            let rest = self.rest_of(message);
+            return Some((Meaning::CutOff { rest }, None));
         }
         if is_plain_text(message) {
             // A login without a name proves nothing about a user.
@@ -350,12 +351,16 @@ impl Server {
         self.cut_at.is_some()
     }
 
-    /// Whether a line that its logger has cut may have any number of pieces. A failure has two: servers limit
-    /// what somebody has them write who has not logged in.
+    /// What can follow a line that its logger has cut. A failure has two pieces: servers limit what somebody
+    /// has them write who has not logged in.
     #[must_use]
-    pub fn may_go_on(&self, message: &[u8]) -> bool {
+    pub fn rest_of(&self, message: &[u8]) -> Rest {
         let line = Header::of(message).map_or(message, |header| header.message);
-        self.cuts_lines() && first(&self.failure, line).is_none()
+        match first(&self.failure, line) {
+            _ if !self.cuts_lines() => Rest::One,
+            Some(_) => Rest::Some,
+            None => Rest::Endless,
+        }
     }
 
     /// Whether a line of this server may need another to make an event.

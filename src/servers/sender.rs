@@ -168,10 +168,8 @@ pub enum Distrust {
         "it did not come by syslog(3), and in a stream a user's name can begin a line of its own"
     )]
     Stream,
-    /// Its process has had a line cut into any number of pieces, of which it may be one.
-    #[error(
-        "an earlier line of the same process was cut in pieces, nobody knows how many, and this may be one"
-    )]
+    /// Its process has had a line cut in pieces, of which it may be one.
+    #[error("a line of the same process was cut in pieces before, and this may be one of them")]
     Torn,
     /// It was written on another machine than what its source has shown before.
     #[error("it was written on another machine than the entries of this source before it")]

@@ -13,6 +13,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The same, so much later.
+    pub fn later(mut self, by: SignedDuration) -> Self {
+        self.time += by;
+        self
+    }
+
     /// An entry of Dovecot's log process, `ago` before now.
     pub fn dovecot(ago: SignedDuration, message: impl AsRef<[u8]>) -> Self {
         let entry = Entry {
