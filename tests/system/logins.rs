@@ -130,15 +130,16 @@ fn introduce_at_length(host: &Host) {
     const FORGED: &str = "Login: rip=203.0.113.9, user=<x";
     host.write_file("/etc/dovecot/local.conf", "imap_id_log = *\n");
     host.sh("systemctl restart dovecot");
-    // Where the line is cut depends on how many digits the process's number has.
-    for cut_at in 4086..=4091 {
-        let said = self_introduction(cut_at, FORGED);
-        host.write_file("/run/said", &format!("{said}b LOGOUT\r\n"));
-        host.sh("socat -t5 - TCP4:127.0.0.1:143,retry=20 </run/said");
-    }
+    let forged = format!("imap-login: {FORGED}: user=<>");
     wait_until("the journal has what reads like a login", SOON, || {
+        // Where the line is cut depends on how many digits the process's number has. While Dovecot starts,
+        // it may not take so long a line.
+        for cut_at in 4086..=4091 {
+            let said = self_introduction(cut_at, FORGED);
+            host.write_file("/run/said", &format!("{said}b LOGOUT\r\n"));
+            host.sh("socat -t5 - TCP4:127.0.0.1:143,retry=20 </run/said");
+        }
         let said = host.journal(&["--identifier=dovecot"]);
-        let forged = format!("imap-login: {FORGED}: user=<>");
         said.iter()
             .any(|line| line.starts_with(&forged))
             .then_some(())
