@@ -392,7 +392,7 @@ impl Taker {
         let is_cut = *is_partial || entry.is_cut;
         if is_cut {
             self.correlator(origin)
-                .cut_off(&entry.sender, Rest::One, entry.time);
+                .cut_off(&entry.sender, Rest::WholeLines, entry.time);
         } else if is_rest {
             self.correlator(origin).pass_over(&entry.sender, entry.time);
         }
@@ -442,7 +442,7 @@ impl Taker {
         };
         // journald says of each of its pieces whether there is another.
         let rest = if entry.is_cut {
-            Rest::One
+            Rest::WholeLines
         } else {
             server.rest_of(&entry.message)
         };

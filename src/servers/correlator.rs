@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::meaning::Meaning;
+use super::meaning::{Meaning, Rest};
 use super::recogniser::Server;
 use super::sender::Sender;
 use crate::client::Client;
@@ -45,17 +45,6 @@ const LOST_IN_A_ROW: u32 = 10;
 /// logger loses its place in what it reads, and finds it again within moments.
 const OUT_OF_PLACE: SignedDuration = SignedDuration::from_secs(10);
 
-/// What can follow half a message, beside the rest of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rest {
-    /// Whole ones.
-    One,
-    /// For a moment, pieces of any.
-    Some,
-    /// Pieces, for ever.
-    Endless,
-}
-
 /// The lines of a process that were cut.
 #[derive(Debug)]
 struct Cut {
@@ -69,9 +58,11 @@ struct Cut {
 impl Cut {
     fn may_have_pieces(&self, time: Timestamp) -> bool {
         match self.rest {
-            Rest::One => false,
-            Rest::Some => self.is_open || time.duration_since(self.last).abs() <= OUT_OF_PLACE,
-            Rest::Endless => true,
+            Rest::WholeLines => false,
+            Rest::PiecesForAMoment => {
+                self.is_open || time.duration_since(self.last).abs() <= OUT_OF_PLACE
+            }
+            Rest::PiecesForEver => true,
         }
     }
 }
@@ -156,7 +147,7 @@ impl Correlator {
         let former = self.cut.get(&pid);
         let rest = match former {
             // The rest of a message does not tell what message it is of.
-            Some(cut) if cut.is_open => cut.rest.max(rest.min(Rest::Some)),
+            Some(cut) if cut.is_open => cut.rest.max(rest.min(Rest::PiecesForAMoment)),
             Some(cut) => cut.rest.max(rest),
             None if self.cut.len() >= CUT_LINES => return,
             None => rest,

@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use super::correlator::Rest;
 use crate::client::Client;
 
 /// What one message means; several may be needed for an event.
@@ -44,6 +43,17 @@ pub enum Meaning {
         /// What can follow.
         rest: Rest,
     },
+}
+
+/// What can follow half a message, beside the rest of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rest {
+    /// Whole lines.
+    WholeLines,
+    /// Pieces of any line, until the logger has found its place again.
+    PiecesForAMoment,
+    /// Pieces of this one, as many as somebody likes.
+    PiecesForEver,
 }
 
 impl Meaning {

@@ -29,7 +29,7 @@ mod recogniser;
 mod required;
 mod sender;
 
-pub use correlator::{CONNECT_LIFETIME, Correlator, Rest, Unknown};
+pub use correlator::{CONNECT_LIFETIME, Correlator, Unknown};
 pub use definition::{Definition, Example, is_server_name};
 pub use examples::{BrokenExample, check_examples};
 pub use explain::{Attempt, Explainer, Explanation, Outcome};
@@ -37,7 +37,7 @@ pub use header::Header;
 #[doc(hidden)]
 pub use header::behind_time_of_s6_log;
 pub use load::{BUILT_IN, Catalogue, DefinitionError, LoadedDefinition, load};
-pub use meaning::Meaning;
+pub use meaning::{Meaning, Rest};
 pub use pattern::Pattern;
 pub use pattern_error::PatternError;
 pub use recogniser::{LONGEST_MESSAGE, Recogniser, Server, Verdict};

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::correlator::Rest;
 use super::definition::{Definition, LongestSession};
 use super::header::{Header, behind_time_of_s6_log};
-use super::meaning::Meaning;
+use super::meaning::{Meaning, Rest};
 use super::pattern::{Found, Pattern, first, protocol};
 use super::sender::{Senders, Trust, identifiers};
 use crate::event::Protocol;
@@ -357,9 +356,9 @@ impl Server {
     pub fn rest_of(&self, message: &[u8]) -> Rest {
         let line = Header::of(message).map_or(message, |header| header.message);
         match first(&self.failure, line) {
-            _ if !self.cuts_lines() => Rest::One,
-            Some(_) => Rest::Some,
-            None => Rest::Endless,
+            _ if !self.cuts_lines() => Rest::WholeLines,
+            Some(_) => Rest::PiecesForAMoment,
+            None => Rest::PiecesForEver,
         }
     }
 
