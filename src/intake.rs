@@ -67,7 +67,7 @@ pub enum NoEvent {
     #[error("the end of a session whose login has not been seen")]
     NoSession,
     /// A line that was cut off, or may be the rest of one that was.
-    #[error("half a line: its server cuts lines off, and this one or one before was long")]
+    #[error("half a line: its server cuts lines off, and this one or the one before was long")]
     Half,
     /// A line whose end journald has taken away.
     #[error(
@@ -421,9 +421,9 @@ impl Taker {
         })
     }
 
-    /// Takes in an entry that was cut off, by journald, a container's engine or, for all we know, by the logger of
-    /// one of these servers: neither it nor its rest counts, as a stranger who chooses a long text chooses how the rest
-    /// begins.
+    /// Takes in an entry that was cut off, by journald, a container's engine or, for all we know, by the
+    /// logger of one of these servers: neither it nor its rest counts, as a stranger who chooses a long text
+    /// chooses how the rest begins.
     fn take_half(
         &mut self,
         recogniser: &Recogniser,
@@ -440,8 +440,8 @@ impl Taker {
         let Some(server) = servers.find(is_believed) else {
             return Intake::Nothing;
         };
-        // journald says of each of its pieces whether there is another.
-        let rest = if entry.is_cut {
+        // journald and engines say of each of their pieces whether there is another.
+        let rest = if entry.is_cut || entry.container.is_partial {
             Rest::WholeLines
         } else {
             server.rest_of(&entry.message)
@@ -478,8 +478,9 @@ impl Taker {
         // A line is cut by the process that hands it to this journal.
         // Nothing is kept for whoever may not write: a thousand made-up hosts would push out what is.
         let of = |origin| self.correlators.get(origin);
-        let is_rest = of(&entry.origin).is_some_and(|known| known.expects_a_rest_of(sender));
-        let is_torn = of(&entry.origin).is_some_and(|known| known.is_torn(sender, *time));
+        let logger = of(&entry.origin);
+        let is_rest = logger.is_some_and(|known| known.expects_a_rest_of(sender));
+        let is_torn = logger.is_some_and(|known| known.is_torn(sender, *time));
         let serves = of(&origin).is_some_and(|known| known.serves(server, sender));
         if self.senders == Senders::Trusted
             && let Err(why) = self.check(server, entry, passed_on.is_some())

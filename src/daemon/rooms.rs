@@ -82,7 +82,7 @@ impl Rooms {
         self.keeping.forget_other_sources(&known);
         let servers = self.plan.recogniser.servers().map(|server| &**server);
         let servers: Vec<&str> = servers
-            .filter(|server| former.is_all_of(server, &heard))
+            .filter(|server| former.is_still_heard(server, &heard))
             .collect();
         self.clients.set_servers(&servers, now);
         self.keeping

@@ -1,13 +1,6 @@
-//! Dovecot's configuration, as far as it matters whose word a login is.
-//!
-//! Only asks `doveconf`; judging what it says is pure.
+//! Dovecot's configuration, as far as it matters whose word a login is. Only asks `doveconf`, and judges nothing.
 
-use super::Installation;
-use super::point::{Point, wrong};
 use crate::postfix::command::Programs;
-
-/// The definition of its lines.
-const SERVER: &str = "dovecot";
 
 /// What `doveconf -n` shows: what is not as by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,9 +10,9 @@ pub struct Dovecot {
     /// `login_trusted_networks`.
     pub trusted: String,
     /// `imap_id_log`, of Dovecot before 2.4.
-    id_log: String,
+    pub id_log: String,
     /// `login_log_format`.
-    login_format: String,
+    pub login_format: String,
 }
 
 impl Dovecot {
@@ -45,56 +38,5 @@ impl Dovecot {
             }
         }
         dovecot
-    }
-}
-
-/// Can what a client says before it logs in be taken for a login? It is a point only where it can.
-pub fn login_lines(host: &Installation) -> Option<Point> {
-    let mut servers = host.plan()?.recogniser.servers();
-    if !servers.any(|name| **name == *SERVER) {
-        return None;
-    }
-    judge(&Dovecot::look(&host.programs)?)
-}
-
-fn judge(dovecot: &Dovecot) -> Option<Point> {
-    let Dovecot {
-        id_log,
-        login_format,
-        ..
-    } = dovecot;
-    // Behind ": ", the definition knows the fields of a client that has not logged in.
-    let is_known = login_format.is_empty() || login_format.contains("%$: %s");
-    if id_log.is_empty() || is_known {
-        return None;
-    }
-    Some(wrong(
-        format!(
-            "imap_id_log = {id_log}, and login_log_format = {login_format}: what a client says of itself before \
-             it logs in can be taken for a login of any address"
-        ),
-        "# In Dovecot's configuration, take out imap_id_log or login_log_format; then:\n\
-         systemctl reload dovecot",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_clients_say_is_no_login_only_where_the_fields_come_last() {
-        for (text, is_wrong) in [
-            ("", false),
-            ("imap_id_log = *\n", false),
-            ("login_log_format = %s %$\n", false),
-            ("imap_id_log = \nlogin_log_format = %s %$\n", false),
-            ("imap_id_log = *\nlogin_log_format = here: %$: %s\n", false),
-            ("imap_id_log = *\nlogin_log_format = %s %$\n", true),
-            ("login_log_format = %$ %s\nimap_id_log = name\n", true),
-        ] {
-            let point = judge(&Dovecot::parse(text));
-            assert_eq!(point.is_some(), is_wrong, "{text}");
-        }
     }
 }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::access::Process;
 use super::definitions::Servers;
+use super::dovecot::Dovecot;
 use super::map::{self, Contents};
 use super::systemd::{JournaldConfiguration, NO_UNIT, POLICY_SOCKET, SERVICE, Unit, Units};
 use super::units::MailUnits;
@@ -43,6 +44,8 @@ pub struct Installation {
     /// When the file of the program that the service's unit runs was put there.
     pub program_changed: Option<Timestamp>,
     pub postfix: Result<Configuration, CommandError>,
+    /// How Dovecot is configured, if it is here and that can be read.
+    pub dovecot: Option<Dovecot>,
     /// What the service says of itself, if it runs.
     pub asked: Option<Result<Status, AskError>>,
     /// Where the journal that is read begins.
@@ -75,6 +78,7 @@ impl Installation {
             plan: Plan::make(config),
             program_changed: None,
             postfix: Configuration::read(&programs),
+            dovecot: Dovecot::look(&programs),
             asked: runs.then(|| Service::connect_for(socket, LIMIT)?.status()),
             units,
             programs,

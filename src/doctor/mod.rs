@@ -21,6 +21,7 @@ mod in_force;
 mod installation;
 mod journal;
 mod leftovers;
+mod login_lines;
 mod logins;
 mod map;
 mod networks;
@@ -81,7 +82,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("identifiers", Each(identifiers::identifiers)),
     ("logins", Each(logins::logins)),
     ("session-ends", Each(ends::session_ends)),
-    ("dovecot-login-lines", One(dovecot::login_lines)),
+    ("dovecot-login-lines", One(login_lines::login_lines)),
     ("postfix", One(postfix::installed)),
     ("mynetworks", One(networks::mynetworks)),
     ("proxies", Each(proxies::proxies)),

@@ -9,8 +9,7 @@ use crate::postfix::configuration::Configuration;
 
 /// Is the word of one taken?
 pub fn proxies(host: &Installation) -> Option<Vec<Point>> {
-    let dovecot = Dovecot::look(&host.programs);
-    Some(judge(host.postfix()?, dovecot.as_ref()))
+    Some(judge(host.postfix()?, host.dovecot.as_ref()))
 }
 
 fn judge(postfix: &Configuration, dovecot: Option<&Dovecot>) -> Vec<Point> {

@@ -6,8 +6,8 @@
 //! than [`CONNECT_LIFETIME`] ties nothing. So nobody gets another client's address.
 //!
 //! A server's logger may also cut a long line in two: the second half counts for nothing, as a
-//! stranger may have chosen how it looks. Such a logger is torn for some moments: each of its lines may be a piece. If
-//! somebody may have made the line as long as he liked, it is torn for ever.
+//! stranger may have chosen how it looks. Such a logger is torn for some moments: each of its lines may
+//! be a piece. If somebody may have made the line as long as he liked, it is torn for ever.
 //!
 //! Some servers log that a session has ended, but not which one. Their sessions can't be followed:
 //! from the first such line on, their logins open none. Others sometimes lose the name of a session:

@@ -54,8 +54,8 @@ pub struct Definition {
     /// Whether the unit's name tells the client, as no line does.
     pub client_of_unit: bool,
     /// The length in bytes from which on the server's own logger has cut a message in two. The next
-    /// one of the same process may be the rest of it, and counts for nothing, nor does what comes within
-    /// moments. If it is not a failure, so may be all that follow.
+    /// one of the same process may be the rest of it, and counts for nothing. For a moment its logins are
+    /// refused; if the message is not a failure, for ever.
     pub cut_at: Option<usize>,
     /// Messages, and what each must yield.
     pub examples: Vec<Example>,

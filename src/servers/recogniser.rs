@@ -15,8 +15,8 @@ use crate::event::Protocol;
 use crate::networks::Networks;
 
 /// The longest message that can be a login, in bytes. Dovecot cuts names to 80 characters; a longer
-/// message is not a genuine login. What Dovecot and mailutils write in several pieces is the client's from end
-/// to end in the middle ones: of at least 4085 bytes (PIPE_BUF less a header, with the prefix), and of 8192.
+/// message is not a genuine login. Of what Dovecot and mailutils write in several pieces, those in the
+/// middle are the client's from end to end: they have 4097 bytes and more, or 8192.
 pub const LONGEST_MESSAGE: usize = 4000;
 
 /// A server that is on.

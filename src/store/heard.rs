@@ -24,7 +24,7 @@ pub struct Heard {
 impl Heard {
     /// Whether whoever wrote for a server is heard `now`, too.
     #[must_use]
-    pub fn is_all_of(&self, server: &str, now: &Heard) -> bool {
+    pub fn is_still_heard(&self, server: &str, now: &Heard) -> bool {
         let (before, now) = (self.senders.get(server), now.senders.get(server));
         before.is_none_or(|before| match now {
             Some(now) => before.is_subset(now),

@@ -194,7 +194,7 @@ fn send_forged_name(host: &Host, client: &str) {
         let said = host.journal(&["--identifier=pop3d"]);
         said.iter().any(|line| line == forged).then_some(())
     });
-    // For ten seconds nothing of that logger counts.
+    // For ten seconds logins are refused behind such a line.
     std::thread::sleep(Duration::from_secs(11));
 }
 
