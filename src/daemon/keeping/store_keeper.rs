@@ -121,7 +121,13 @@ impl StoreKeeper {
 
     /// Forgets how far the journals of other sources had been read.
     pub fn forget_other_sources(&mut self, sources: &[Id]) {
-        self.positions.retain(|source, _| sources.contains(source));
+        let all = self
+            .under_way
+            .iter_mut()
+            .map(|under_way| &mut under_way.positions);
+        for positions in all.chain([&mut self.positions]) {
+            positions.retain(|source, _| sources.contains(source));
+        }
         if let Some(store) = &self.store
             && let Err(error) = store.forget_other_sources(sources)
         {
@@ -316,6 +322,8 @@ impl StoreKeeper {
                  mut store, kept, ..
              }| {
                 write_all(&mut store, &kept, whitelist, &self.positions)?;
+                let sources: Vec<Id> = self.positions.keys().copied().collect();
+                store.forget_other_sources(&sources)?;
                 if let Some((in_force, former)) = self.maps.to_keep() {
                     store.set_in_force(in_force, former)?;
                 }
@@ -512,6 +520,38 @@ mod tests {
         assert_eq!(again.open_sessions(), MANY as usize + 1);
         // And there is nothing left to do.
         assert_eq!(keeper.go_on(&mut whitelist), None);
+    }
+
+    #[tokio::test]
+    async fn the_place_of_a_source_that_is_forgotten_does_not_come_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (mut keeper, kept) = self::keeper(&path);
+        let mut whitelist = self::whitelist(rules(), kept);
+        // It is forgotten while what was read up to it is being committed.
+        (0..MANY).for_each(|n| log_in(&mut whitelist, n));
+        keeper.advance(HERE, position(1));
+        keeper.commit(&mut whitelist, true);
+        assert!(keeper.under_way.is_some());
+        keeper.forget_other_sources(&[]);
+        keeper.commit_now(&mut whitelist, true);
+        drop(keeper);
+        assert_eq!(kept_in(&path).positions, Positions::new());
+
+        // And while the store can't be written.
+        let (mut keeper, _) = self::keeper(&path);
+        keeper.advance(HERE, position(2));
+        keeper.commit_now(&mut whitelist, true);
+        keeper.failed(&StoreError::System {
+            path: path.clone(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        });
+        keeper.forget_other_sources(&[]);
+        keeper.retry = Some((Instant::now(), FIRST_RETRY));
+        go_on(&mut keeper, &mut whitelist).await;
+        assert!(keeper.trouble().is_none());
+        drop(keeper);
+        assert_eq!(kept_in(&path).positions, Positions::new());
     }
 
     #[tokio::test]
