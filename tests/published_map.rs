@@ -276,6 +276,27 @@ fn while_the_service_is_stopped_the_map_is_looked_after_too() {
 }
 
 #[test]
+fn the_stopped_service_lists_nobody_who_was_not_in_the_map() {
+    let mut service = Service::start("");
+    service.wait_for("published 1 client");
+    service.0.stop();
+    service.sh("cp -r store before");
+    let ended = Entry::logout(SignedDuration::from_secs(5), CLIENT);
+    service.journal.add("more.journal", &export(&[ended]));
+    let settings = "permitted-networks = []\ngrace = \"1s\"";
+    service.0.start_again(settings);
+    service.wait_for("published 0 clients");
+    service.0.child.kill().unwrap();
+    service.0.child.wait().unwrap();
+    // The store could not be written since, and does not know of the end of the session.
+    service.sh("rm -r store; mv before store");
+    let mut expire = expire(&service.path("config.toml"));
+    let expired = expire.arg("--now").output().unwrap();
+    assert!(expired.status.success(), "{expired:?}");
+    assert!(!service.permits(CLIENT), "{expired:?}");
+}
+
+#[test]
 fn where_no_map_is_wanted_the_stopped_service_leaves_one_that_lists_nobody() {
     let mut service = Service::start("publish = [\"policy\"]");
     service.0.stop();

@@ -1,8 +1,8 @@
 //! `expire`: while the service is stopped, grace ends all the same.
 //!
-//! Reads the store and publishes the access map, again if somebody else changes it; adds nobody, and
-//! steps back as soon as the service is there again, who then publishes what is right. Without Postfix
-//! there is nothing to publish.
+//! Reads the store and publishes the access map, again if somebody else changes it; adds nobody, whatever
+//! the store says, and steps back as soon as the service is there again, who then publishes what is right.
+//! Without Postfix there is nothing to publish.
 
 mod maps;
 
@@ -66,6 +66,8 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
     let timer = DeadlineTimer::new().map_err(CommandError::Wait)?;
     let watch = DirectoryWatch::new().map_err(CommandError::Wait)?;
     let mut whitelist: Option<Whitelist> = None;
+    // A store that could not be written may not know who has left since.
+    let mut in_map: Option<Vec<Client>> = None;
     let mut published = InPlace::default();
     let mut with_sessions: HashSet<Client> = HashSet::new();
     let mut floods = Floods::default();
@@ -86,6 +88,7 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
         let map = maps::in_force(named, last, &state_directory, programs)?;
         if whitelist.is_none() {
             maps::make_next(named, &map);
+            in_map = map.listed();
         }
         if settings.as_ref().is_some_and(|s| !s.publish.map) {
             // It lists nobody; and it is there, as Postfix defers all mail where it is told to read one
@@ -124,7 +127,10 @@ pub fn run(config: Option<&Path>, args: &ExpireArgs) -> CommandResult {
         let open = whitelist.clients().filter(|(_, listing)| listing.open > 0);
         with_sessions.extend(open.map(|(client, _)| client));
         whitelist.end_all_sessions(now);
-        let clients: Vec<Client> = whitelist.addresses().collect();
+        let was_listed = |client: &Client| {
+            (in_map.as_ref()).is_none_or(|in_map| in_map.binary_search(client).is_ok())
+        };
+        let clients: Vec<Client> = whitelist.addresses().filter(was_listed).collect();
         let listed = clients.len();
         let mut next = whitelist.next_deadline();
         let due = published.due(&map, &clients, now);

@@ -1,6 +1,8 @@
 //! What Postfix finds in a map, asked of postmap: changes nothing, and takes no lock.
 
-use super::{AccessMap, table};
+use std::fs;
+
+use super::{AccessMap, look_up_sentinel, table};
 use crate::client::Client;
 use crate::postfix::command::CommandError;
 
@@ -28,5 +30,21 @@ impl AccessMap {
             (false, "") => Ok(None),
             (false, why) => Err(LookupError::Unreadable(why.to_owned())),
         }
+    }
+
+    /// Whom the map lists, in order; `None` where its source does not tell: it is missing, or not what the
+    /// index was made of, as after a publication that was interrupted.
+    #[must_use]
+    pub fn listed(&self) -> Option<Vec<Client>> {
+        let source = fs::read_to_string(&self.path).ok()?;
+        let (_, proof) = source.lines().last()?.split_once('\t')?;
+        let found = look_up_sentinel(&self.programs, self.kind, &self.path).ok()?;
+        if found != proof {
+            return None;
+        }
+        let entries = source.lines().filter_map(|line| line.split_once('\t'));
+        let mut clients: Vec<Client> = entries.filter_map(|(key, _)| key.parse().ok()).collect();
+        clients.sort_unstable();
+        Some(clients)
     }
 }
