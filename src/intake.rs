@@ -489,7 +489,7 @@ impl Taker {
             return self.refuse(server, meaning, entry, why);
         }
         // The end of a session lets nobody in.
-        if is_torn && !is_rest && meaning.lets_in() {
+        if is_torn && meaning.lets_in() {
             self.correlator(entry.origin).pass_over(sender, *time);
             return self.refuse(server, meaning, entry, Distrust::Torn);
         }

@@ -241,6 +241,7 @@ fn the_rest_of_a_line_that_couriers_logger_cut_is_no_login() {
     let expected = [
         ("login", "alice"),
         ("refused", "bob"),
+        ("refused", "bob"),
         ("login", "carol"),
         ("login", "dave"),
     ];

@@ -118,6 +118,17 @@ fn what_follows_a_line_of_couriers_of_any_length_is_no_login() {
     }
 }
 
+/// A failed login may be just short enough to have no rest, and a genuine one comes next.
+#[test]
+fn a_login_of_couriers_that_does_not_count_behind_a_long_line_is_told_of() {
+    let genuine = "LOGIN, user=alice, ip=[::ffff:192.0.2.10], port=[42531]";
+    let failed = format!("LOGIN FAILED, user={:x<460}, ip=[::ffff:203.0.113.9]", "");
+    let entries = [courier(&failed), courier(genuine), later(courier(genuine))];
+    let lines = shown(&entries, &[]);
+    let events: Vec<&str> = lines.iter().map(|l| l["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["refused", "login"], "{lines:?}");
+}
+
 /// Its buffer has cut off how it ended: what looks like the end is a name.
 #[test]
 fn what_perdition_did_not_write_to_its_end_is_no_login() {
