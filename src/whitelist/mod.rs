@@ -370,7 +370,7 @@ impl Whitelist {
     fn drop_sessions(&mut self, which: Which<'_>, now: Moment) -> usize {
         let open = self.sessions.opened_by(now, which);
         for session in &open {
-            if let Some(ended) = self.sessions.end(*session, now) {
+            if let Some(ended) = self.sessions.forget(*session) {
                 self.clients.session_dropped(end_of(ended, now));
             }
         }

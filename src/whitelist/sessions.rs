@@ -98,6 +98,18 @@ pub(super) struct Ended {
     pub(super) protocol: Option<Protocol>,
 }
 
+impl Ended {
+    fn of(record: &Record) -> Option<Self> {
+        Some(Ended {
+            client: record.client?,
+            since: record.since,
+            is_doubtful: record.is_doubtful,
+            server: record.server,
+            protocol: record.protocol,
+        })
+    }
+}
+
 /// What has changed of the sessions.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
@@ -246,17 +258,20 @@ impl Sessions {
             return None;
         }
         record.ended = Some(time);
-        let ended = record.client.map(|client| Ended {
-            client,
-            since: record.since,
-            is_doubtful: record.is_doubtful,
-            server: record.server,
-            protocol: record.protocol,
-        });
+        let ended = Ended::of(record);
         self.closed(slot);
         self.ended.add(slot, time, time);
         self.changed(slot);
         ended
+    }
+
+    /// Forgets a session that is open, as if nothing had been told of it. Says what it was.
+    pub(super) fn forget(&mut self, slot: Slot) -> Option<Ended> {
+        let open = self.records.get(slot.get());
+        let forgotten = Ended::of(open.filter(|record| record.ended.is_none())?);
+        self.closed(slot);
+        self.remove(slot);
+        forgotten
     }
 
     /// Ends a session that is open, if it is one of this protocol.

@@ -98,6 +98,30 @@ fn what_a_source_told_of_that_is_no_longer_read_is_over_and_counts_from_its_logi
     assert_eq!(whitelist.forget_other_sources(&sources, at(GRACE)), 0);
 }
 
+/// As where a source's journal has moved: it is read from a grace ago on.
+#[test]
+fn what_is_told_once_more_after_its_session_was_dropped_counts_as_if_it_were_new() {
+    let a = origin(1, 1).read_from(Id::of_name("a"));
+    let reload = at(1000);
+    let mut whitelist = Whitelist::new(rules());
+    for n in [10, 11] {
+        let login = login(0, n, Some(&n.to_string()));
+        apply(&mut whitelist, &from(a, login));
+    }
+    whitelist.forget_other_sources(&[], reload);
+    for told in [
+        login(0, 10, Some("10")),
+        login(0, 11, Some("11")),
+        logout(60, "10"),
+    ] {
+        whitelist.apply(&from(a, told), reload);
+    }
+    assert_eq!(whitelist.get(client(11)).unwrap().open, 1);
+    let expired = expire(&mut whitelist, at(60 + GRACE));
+    assert_eq!(expired.len(), 1);
+    assert_eq!(expired[0].0, client(10));
+}
+
 #[test]
 fn what_a_server_told_of_that_is_no_longer_heard_is_over_and_counts_from_its_login() {
     let mut whitelist = Whitelist::new(rules());
