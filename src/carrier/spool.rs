@@ -94,8 +94,7 @@ impl Spool {
     pub fn trouble(&mut self) -> Option<String> {
         let has_ended = |writer: &mut Writer| writer.end.has_come.load(Ordering::SeqCst);
         let ended = self.writer.take_if(has_ended)?;
-        let why = ended.close();
-        Some(why.unwrap_or_else(|| format!("{REMOTE} has ended")))
+        Some(ended.close().said_or_ended())
     }
 
     /// Writes an entry.
@@ -119,7 +118,7 @@ impl Spool {
             return Err(io::Error::other("its input is closed"));
         };
         if let Err(error) = to.write_all(entry) {
-            let why = self.writer.take().and_then(Writer::close);
+            let why = self.writer.take().and_then(|writer| writer.close().said);
             return Err(why.map_or(error, io::Error::other));
         }
         let length = entry.len() as u64;
@@ -136,7 +135,11 @@ impl Spool {
         if let Some(why) = self.trouble() {
             return Err(io::Error::other(why));
         }
-        self.writer.take().and_then(Writer::close);
+        let closed = self.writer.take().map(Writer::close);
+        // It may have been at the last entry until now, and have failed.
+        if let Some(closed) = closed.filter(|closed| !closed.is_whole) {
+            return Err(io::Error::other(closed.said_or_ended()));
+        }
         let current = self.directory.join(CURRENT);
         if current.exists() {
             let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -202,7 +205,7 @@ pub fn last_written(directory: &Path) -> Option<Timestamp> {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.writer.take().and_then(Writer::close);
+        self.writer.take().map(Writer::close);
     }
 }
 
@@ -244,23 +247,45 @@ impl Writer {
         })
     }
 
-    /// Ends it: at the end of its input it closes the file in order. Says what it has complained of last.
-    fn close(mut self) -> Option<String> {
+    /// Ends it: at the end of its input it closes the file in order.
+    fn close(mut self) -> Closed {
         self.end.is_meant.store(true, Ordering::SeqCst);
         drop(self.child.stdin.take());
-        let _ = self.child.wait();
-        let complaints = self.complaints?.join().ok()?;
+        let is_whole = self.child.wait().is_ok_and(|status| status.success());
+        let complaints = self
+            .complaints
+            .and_then(|complaints| complaints.join().ok());
+        let complaints = complaints.unwrap_or_default();
         let lines: Vec<&str> = complaints
             .lines()
             .filter(|line| !line.starts_with(FINISHING))
             .collect();
-        last_line(&lines.join("\n"))
+        Closed {
+            is_whole,
+            said: last_line(&lines.join("\n")),
+        }
+    }
+}
+
+/// What has become of a writer.
+#[derive(Debug)]
+struct Closed {
+    /// Whether all that it was given is in the file.
+    is_whole: bool,
+    /// What it has complained of last.
+    said: Option<String>,
+}
+
+impl Closed {
+    fn said_or_ended(self) -> String {
+        self.said.unwrap_or_else(|| format!("{REMOTE} has ended"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::{Pid, Signal, kill_process};
     use std::fs::File;
 
     /// The ages of the files that are left of ten, each of this size.
@@ -306,6 +331,25 @@ mod tests {
         }
         // What it was given last is to be asked for again.
         assert!(spool.put_aside().is_err());
+    }
+
+    #[test]
+    fn what_fails_while_a_file_is_put_aside_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut spool, line) = filled(directory.path());
+        let writer = spool.writer.as_ref().unwrap();
+        let (process, end) = (Pid::from_child(&writer.child), writer.end.clone());
+        kill_process(process, Signal::STOP).unwrap();
+        let killer = std::thread::spawn(move || {
+            while !end.is_meant.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            kill_process(process, Signal::KILL).unwrap();
+        });
+        assert!(spool.put_aside().is_err());
+        killer.join().unwrap();
+        line.hang_up();
+        line.process().wait().unwrap();
     }
 
     #[test]
