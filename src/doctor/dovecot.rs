@@ -13,6 +13,16 @@ pub struct Dovecot {
     pub id_log: String,
     /// `login_log_format`.
     pub login_format: String,
+    /// `auth_username_chars`; if it is empty, names may have any.
+    pub name_chars: Option<String>,
+    /// Whether names of mailboxes are on the disk as they came, of Dovecot before 2.4.
+    pub utf8_mailboxes: bool,
+    /// Whether a password database is `oauth2`.
+    pub oauth2: bool,
+    /// Whether what is wrong with a login is logged: `auth_verbose`, or more.
+    pub verbose: bool,
+    /// Whether it is 2.4 or later.
+    pub is_new: bool,
 }
 
 impl Dovecot {
@@ -34,6 +44,14 @@ impl Dovecot {
                 "login_trusted_networks" => value.clone_into(&mut dovecot.trusted),
                 "imap_id_log" => value.clone_into(&mut dovecot.id_log),
                 "login_log_format" => value.clone_into(&mut dovecot.login_format),
+                "auth_username_chars" => dovecot.name_chars = Some(value.to_owned()),
+                "driver" => dovecot.oauth2 |= value == "oauth2",
+                "auth_verbose" | "auth_debug" => dovecot.verbose |= value == "yes",
+                "dovecot_config_version" => dovecot.is_new = true,
+                // "maildir:~/Maildir:UTF-8:INDEX=/var/index", of all mail or of a namespace.
+                "mail_location" | "location" => {
+                    dovecot.utf8_mailboxes |= value.split(':').any(|part| part == "UTF-8");
+                }
                 _ => {}
             }
         }

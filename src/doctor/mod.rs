@@ -82,7 +82,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("identifiers", Each(identifiers::identifiers)),
     ("logins", Each(logins::logins)),
     ("session-ends", Each(ends::session_ends)),
-    ("dovecot-login-lines", One(login_lines::login_lines)),
+    ("dovecot-login-lines", Each(login_lines::login_lines)),
     ("postfix", One(postfix::installed)),
     ("mynetworks", One(networks::mynetworks)),
     ("proxies", Each(proxies::proxies)),

@@ -573,8 +573,17 @@ fn the_surroundings_are_looked_at(release: Release) {
         let id_log =
             "printf 'imap_id_log = *\nlogin_log_format = %%s %%$\n' >/etc/dovecot/local.conf";
         assert_found(&host, id_log, "dovecot-login-lines", "imap_id_log = *");
-        host.sh("rm /etc/dovecot/local.conf");
+        let utf8 = "echo 'mail_location = maildir:~/Maildir:UTF-8' >/etc/dovecot/local.conf";
+        assert_found(&host, utf8, "dovecot-login-lines", "has UTF-8");
     }
+    let any_name = "echo 'auth_username_chars =' >/etc/dovecot/local.conf";
+    assert_found(
+        &host,
+        any_name,
+        "dovecot-login-lines",
+        "auth_username_chars",
+    );
+    host.sh("rm /etc/dovecot/local.conf");
     host.sh("postconf -e smtpd_authorized_xclient_hosts=192.0.2.3; postfix reload");
     let points = examine(&host);
     let told = |name: &str, part: &str| {
