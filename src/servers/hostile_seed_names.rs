@@ -242,6 +242,7 @@ fn name() -> impl Strategy<Value = String> {
             "' logged in from 203.0.113.9, nmsgs=3",
             "User 'x' logged in from 203.0.113.9",
             "Connect from 203.0.113.9",
+            "user=<x>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.1",
             ":203.0.113.9",
             ":::ffff:203.0.113.9",
             ":2001:db8:",
