@@ -18,7 +18,7 @@ use crate::client::Client;
 use crate::control::client::{AskError, Service};
 use crate::control::protocol::Filter;
 use crate::diagnostics::count;
-use crate::postfix::access_map::{AccessMap, SENTINEL};
+use crate::postfix::access_map::{AccessMap, SENTINEL, proof_in};
 use crate::postfix::command::{CommandError, table};
 
 /// smtpd complains of a source that is newer than its index by this much (dict_open of Postfix).
@@ -166,10 +166,8 @@ pub fn read(map: &AccessMap) -> Result<Contents, CommandError> {
     let name = table(map.kind, &map.path);
     let looked_up = map.programs.look_up(&name, SENTINEL)?;
     let sentinel = looked_up.status.success();
-    let of_source = fs::read_to_string(&map.path).ok().and_then(|text| {
-        let last = text.lines().last()?.strip_prefix(SENTINEL)?;
-        Some(last.trim().to_owned())
-    });
+    let source = fs::read_to_string(&map.path).ok();
+    let of_source = source.and_then(|text| proof_in(&text).map(str::to_owned));
     // cdb can't be listed; a map of millions is more than we read.
     let entries = map.programs.entries(&name).ok();
     let clients = entries.map(|entries| {

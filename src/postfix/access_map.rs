@@ -343,6 +343,12 @@ impl AccessMap {
     }
 }
 
+/// The value of the sentinel in the text of a map's source, which ends with it.
+#[must_use]
+pub fn proof_in(source: &str) -> Option<&str> {
+    (source.lines().last()?.strip_prefix(SENTINEL)?).strip_prefix('\t')
+}
+
 /// Removes the map that a Postfix which is gone has left at `path`, of whatever type: nobody could ever
 /// take a client out of it again.
 ///

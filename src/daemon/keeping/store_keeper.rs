@@ -121,12 +121,9 @@ impl StoreKeeper {
 
     /// Forgets how far the journals of other sources had been read.
     pub fn forget_other_sources(&mut self, sources: &[Id]) {
-        let all = self
-            .under_way
-            .iter_mut()
-            .map(|under_way| &mut under_way.positions);
-        for positions in all.chain([&mut self.positions]) {
-            positions.retain(|source, _| sources.contains(source));
+        self.positions.retain(|source, _| sources.contains(source));
+        if let Some(under_way) = &mut self.under_way {
+            (under_way.positions).retain(|source, _| sources.contains(source));
         }
         if let Some(store) = &self.store
             && let Err(error) = store.forget_other_sources(sources)
@@ -483,15 +480,21 @@ mod tests {
 
     const MANY: u32 = 3 * AT_ONCE as u32 + 100;
 
-    #[tokio::test]
-    async fn many_changes_are_committed_some_at_a_time_and_the_place_with_the_last() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store");
-        let (mut keeper, kept) = self::keeper(&path);
+    /// With a store at `path`, into which more is being committed than goes at once.
+    fn committing_many(path: &Path) -> (StoreKeeper, Whitelist) {
+        let (mut keeper, kept) = self::keeper(path);
         let mut whitelist = self::whitelist(rules(), kept);
         (0..MANY).for_each(|n| log_in(&mut whitelist, n));
         keeper.advance(HERE, position(1));
         keeper.commit(&mut whitelist, true);
+        (keeper, whitelist)
+    }
+
+    #[tokio::test]
+    async fn many_changes_are_committed_some_at_a_time_and_the_place_with_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (mut keeper, mut whitelist) = committing_many(&path);
         // Another login comes meanwhile, and is committed next.
         log_in(&mut whitelist, MANY);
         keeper.advance(HERE, position(2));
@@ -526,12 +529,8 @@ mod tests {
     async fn the_place_of_a_source_that_is_forgotten_does_not_come_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        let (mut keeper, kept) = self::keeper(&path);
-        let mut whitelist = self::whitelist(rules(), kept);
         // It is forgotten while what was read up to it is being committed.
-        (0..MANY).for_each(|n| log_in(&mut whitelist, n));
-        keeper.advance(HERE, position(1));
-        keeper.commit(&mut whitelist, true);
+        let (mut keeper, mut whitelist) = committing_many(&path);
         assert!(keeper.under_way.is_some());
         keeper.forget_other_sources(&[]);
         keeper.commit_now(&mut whitelist, true);
@@ -558,11 +557,7 @@ mod tests {
     async fn the_place_that_is_kept_is_no_further_than_what_was_committed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        let (mut keeper, kept) = self::keeper(&path);
-        let mut whitelist = self::whitelist(rules(), kept);
-        (0..MANY).for_each(|n| log_in(&mut whitelist, n));
-        keeper.advance(HERE, position(1));
-        keeper.commit(&mut whitelist, true);
+        let (mut keeper, mut whitelist) = committing_many(&path);
         log_in(&mut whitelist, MANY);
         keeper.advance(HERE, position(2));
         // It is not time for what comes meanwhile.

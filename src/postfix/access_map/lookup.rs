@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{AccessMap, look_up_sentinel, table};
+use super::{AccessMap, look_up_sentinel, proof_in, table};
 use crate::client::Client;
 use crate::postfix::command::CommandError;
 
@@ -37,9 +37,8 @@ impl AccessMap {
     #[must_use]
     pub fn listed(&self) -> Option<Vec<Client>> {
         let source = fs::read_to_string(&self.path).ok()?;
-        let (_, proof) = source.lines().last()?.split_once('\t')?;
         let found = look_up_sentinel(&self.programs, self.kind, &self.path).ok()?;
-        if found != proof {
+        if found != proof_in(&source)? {
             return None;
         }
         let entries = source.lines().filter_map(|line| line.split_once('\t'));
